@@ -1,0 +1,1 @@
+"""Keeps library members' addresses true to the Belgian National Registry, through MAGDA."""

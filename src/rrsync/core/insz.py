@@ -1,0 +1,95 @@
+"""The Belgian identification number of social security (INSZ), its check digits and its families.
+
+1. Eleven ASCII digits; blanks, dots, dashes and slashes between them are allowed when typed.
+2. ``YYMMDD`` + serial (3) + check (2). The check is ``97 - n mod 97`` over the first nine digits, or over ``2`` and the
+   first nine digits for who was born in 2000 or later. A number can satisfy only one of the two (MAGDA fact sheet §5).
+3. BIS numbers (KSZ, royal decree of 8 February 1991) add 20 to the month when the sex was not known, 40 when it was.
+4. Test numbers (MAGDA-Mock) add 60. They, and any other month, are numbers outside production only.
+
+>>> Insz.parse("00.61.01-001.37", production=False)
+Insz(***)
+>>> Insz.parse("00610100137", production=False).is_test
+True
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from stdnum.exceptions import ValidationError
+from stdnum.util import clean
+
+from rrsync.errors import NotAnInsz
+
+_MODULUS: Final = 97
+_LENGTH: Final = 11
+
+
+def check_digits(nine: str, *, born_from_2000: bool) -> str:
+    """Give the two check digits that belong to the first nine, ``01`` to ``97``."""
+    prefix = "2" if born_from_2000 else ""
+    return f"{_MODULUS - int(prefix + nine) % _MODULUS:02d}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Insz:
+    """A valid INSZ. It prints masked; the eleven digits come out by ``.digits`` alone."""
+
+    digits: str
+
+    @classmethod
+    def parse(cls, text: str, *, production: bool) -> Self:
+        """Read a number as people type it.
+
+        Raises:
+            NotAnInsz: naming the rule that failed, never the text.
+        """
+        try:
+            digits = clean(text, " .-/").strip()
+        except ValidationError as error:
+            raise _refusal("it holds characters that are no digits") from error
+        if not (digits.isascii() and digits.isdigit()):
+            raise _refusal("it holds characters that are no digits")
+        if len(digits) != _LENGTH:
+            raise _refusal("it does not have eleven digits")
+        nine, check = digits[:9], digits[9:]
+        if check not in {check_digits(nine, born_from_2000=False), check_digits(nine, born_from_2000=True)}:
+            raise _refusal("its check digits do not fit")
+        if production:
+            _refuse_unissued(nine)
+        return cls(digits)
+
+    @property
+    def month(self) -> int:
+        """The month part as written: 0-12, or 20, 40 or 60 more."""
+        return int(self.digits[2:4])
+
+    @property
+    def is_bis(self) -> bool:
+        """A BIS number: given by the Crossroads Bank to who is not in the National Registry."""
+        return 20 <= self.month <= 32 or 40 <= self.month <= 52
+
+    @property
+    def is_test(self) -> bool:
+        """A number no real person has: any month that is neither a month nor a BIS month."""
+        return not (self.month <= 12 or self.is_bis)
+
+    def __repr__(self) -> str:
+        """Mask the number, so that no log line or traceback can hold it."""
+        return "Insz(***)"
+
+
+def _refuse_unissued(nine: str) -> None:
+    """Refuse what was never issued to a person: test months, impossible days, serials 000 and 999."""
+    month, day, serial = int(nine[2:4]), int(nine[4:6]), int(nine[6:9])
+    if not (month <= 12 or 20 <= month <= 32 or 40 <= month <= 52):
+        raise _refusal("its month is no month and no BIS month, as in a test number")
+    if day > 31:
+        raise _refusal("its day is no day")
+    if not 1 <= serial <= 998:
+        raise _refusal("its serial number is never given out")
+
+
+def _refusal(why: str) -> NotAnInsz:
+    return NotAnInsz(f"This is no national number: {why}", todo="Check it against the identity card")
