@@ -1,0 +1,77 @@
+# Everything here works on a bare machine with Python 3.11 or newer and make. `make` alone says what there is.
+
+PYTHON ?= python3
+# Which tests (`make test SUITE=tests/test_insz.py`), what else pytest is told, and how many at once.
+SUITE ?= tests src/rrsync/core
+PYTEST_ARGS ?=
+WORKERS ?= auto
+# What else the demo is told (`make demo DEMO_ARGS='--keep folder'`).
+DEMO_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header --no-annotate --upgrade
+# What must be covered to the last branch: the rules, and the gate.
+WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint cover bench lock clean
+.DELETE_ON_ERROR:
+
+help: ## say what there is
+	@echo "rrsync: keeps library members' addresses true to the National Registry. Say:"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV)/run.stamp ## a whole night on invented members, over HTTP and SOAP, with report and verified log
+	@$(BIN)/rrsync demo $(DEMO_ARGS)
+
+test: $(VENV)/dev.stamp ## the whole suite, the long proofs too
+	$(PYTEST) $(PYTEST_ARGS) $(SUITE)
+
+check: lint cover ## format, lint, types, imports, and the suite with its coverage
+
+lint: $(VENV)/dev.stamp ## format, lint, types and imports alone: seconds
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The long proofs are left to `make test`: they show what a crash leaves, and cover no line that the rest does not.
+cover: $(VENV)/dev.stamp
+	$(PYTEST) -m "not slow" --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/coverage report --include='$(WHOLLY)' --fail-under=100
+
+bench: $(VENV)/dev.stamp ## members a second against a bare loop, and peak memory
+	$(BIN)/python -m bench.night
+
+# Run is what the package says it needs; dev is a superset of run and build, in the same versions.
+lock: $(VENV)/dev.stamp ## lock the newest versions, with hashes and without addresses
+	$(LOCK) pyproject.toml requirements/build.in requirements/dev.in -o requirements/dev.txt
+	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+
+clean: ## remove what was built here; settings, keys and databases stay
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "rrsync needs Python 3.11 or newer, and '$(PYTHON)' is not that. Nothing was installed." \
+			"Say which one to use: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "'$(PYTHON)' cannot make a virtual environment. Nothing was installed." \
+			"On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/run.stamp: pyproject.toml requirements/run.txt requirements/build.txt | $(BIN)/python
+	@echo "Installing what rrsync runs on, by its locked hashes, into $(VENV) (a minute, once)." >&2
+	@$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@echo "Installing what tests and checks it, likewise." >&2
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""The doors for people and scripts at a terminal: words in, words out."""

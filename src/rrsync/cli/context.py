@@ -1,0 +1,68 @@
+"""What every command shares: its options, the rooms, and where words go.
+
+A command's result goes to standard output; progress and messages go to standard error. With ``--json`` standard output is
+one JSON document and nothing else.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+from rich.console import Console
+
+from rrsync.config import Settings, load
+from rrsync.errors import ConfigError
+from rrsync.wiring import App, open_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="Settings file; else RRSYNC_CONFIG, else ./rrsync.toml.", metavar="FILE")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+LibraryOption = Annotated[str, typer.Option("--library", help="The library's id in the settings.", metavar="ID")]
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """Where a command speaks: ``out`` for its result, ``err`` for progress and messages."""
+
+    out: Console
+    err: Console
+
+    def document(self, content: object) -> None:
+        """Print one JSON document."""
+        self.out.file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+
+
+def voices() -> Voices:
+    """Give the terminal's two voices."""
+    return Voices(Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True))
+
+
+@contextmanager
+def opened(config: Path | None) -> Iterator[App]:
+    """Give the rooms that the settings describe."""
+    with open_app(load(config)) as app:
+        yield app
+
+
+def chosen(settings: Settings, ids: Sequence[str] | None) -> list[str]:
+    """Give the ids of the libraries meant: those named, or all.
+
+    Raises:
+        ConfigError: the settings have no such library, or none at all.
+    """
+    known = [library.id for library in settings.library]
+    if not known:
+        raise ConfigError("The settings name no library", todo="Add a [[library]] to the settings file")
+    for name in ids or ():
+        if name not in known:
+            raise ConfigError(f"The settings have no library {name!r}, only {', '.join(known)}")
+    return list(dict.fromkeys(ids)) if ids else known

@@ -1,0 +1,298 @@
+"""The settings: ``rrsync.toml``, with any key overridable by the environment (``RRSYNC_REGISTRY__ENDPOINT=…``).
+
+The file is the one named, else the one ``RRSYNC_CONFIG`` names, else ``rrsync.toml`` in the working directory. Relative
+paths in it are relative to it. An unknown key, or a value that cannot be, is one sentence and exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from rrsync.errors import ConfigError
+
+FILE_NAME: Final = "rrsync.toml"
+KEYS_VARIABLE: Final = "RRSYNC_KEYRING"
+_CREDENTIAL: Final = "rrsync.keys"
+_PRIVATE: Final = 0o077
+_SQLITE: Final = "sqlite:///"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class StoreSettings(_Table):
+    """``[store]``: where the database is."""
+
+    url: str = "sqlite:///rrsync.db"
+
+
+class KeySettings(_Table):
+    """``[keys]``: the key file that ``rrsync init`` makes."""
+
+    file: Path = Path("rrsync.keys")
+
+
+class RegistrySettings(_Table):
+    """``[registry]``: MAGDA, and how fast it may be asked."""
+
+    environment: Literal["simulator", "acceptance", "production"] = "simulator"
+    endpoint: str | dict[str, str] = "http://127.0.0.1:8080/"
+    source: Literal["RR", "KSZ"] = "RR"
+    max_per_second: Annotated[float, Field(gt=0)] = 8.0
+    max_in_flight: Annotated[int, Field(ge=1, le=256)] = 16
+    deadline_s: Annotated[float, Field(gt=0, le=600)] = 45.0
+    sign: bool = False
+    certificate: Path | None = None
+    private_key: Path | None = None
+    ca: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_none(cls, values: object) -> object:
+        if isinstance(values, dict):
+            return {key: None if key in _FILES and value == "" else value for key, value in values.items()}
+        return values
+
+
+_FILES: Final = ("certificate", "private_key", "ca")
+
+
+class NightSettings(_Table):
+    """``[night]``: who is due, and what stops a run by itself.
+
+    ``max_mismatches`` replies about somebody else stop a run: by default the first, or the fifth from a simulator, whose
+    persona files hold known slips. More than ``max_change_share`` of the last 1 000 addresses compared, or more than
+    ``max_same_address`` members moving to one address, and no change is believed without a person.
+    """
+
+    stale_after_days: Annotated[int, Field(ge=1)] = 30
+    max_mismatches: Annotated[int, Field(ge=1)] | None = None
+    max_unavailable: Annotated[int, Field(ge=1)] = 10
+    max_change_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    max_same_address: Annotated[int, Field(ge=1)] = 20
+
+
+class AuthorisationSettings(_Table):
+    """``[library.authorisation]``: the decision that lets this library ask."""
+
+    decision: Annotated[str, Field(min_length=1)]
+    scope: Path
+    purposes: Annotated[list[str], Field(min_length=1)]
+    valid_from: date
+    valid_until: date
+
+
+class LibrarySettings(_Table):
+    """``[[library]]``: one library, as MAGDA and its members know it."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    name: str
+    sender: Annotated[str, Field(min_length=1, max_length=120)]
+    capacity: Annotated[str, Field(min_length=1, max_length=24)]
+    authorisation: AuthorisationSettings | None = None
+
+
+class Settings(BaseSettings):
+    """All settings of one installation."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, env_prefix="RRSYNC_", env_nested_delimiter="__"
+    )
+
+    language: Literal["nl", "en"] = "nl"
+    store: StoreSettings = StoreSettings()
+    keys: KeySettings = KeySettings()
+    registry: RegistrySettings = RegistrySettings()
+    night: NightSettings = NightSettings()
+    library: list[LibrarySettings] = []
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — no .env file is read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — keys are no settings
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment go before the file."""
+        assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101 — tells mypy what pydantic hands over
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _library_ids_differ(self) -> Self:
+        ids = [library.id for library in self.library]
+        if twice := {name for name in ids if ids.count(name) > 1}:
+            raise ValueError(f"two libraries have the id {sorted(twice)[0]}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the settings in force, with which a run opens in the access log; no password is in it."""
+        parts = urlsplit(self.store.url)
+        store = StoreSettings(url=urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
+        return sha256(self.model_copy(update={"store": store}).model_dump_json().encode()).hexdigest()
+
+    def endpoint(self, service: str) -> str:
+        """Give the address of one service.
+
+        Raises:
+            ConfigError: the table of addresses does not name it.
+        """
+        endpoint = self.registry.endpoint
+        if isinstance(endpoint, str):
+            return endpoint
+        if service not in endpoint:
+            raise ConfigError(f"[registry] endpoint has no address for {service}", todo="Add it to the table")
+        return endpoint[service]
+
+
+def find_file(named: Path | None) -> Path:
+    """Give the settings file to read.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    said = named or (Path(os.environ["RRSYNC_CONFIG"]) if os.environ.get("RRSYNC_CONFIG") else None)
+    path = said or Path(FILE_NAME)
+    if not path.is_file():
+        raise ConfigError(
+            f"There is no settings file {path}",
+            todo="Name the right one with --config, or run `rrsync init` to make one here",
+        )
+    return path.resolve()
+
+
+def load(named: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigError: what cannot be read or used, in one sentence.
+    """
+    path = find_file(named)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} is no valid TOML: {error}", todo="Correct that line") from error
+    except OSError as error:
+        raise ConfigError(f"{path.name} cannot be read: {error.strerror}", todo="Check its rights") from error
+    try:
+        settings = Settings(**content)
+    except ValidationError as error:
+        raise ConfigError(_sentence(path, error), todo="Correct the settings") from error
+    except SettingsError as error:
+        raise ConfigError(f"A setting in the environment is wrong: {error}", todo="Correct the variable") from error
+    return _anchored(settings, path.parent)
+
+
+def _sentence(path: Path, error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{path.name} or the environment has a key rrsync does not know: {where}"
+    return f"{path.name} or the environment has a wrong value for {where or 'the whole'}: {first['msg']}"
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """Give the settings with every relative path made relative to their file."""
+    if settings.store.url.startswith(_SQLITE):
+        store = StoreSettings(url=f"{_SQLITE}{folder / settings.store.url.removeprefix(_SQLITE)}")
+        settings = settings.model_copy(update={"store": store})
+    registry = settings.registry.model_copy(
+        update={name: folder / value for name in _FILES if (value := getattr(settings.registry, name)) is not None}
+    )
+    return settings.model_copy(
+        update={
+            "keys": KeySettings(file=folder / settings.keys.file),
+            "registry": registry,
+            "library": [_anchored_library(library, folder) for library in settings.library],
+        }
+    )
+
+
+def _anchored_library(library: LibrarySettings, folder: Path) -> LibrarySettings:
+    if library.authorisation is None:
+        return library
+    scope = folder / library.authorisation.scope
+    return library.model_copy(update={"authorisation": library.authorisation.model_copy(update={"scope": scope})})
+
+
+def read_keys(settings: Settings) -> str:
+    """Give the text of the keys: from the key file, else systemd's credential, else the environment, in that order.
+
+    Raises:
+        ConfigError: there are none, or others can read the file.
+    """
+    file = settings.keys.file
+    credential = (
+        Path(os.environ["CREDENTIALS_DIRECTORY"]) / _CREDENTIAL if "CREDENTIALS_DIRECTORY" in os.environ else None
+    )
+    try:
+        if file.is_file():
+            if file.stat().st_mode & _PRIVATE:
+                raise ConfigError("Others can read the key file", todo=f"Run `chmod 600 {file.name}`")
+            return file.read_text(encoding="ascii")
+        if credential is not None and credential.is_file():
+            return credential.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("The key file cannot be read", todo="Check its rights, or restore it") from error
+    if text := os.environ.get(KEYS_VARIABLE):
+        return text
+    raise ConfigError(
+        f"There are no keys: no file {file.name}, no systemd credential {_CREDENTIAL}, no {KEYS_VARIABLE}",
+        todo="Run `rrsync init` for a new installation; for one with data, restore its key file from your backup",
+    )
+
+
+TEMPLATE: Final = """\
+# rrsync: the settings. Any key can also be set by the environment, as in RRSYNC_REGISTRY__ENDPOINT=...
+# Relative paths are relative to this file.
+
+language = "nl"                        # words for desk staff: nl | en
+
+[store]
+url = "sqlite:///rrsync.db"            # or postgresql+psycopg://user@host/db
+
+[keys]
+file = "rrsync.keys"                   # made by `rrsync init`, mode 0600; keep a copy apart from the database
+
+[registry]
+environment = "simulator"              # simulator | acceptance | production
+endpoint = "http://127.0.0.1:8080/"    # one URL for all services, or a table: service name -> URL
+source = "RR"                          # RR | KSZ
+max_per_second = 8.0                   # MAGDA throttles at 10
+max_in_flight = 16
+deadline_s = 45                        # from first byte sent to last byte read
+sign = false                           # WS-Security; true outside the simulator
+certificate = ""                       # PEM: client certificate chain and key, for TLS and signing
+private_key = ""
+ca = ""                                # PEM bundle that must have signed the server's certificate
+
+[night]
+stale_after_days = 30                  # who was asked about longer ago is due again
+max_unavailable = 10                   # so many calls in a row without an answer stop a night
+
+[[library]]
+id = "demo"
+name = "Bibliotheek Demo"
+sender = "demo.example/bibliotheek"    # MAGDA: Afzender/Identificatie
+capacity = "1300"                      # MAGDA: Hoedanigheid
+
+[library.authorisation]
+decision = "RR 28/2009"                # no authorisation in force, no call
+scope = "scopes/libraries.txt"
+purposes = ["member-administration", "desk"]
+valid_from = 2009-05-18
+valid_until = 2099-12-31
+"""

@@ -1,0 +1,191 @@
+"""Holds what the register says against what the library holds, and gives one of three verdicts.
+
+1. No usable answer, or a signal in it: ``Hold``, with the first reason of the contract's order.
+2. A birth date or a whole name that is another's: ``Hold``; the number may be somebody else's.
+3. Name or address really differs: ``Change``. Spelling is no difference: case, accents, punctuation, spacing, ``bus``
+   and ``box``, leading zeros of a box.
+4. Else ``Same``, which may fill in what we did not have (birth date, NIS code, since when).
+
+What the register does not say never blanks what we hold. An address is read from the largest part to the smallest (town,
+street, number, box): a part not given keeps ours unless a larger one changed, for then ours belongs to another place.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
+
+from rrsync.core.exchange import Answer, Found, Reason, Refused, Unknown
+from rrsync.core.member import Held
+from rrsync.core.person import Address, Masked, Name
+
+if TYPE_CHECKING:
+    from rrsync.core.insz import Insz
+    from rrsync.core.member import Member
+    from rrsync.core.person import Person
+
+_ORDER: Final = tuple(Reason)
+_LEVELS: Final = (("country", "postal_code", "municipality"), ("street",), ("house_number",), ("box",))
+_NOT_WORD: Final = re.compile(r"[^\w]+")
+_BOX_WORD: Final = re.compile(r"^(?:bus|box|bte|boite|b(?=\d))")
+_BOX_IN_NUMBER: Final = re.compile(
+    r"^(?P<number>.*?\S)\s*(?:\b|(?<=\d))(?:bus|box|bte|bo[iî]te)\b\.?\s*(?P<box>\S.*)$", re.I
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Same(Masked):
+    """The register confirms what we hold; ``after`` is it, with what we did not have filled in."""
+
+    after: Held
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Change(Masked):
+    """The register says otherwise, and may be believed."""
+
+    before: Held
+    after: Held
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Hold(Masked):
+    """A person must look; ``proposal`` or ``new_insz`` is what accepting would write, if anything."""
+
+    reason: Reason
+    proposal: Held | None = None
+    new_insz: Insz | None = None
+
+
+Verdict: TypeAlias = Same | Change | Hold
+
+
+def compare(member: Member, answer: Answer, *, mass_change: bool = False) -> Verdict:
+    """Give the verdict on one member; with ``mass_change`` no change is believed without a person."""
+    match answer:
+        case Refused():
+            return Hold(answer.why)
+        case Unknown():
+            return Hold(answer.why, new_insz=answer.new_insz)
+        case Found():
+            return _compare_found(member, answer, mass_change=mass_change)
+        case _:  # pragma: no cover
+            assert_never(answer)
+
+
+def _compare_found(member: Member, answer: Found, *, mass_change: bool) -> Verdict:
+    held, after = member.held, merge(member.held, answer.person)
+    signals = set(answer.signals)
+    if not answer.person.residence or (held.address.street and not after.address.street):
+        signals.add(Reason.NO_ADDRESS)
+    if _birth_date_differs(held, answer.person):
+        signals.add(Reason.BIRTH_DATE_DIFFERS)
+    if differs(held.name.last, answer.person.name.last) and differs(held.name.first, answer.person.name.first):
+        signals.add(Reason.NAME_DIFFERS)
+    is_change = name_differs(held.name, after.name) or address_differs(held.address, after.address)
+    if is_change and mass_change:
+        signals.add(Reason.MASS_CHANGE)
+    if is_change and member.restricted:
+        signals.add(Reason.RESTRICTED)
+    if signals:
+        reason = min(signals, key=_ORDER.index)
+        return Hold(reason, proposal=after if reason in PROPOSES else None, new_insz=answer.new_insz)
+    if is_change:
+        return Change(held, after)
+    return Same(replace(after, name=held.name, address=replace(held.address, nis_code=after.address.nis_code)))
+
+
+#: The reasons of which the register's content may be taken over once a person has looked.
+PROPOSES: Final = frozenset(
+    {
+        Reason.REFERENCE_ADDRESS,
+        Reason.BIRTH_DATE_DIFFERS,
+        Reason.NAME_DIFFERS,
+        Reason.MASS_CHANGE,
+        Reason.RESTRICTED,
+    }
+)
+
+
+def merge(held: Held, person: Person) -> Held:
+    """Give what we would hold after believing the register: its words where it speaks, ours where it is silent."""
+    name = Name(person.name.last or held.name.last, person.name.first or held.name.first)
+    theirs = person.birth_date
+    believed = theirs is not None and (theirs.is_complete or held.birth_date is None)
+    return Held(
+        name=name,
+        birth_date=theirs if believed else held.birth_date,
+        address=_merge_address(held.address, person.residence),
+        address_since=person.residence_since or held.address_since,
+    )
+
+
+def _merge_address(ours: Address, theirs: Address) -> Address:
+    """Take each level of theirs; keep ours where they are silent, unless a larger part of the place changed."""
+    ours, parts, moved = _split_box(ours), {}, False
+    for level in _LEVELS:
+        moved = moved or any(
+            _part(name, getattr(theirs, name)) != _part(name, getattr(ours, name))
+            for name in level
+            if getattr(theirs, name)
+        )
+        for name in level:
+            parts[name] = getattr(theirs, name) or ("" if moved else getattr(ours, name))
+    town_stays = _part("municipality", parts["municipality"]) == _part("municipality", ours.municipality)
+    parts["nis_code"] = theirs.nis_code or (ours.nis_code if town_stays else "")
+    return Address(**parts)
+
+
+def _birth_date_differs(held: Held, person: Person) -> bool:
+    ours, theirs = held.birth_date, person.birth_date
+    return ours is not None and theirs is not None and ours.is_complete and theirs.is_complete and ours != theirs
+
+
+def name_differs(ours: Name, theirs: Name) -> bool:
+    """Whether two names really differ, spelling apart."""
+    return plain(ours.last) != plain(theirs.last) or plain(ours.first) != plain(theirs.first)
+
+
+def address_differs(ours: Address, theirs: Address) -> bool:
+    """Whether two addresses really differ, spelling apart; the NIS code is no part of what is on an envelope."""
+    ours, theirs = _split_box(ours), _split_box(theirs)
+    return any(
+        _part(part.name, getattr(ours, part.name)) != _part(part.name, getattr(theirs, part.name))
+        for part in fields(Address)
+        if part.name != "nis_code"
+    )
+
+
+def differs(ours: str, theirs: str) -> bool:
+    """Whether both are given and really differ, spelling apart."""
+    return bool(ours and theirs) and plain(ours) != plain(theirs)
+
+
+def plain(text: str) -> str:
+    """Give text without what is spelling only: case, accents, punctuation, blanks in a row.
+
+    >>> plain("Sint-Jorisstraat ") == plain("SINT JORISSTRAAT")
+    True
+    """
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    bare = "".join(char for char in apart if not unicodedata.combining(char))
+    return _NOT_WORD.sub(" ", bare).strip()
+
+
+def _part(name: str, text: str) -> str:
+    """Give one part of an address in the form in which it is compared."""
+    if name == "house_number":
+        return plain(text).replace(" ", "")
+    if name == "box":
+        tight = plain(text).replace(" ", "")
+        return _BOX_WORD.sub("", tight).lstrip("0") or tight[-1:]
+    return plain(text)
+
+
+def _split_box(address: Address) -> Address:
+    """Give the address with a box that was typed into the house number (``12 bus 3``) in its own place."""
+    if address.box or not (match := _BOX_IN_NUMBER.match(address.house_number)):
+        return address
+    return replace(address, house_number=match["number"], box=match["box"])

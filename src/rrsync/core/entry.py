@@ -1,0 +1,118 @@
+"""One line of the access log, as the exact bytes that are hashed, kept and shown to an auditor.
+
+An entry is JSON with sorted keys, UTF-8, no blanks, no floats and no nulls (RFC 8785 for the values we use). The person
+is in it only as a keyed pseudonym and an encrypted number; it answers who, what, whose, when, how and why (law of 8
+August 1983, art. 17).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import orjson
+
+from rrsync.core.person import Masked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from rrsync.core.insz import Insz
+
+JSON: TypeAlias = "str | int | bool | list[JSON] | dict[str, JSON]"
+
+VERSION: Final = 1
+MAX_BYTES: Final = 4096
+
+
+class ActorKind(StrEnum):
+    """Whether a person or an unattended process asks."""
+
+    PERSON = "person"
+    PROCESS = "process"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: a member of staff under the name the library knows, or the name of a process."""
+
+    kind: ActorKind
+    name: str
+
+
+class Kind(StrEnum):
+    """What an entry is about."""
+
+    INTENT = "access.intent"
+    OUTCOME = "access.outcome"
+    DENIED = "access.denied"
+    DECISION = "hold.decision"
+    RUN_OPEN = "run.open"
+    RUN_CLOSE = "run.close"
+
+
+class Status(StrEnum):
+    """How an access ended."""
+
+    OK = "ok"
+    NOT_FOUND = "not_found"
+    REPLACED = "replaced"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    NO_REPLY = "no_reply"
+    TRANSIENT = "transient"
+    INVALID_REPLY = "invalid_reply"
+    MISMATCH = "mismatch"
+    INDETERMINATE = "indeterminate"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft(Masked):
+    """An entry before its place in the log is known; ``subject`` is sealed when it is written."""
+
+    library: str
+    kind: Kind
+    reference: str
+    subject: Insz | None = None
+    run: str = ""
+    body: Mapping[str, JSON] = field(default_factory=dict)
+
+
+def encode(draft: Draft, *, log: str, seq: int, at: datetime, subject: Mapping[str, JSON]) -> bytes:
+    """Give the exact bytes of the entry that stands at ``seq`` of ``log``.
+
+    Raises:
+        ValueError: it would be longer than 4 KiB.
+    """
+    line: dict[str, JSON] = dict(draft.body)
+    line |= {"v": VERSION, "log": log, "seq": seq, "kind": draft.kind.value, "ts": stamp(at)}
+    if draft.reference:
+        line["ref"] = draft.reference
+    if draft.run:
+        line["run"] = draft.run
+    if subject:
+        line["subj"] = dict(subject)
+    data = orjson.dumps(line, option=orjson.OPT_SORT_KEYS)
+    if len(data) > MAX_BYTES:
+        raise ValueError("an entry of the access log is longer than 4 KiB")
+    return data
+
+
+def decode(data: bytes) -> dict[str, JSON]:
+    """Read an entry's bytes.
+
+    Raises:
+        ValueError: they are no JSON object.
+    """
+    line = orjson.loads(data)
+    if not isinstance(line, dict):
+        raise ValueError("an entry is a JSON object")  # noqa: TRY004 — one error for whatever is no entry
+    return line
+
+
+def stamp(at: datetime) -> str:
+    """Give a moment as RFC 3339 in UTC, to the microsecond."""
+    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -1,0 +1,94 @@
+"""One question to the register and the three ways it can be answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from rrsync.core.person import Masked, Person
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rrsync.core.entry import Actor
+    from rrsync.core.insz import Insz
+
+
+class Reason(StrEnum):
+    """Why a person must look at a member; in the order of the contract, of which the first that applies counts."""
+
+    MISMATCH = "mismatch"
+    UNREADABLE = "unreadable"
+    REFUSED = "refused"
+    NEW_NUMBER = "new_number"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    DECEASED = "deceased"
+    PROTECTED = "protected"
+    ABROAD = "abroad"
+    STRUCK_OFF = "struck_off"
+    ABSENT = "absent"
+    UNKNOWN_STATUS = "unknown_status"
+    REFERENCE_ADDRESS = "reference_address"
+    NO_ADDRESS = "no_address"
+    BIRTH_DATE_DIFFERS = "birth_date_differs"
+    NAME_DIFFERS = "name_differs"
+    MASS_CHANGE = "mass_change"
+    RESTRICTED = "restricted"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One person asked about, by whom, why; ``reference`` is MAGDA's Referte, new for every try."""
+
+    library: str
+    insz: Insz
+    actor: Actor
+    purpose: str
+    reference: str
+    case: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One exception of MAGDA's, by its code and origin; its texts are not kept, they may hold a person's data."""
+
+    code: str
+    origin: str
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Masked):
+    """The register knows the person: what we may see, the signals (hold reasons), and what came unasked."""
+
+    reference: str
+    person: Person
+    signals: frozenset[Reason] = frozenset()
+    new_insz: Insz | None = None
+    notices: tuple[Notice, ...] = ()
+    withheld: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Masked):
+    """The register has nobody under this number (any more): UNKNOWN, CANCELLED or NEW_NUMBER."""
+
+    reference: str
+    why: Reason
+    new_insz: Insz | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Masked):
+    """No answer that may be used: MISMATCH, UNREADABLE or REFUSED; nothing of the content is here."""
+
+    reference: str
+    why: Reason
+    notices: tuple[Notice, ...] = ()
+
+
+Answer: TypeAlias = Found | Unknown | Refused

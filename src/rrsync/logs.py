@@ -1,0 +1,44 @@
+"""The operational log: JSON lines on standard error, with keys from an allow-list, so that no person's data can be in it.
+
+It is never evidence; the access log is.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+#: What a log line may hold besides its level and event; anything else is dropped.
+ALLOWED: Final = frozenset(
+    {"event", "level", "run", "library", "count", "seconds", "code", "reason", "status", "resumed", "size", "tries"}
+)
+
+_LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def _only_allowed(_logger: object, _name: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    kept = {key: value for key, value in event.items() if key in ALLOWED}
+    if dropped := len(event) - len(kept):
+        kept["count_dropped"] = dropped
+    return kept
+
+
+def configure(level: str) -> None:
+    """Set up the log at a level: debug, info, warning or error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            _only_allowed,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )

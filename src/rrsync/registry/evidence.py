@@ -1,0 +1,72 @@
+"""What the gate writes in the access log: who asked what, whose, why and how it ended. Names of fields, never values.
+
+The keys (law of 8 August 1983, art. 17): ``act`` R is a reading, ``op`` the register's service, ``scope`` the digest of
+the scope file, ``why`` the purpose, its legal basis and the capacity, ``req`` and ``rsp`` SHA-256 of the bytes sent and
+received.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from rrsync.core.entry import JSON, Draft, Kind, Status
+from rrsync.core.exchange import Found
+from rrsync.registry.messages import OPERATION
+
+if TYPE_CHECKING:
+    from rrsync.core.authorisation import Authorisation
+    from rrsync.core.exchange import Question
+    from rrsync.registry.reading import Reading
+
+MAX_CODES: Final = 20
+
+
+def intent(question: Question, authorisation: Authorisation, envelope: bytes) -> Draft:
+    """Give the entry that is committed before a question is sent."""
+    return _draft(Kind.INTENT, question, _asked(question, authorisation) | {"req": sha256(envelope).hexdigest()})
+
+
+def denied(question: Question, authorisation: Authorisation | None, clause: str) -> Draft:
+    """Give the entry of a question that may not be asked, and the clause that says why."""
+    return _draft(Kind.DENIED, question, _asked(question, authorisation) | {"denial": clause})
+
+
+def outcome(question: Question, status: Status, *, ms: int) -> Draft:
+    """Give the entry of a try that brought no reply to read; ``ms`` is how long it took."""
+    return _draft(Kind.OUTCOME, question, {"out": {"status": status.value, "codes": [], "ms": ms}})
+
+
+def outcome_of(question: Question, reading: Reading, reply: bytes, *, ms: int) -> Draft:
+    """Give the entry of a try that brought a reply; ``reply`` is empty when it was too large to take in."""
+    answer = reading.answer
+    out: dict[str, JSON] = {
+        "status": reading.status.value,
+        "codes": [f"{one.code}/{one.origin}" for one in answer.notices[:MAX_CODES]],
+        "ms": ms,
+    }
+    if reply:
+        out["rsp"] = sha256(reply).hexdigest()
+    if isinstance(answer, Found):
+        out |= {"got": list(reading.got), "withheld": sum(answer.withheld.values())}
+    return _draft(Kind.OUTCOME, question, {"out": out})
+
+
+def _draft(kind: Kind, question: Question, body: dict[str, JSON]) -> Draft:
+    return Draft(question.library, kind, question.reference, question.insz, question.run, body)
+
+
+def _asked(question: Question, authorisation: Authorisation | None) -> dict[str, JSON]:
+    why: dict[str, JSON] = {"code": question.purpose}
+    body: dict[str, JSON] = {
+        "actor": {"t": question.actor.kind.value, "id": question.actor.name},
+        "act": "R",
+        "op": OPERATION,
+        "why": why,
+    }
+    if question.case:
+        why["case"] = question.case
+    if authorisation is not None:
+        why |= {"basis": authorisation.decision, "hoed": authorisation.capacity}
+        body["scope"] = authorisation.scope.digest
+    return body

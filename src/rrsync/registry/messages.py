@@ -1,0 +1,168 @@
+"""MAGDA's Verzoek and Repliek: a question as the nested data zeep wants, and a reply's bytes as one value. Pure.
+
+The shapes are those of GeefPersoon-02.02 (MAGDA fact sheet §1.1 to §1.4 and §2.1). Exactly one question and at most one
+answer go in a SOAP message. MAGDA's own texts (Diagnose, Omstandigheid) are never read: they may hold a person's data.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+from rrsync.core.exchange import Notice, Question
+from rrsync.core.person import Masked
+from rrsync.registry import markup, notices
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from lxml.etree import _Element
+
+    from rrsync.core.authorisation import Authorisation, Tree
+
+SERVICE: Final = "GeefPersoon"
+VERSION: Final = "02.02"
+OPERATION: Final = f"{SERVICE}-{VERSION}"
+
+#: A message to be: element name -> its text or its content.
+Node: TypeAlias = "dict[str, Node | str]"
+
+_BRUSSELS: Final = ZoneInfo("Europe/Brussels")
+_CODE: Final = re.compile(r"[0-9]{1,10}")
+_ORIGIN: Final = re.compile(r"\w{1,12}", re.ASCII)
+_FAULT_CODE: Final = re.compile(r"\s*(ERR_[0-9]{1,4}|[0-9]{5})\b")
+_BLAMES_US: Final = ("Client", "Sender", "MustUnderstand", "VersionMismatch")
+_NEW_NUMBER: Final = "30004"
+
+
+def request(question: Question, authorisation: Authorisation, *, source: str, now: datetime) -> Node:
+    """Give the Verzoek of a question; ``source`` is MAGDA's Bron, ``now`` an aware moment, written as Brussels time."""
+    local = now.astimezone(_BRUSSELS)
+    return {
+        "Context": {
+            "Naam": SERVICE,
+            "Versie": f"{VERSION}.0000",
+            "Bericht": {
+                "Type": "VRAAG",
+                "Tijdstip": {"Datum": f"{local:%Y-%m-%d}", "Tijd": f"{local:%H:%M:%S}.000"},
+                "Afzender": {
+                    "Identificatie": authorisation.sender,
+                    "Referte": question.reference,
+                    "Hoedanigheid": authorisation.capacity,
+                },
+            },
+        },
+        "Vragen": {
+            "Vraag": {
+                "Referte": question.reference,
+                "Inhoud": {"Criteria": {"INSZ": question.insz.digits}, "Bron": source, "Taal": "nl"},
+            },
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reply(Masked):
+    """A reply as it came: notices by level (MAGDA fact sheet §1.3), whose it says it is, and the person uncut.
+
+    ``reference`` is that of the Antwoord, ``None`` when there is no Antwoord; ``receiver`` that of the Ontvanger,
+    ``""`` when absent. ``new_number`` is the text of 30004's annotation.
+    """
+
+    fault: tuple[Notice, ...] = ()
+    general: tuple[Notice, ...] = ()
+    answer: tuple[Notice, ...] = ()
+    reference: str | None = None
+    receiver: str = ""
+    person: Tree | None = None
+    new_number: str = ""
+
+
+def reply(data: bytes) -> Reply:
+    """Read the bytes of a SOAP reply.
+
+    Raises:
+        RegistryUnreadable: they are no SOAP message with one Body, one Repliek and at most one Antwoord and person.
+    """
+    root = markup.parse(data)
+    bodies = list(markup.children(root, "Body"))
+    if markup.local(root) != "Envelope" or len(bodies) != 1 or len(bodies[0]) != 1:
+        raise markup.unreadable("it is no SOAP message with one body")
+    content = bodies[0][0]
+    if markup.local(content) == "Fault":
+        return Reply(fault=_fault(content))
+    repliek = _only(content, "Repliek")
+    if repliek is None:
+        raise markup.unreadable("it has no Repliek")
+    return _repliek(repliek)
+
+
+def _repliek(repliek: _Element) -> Reply:
+    general = _exceptions(repliek)
+    antwoorden = _only(repliek, "Antwoorden")
+    antwoord = None if antwoorden is None else _only(antwoorden, "Antwoord")
+    receiver = markup.text(repliek, "Context", "Bericht", "Ontvanger", "Referte")
+    if antwoord is None:
+        return Reply(general=_notices(general), receiver=receiver, new_number=_new_number(general))
+    inhoud = _only(antwoord, "Inhoud")
+    person = None if inhoud is None else _only(inhoud, "Persoon")
+    own = _exceptions(antwoord)
+    return Reply(
+        general=_notices(general),
+        answer=_notices(own),
+        reference=markup.text(antwoord, "Referte"),
+        receiver=receiver,
+        person=None if person is None else markup.tree(person) or None,
+        new_number=_new_number(general + own),
+    )
+
+
+def _only(element: _Element, name: str) -> _Element | None:
+    """Give the child of this name, of which there may be one at most."""
+    found = list(markup.children(element, name))
+    if len(found) > 1:
+        raise markup.unreadable(f"it has more than one {name}")
+    return found[0] if found else None
+
+
+def _fault(fault: _Element) -> tuple[Notice, ...]:
+    """Give a Fault as notices: by the code its text begins with, else by whom SOAP 1.1 (§4.4.1) blames."""
+    blamed = markup.text(fault, "faultcode").rpartition(":")[2]
+    blame = Notice("Client" if blamed.startswith(_BLAMES_US) else "Server", "SOAP", notices.FOUT)
+    match = _FAULT_CODE.match(markup.text(fault, "faultstring"))
+    if match is None:
+        return (blame,)
+    coded = Notice(match[1], "SOAP", notices.FOUT)
+    return (coded,) if coded.code in notices.TABLE else (coded, blame)
+
+
+def _exceptions(element: _Element) -> list[_Element]:
+    lists = markup.children(element, "Uitzonderingen")
+    return [one for many in lists for one in markup.children(many, "Uitzondering")]
+
+
+def _notices(exceptions: list[_Element]) -> tuple[Notice, ...]:
+    return tuple(_notice(one) for one in exceptions)
+
+
+def _notice(exception: _Element) -> Notice:
+    """Give an exception's code, origin and type; what does not look like one is ``?``, so no text slips through."""
+    code, origin, severity = (markup.text(exception, name) for name in ("Identificatie", "Oorsprong", "Type"))
+    return Notice(
+        code if _CODE.fullmatch(code) else "?",
+        origin if _ORIGIN.fullmatch(origin) and not origin.isdigit() else "?",
+        severity if severity in notices.SEVERITIES else "?",
+    )
+
+
+def _new_number(exceptions: list[_Element]) -> str:
+    """Give the text of 30004's annotation ``Nieuw INSZ`` (MAGDA fact sheet §4.6), ``""`` without one."""
+    for exception in exceptions:
+        if markup.text(exception, "Identificatie") == _NEW_NUMBER:
+            for annotations in markup.children(exception, "Annotaties"):
+                for annotation in markup.children(annotations, "Annotatie"):
+                    if markup.text(annotation, "Naam").casefold() == "nieuw insz":
+                        return markup.text(annotation, "Waarde")
+    return ""

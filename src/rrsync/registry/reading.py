@@ -1,0 +1,158 @@
+"""From a reply's bytes to an answer, cut to the scope before a ``Person`` exists. Pure.
+
+In the order of MAGDA fact sheet §9.2:
+
+1. Not readable: refused as unreadable.
+2. A Fault, or notices of the whole reply (levels 1 and 2) that say stop or try again: that, whoever the reply is for.
+3. The answer's reference, or the receiver's when given, is not ours; or the number is another: mismatch, all dropped.
+4. The notices of the answer. Any of type ``FOUT`` means that no content is used, even when there is some.
+5. No notice and no content is an error, worth one more try.
+6. Signals are read from the whole answer; then it is cut to the scope; only then is there a ``Person``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rrsync.core.authorisation import limit
+from rrsync.core.entry import Status
+from rrsync.core.exchange import Answer, Found, Reason, Refused, Unknown
+from rrsync.core.insz import Insz
+from rrsync.core.person import Masked
+from rrsync.errors import NotAnInsz, RegistryUnreadable
+from rrsync.registry import messages, signals
+from rrsync.registry.notices import FOUT, Action, decide
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from rrsync.core.authorisation import Scope, Tree
+    from rrsync.core.exchange import Notice, Question
+    from rrsync.core.person import Person
+    from rrsync.registry.messages import Reply
+
+#: What the gate may do with a reply: take the answer, try again, try again once, or stop.
+AGAIN: Final = frozenset({Action.STOP, Action.RETRY, Action.RETRY_ONCE})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reading(Masked):
+    """What a reply comes to: ``answer``, unless ``action`` says stop or try again; ``got`` names what is filled."""
+
+    answer: Answer
+    status: Status
+    action: Action = Action.ACCEPT
+    got: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the reply to one question, as the authorisation's scope allows on one day."""
+
+    question: Question
+    scope: Scope
+    today: date
+    production: bool
+
+    def read(self, data: bytes) -> Reading:
+        """Give what a reply's bytes come to; never raises for what is in them."""
+        try:
+            return self._read(messages.reply(data))
+        except RegistryUnreadable:
+            return self._refused(Reason.UNREADABLE, Status.INVALID_REPLY, ())
+
+    def _read(self, reply: Reply) -> Reading:
+        if reply.fault:
+            return self._said(reply, reply.fault)
+        if decide(reply.general) in AGAIN:
+            return self._said(reply, reply.general)
+        if not self._is_ours(reply):
+            return self._refused(Reason.MISMATCH, Status.MISMATCH, ())
+        if reply.person is not None and not self._is_about(reply.person, self.question.insz.digits):
+            return self._renumbered(reply, reply.person)
+        said = reply.general + reply.answer
+        is_usable = decide(said) in {Action.ACCEPT, Action.NEW_NUMBER} and not any(one.severity == FOUT for one in said)
+        if reply.person is not None and is_usable:
+            return self._found(reply, reply.person, said)
+        return self._said(reply, said)
+
+    def _is_ours(self, reply: Reply) -> bool:
+        ours = self.question.reference
+        return reply.reference in {None, ours} and reply.receiver in {"", ours}
+
+    def _is_about(self, tree: Tree, digits: str) -> bool:
+        numbers = [signals.text(node) for node in signals.nodes(tree, "INSZ")]
+        return bool(numbers) and all(number == digits for number in numbers)
+
+    def _renumbered(self, reply: Reply, tree: Tree) -> Reading:
+        """Take another number for a mix-up, unless 30004 says that it is the new one; no content is used."""
+        said = reply.general + reply.answer
+        new = self._new_insz(reply)
+        if decide(said) is Action.NEW_NUMBER and new is not None and self._is_about(tree, new.digits):
+            return self._said(reply, said)
+        return self._refused(Reason.MISMATCH, Status.MISMATCH, ())
+
+    def _found(self, reply: Reply, tree: Tree, said: tuple[Notice, ...]) -> Reading:
+        reasons = signals.signals(tree, self.today)
+        is_new = decide(said) is Action.NEW_NUMBER
+        kept, withheld = limit(tree, self.scope)
+        person = signals.person(kept)
+        answer = Found(
+            reference=self.question.reference,
+            person=person,
+            signals=reasons | {Reason.NEW_NUMBER} if is_new else reasons,
+            new_insz=self._new_insz(reply) if is_new else None,
+            notices=said,
+            withheld=withheld,
+        )
+        return Reading(answer, Status.REPLACED if is_new else Status.OK, got=_filled(person))
+
+    def _said(self, reply: Reply, said: tuple[Notice, ...]) -> Reading:
+        """Give what notices alone come to."""
+        match decide(said):
+            case Action.STOP | Action.RETRY | Action.RETRY_ONCE as action:
+                status = Status.REFUSED if action is Action.STOP else Status.TRANSIENT
+                return self._refused(Reason.REFUSED, status, said, action)
+            case Action.UNKNOWN:
+                return self._unknown(Reason.UNKNOWN, Status.NOT_FOUND, said)
+            case Action.CANCELLED:
+                return self._unknown(Reason.CANCELLED, Status.CANCELLED, said)
+            case Action.NEW_NUMBER:
+                return self._unknown(Reason.NEW_NUMBER, Status.REPLACED, said, self._new_insz(reply))
+            case Action.ACCEPT if not any(one.severity == FOUT for one in said):
+                return self._refused(Reason.UNREADABLE, Status.INVALID_REPLY, said, Action.RETRY_ONCE)
+            case Action.ACCEPT | Action.REFUSED:
+                return self._refused(Reason.REFUSED, Status.REFUSED, said)
+
+    def _unknown(self, why: Reason, status: Status, said: tuple[Notice, ...], new_insz: Insz | None = None) -> Reading:
+        return Reading(Unknown(self.question.reference, why, new_insz, said), status)
+
+    def _refused(
+        self, why: Reason, status: Status, said: tuple[Notice, ...], action: Action = Action.ACCEPT
+    ) -> Reading:
+        return Reading(Refused(self.question.reference, why, said), status, action)
+
+    def _new_insz(self, reply: Reply) -> Insz | None:
+        try:
+            return Insz.parse(reply.new_number, production=self.production)
+        except NotAnInsz:
+            return None
+
+
+def _filled(person: Person) -> tuple[str, ...]:
+    """Name the fields of a person that are not empty."""
+    parts = {
+        "last": person.name.last,
+        "first": person.name.first,
+        "birth_date": person.birth_date,
+        "street": person.residence.street,
+        "house_number": person.residence.house_number,
+        "box": person.residence.box,
+        "postal_code": person.residence.postal_code,
+        "municipality": person.residence.municipality,
+        "nis_code": person.residence.nis_code,
+        "country": person.residence.country,
+        "since": person.residence_since,
+    }
+    return tuple(name for name, value in parts.items() if value)

@@ -1,0 +1,146 @@
+"""What an answer says of a person: signals from the whole of it, and the ``Person`` from what was cut to scope.
+
+Signals (contract, "From reply to address"; MAGDA fact sheet §4.4, §4.5 and §9, 13 to 17), all that apply:
+
+1. A death or status 99990: deceased. 992: abroad. 99991, 99992 and 99997: struck off. 99996: absent. Another: unknown.
+   Statuses are compared as whole numbers, for leading zeros differ; one that ended before today does not count.
+2. An address that may not be told (IT 252), in force today or in force we know not when: protected.
+3. An address abroad and no main residence: abroad.
+4. A reference address that has not ended: the person does not live there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from rrsync.core.exchange import Reason
+from rrsync.core.person import Address, Name, PartialDate, Person, tidy
+from rrsync.registry import markup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from rrsync.core.authorisation import Tree
+
+    Node: TypeAlias = Tree | str
+
+MAX_TEXT: Final = 300
+MAX_PARTS: Final = 30
+
+_STATUS: Final = {
+    992: Reason.ABROAD,
+    99990: Reason.DECEASED,
+    99991: Reason.STRUCK_OFF,
+    99992: Reason.STRUCK_OFF,
+    99996: Reason.ABSENT,
+    99997: Reason.STRUCK_OFF,
+}
+_ABROAD: Final = ("VerblijfplaatsBuitenland", "PostadresBuitenland", "AangifteAdresBuitenland")
+_DIGITS: Final = 9
+
+
+def signals(tree: Tree, today: date) -> frozenset[Reason]:
+    """Give every hold reason that an uncut answer holds."""
+    found = {_status(node) for node in nodes(tree, "Statussen", "Status") if not _ended(node, "@DatumEinde", today)}
+    if "Overlijden" in tree:
+        found.add(Reason.DECEASED)
+    homes = [home for home in nodes(tree, "Adressen", "Hoofdverblijfplaats") if home]
+    if not homes and any(True for name in _ABROAD for _ in nodes(tree, "Adressen", name)):
+        found.add(Reason.ABROAD)
+    if any(_secret(node, today) for node in nodes(tree, "Adressen", "NietMededeelbaarAdres")):
+        found.add(Reason.PROTECTED)
+    references = nodes(tree, "Adressen", "Hoofdverblijfplaats", "ReferentieAdres")
+    if not all(_ended(node, "Einddatum", today) for node in references):
+        found.add(Reason.REFERENCE_ADDRESS)
+    return frozenset(found)
+
+
+def _status(node: Node) -> Reason:
+    code = text(node, "Code").lstrip("0")
+    if not (code.isascii() and code.isdigit() and len(code) <= _DIGITS):
+        return Reason.UNKNOWN_STATUS
+    return _STATUS.get(int(code), Reason.UNKNOWN_STATUS)
+
+
+def _secret(node: Node, today: date) -> bool:
+    """Whether an address is confidential today; one that only begins later is not, yet."""
+    begins = [_whole(text(period, "Begindatum")) for period in nodes(node, "Periode")]
+    ends = [_whole(text(period, "Einddatum")) for period in nodes(node, "Periode")]
+    later = bool(begins) and all(begin is not None and begin.text > today.isoformat() for begin in begins)
+    over = bool(ends) and all(end is not None and end.text < today.isoformat() for end in ends)
+    return not later and not over
+
+
+def _ended(node: Node, name: str, today: date) -> bool:
+    """Whether it ended before today; an end that is absent, partial or unreadable is no end."""
+    end = _whole(text(node, name))
+    return end is not None and end.text < today.isoformat()
+
+
+def _whole(written: str) -> PartialDate | None:
+    day = PartialDate.parse(written)
+    return day if day is not None and day.is_complete else None
+
+
+def person(tree: Tree) -> Person:
+    """Give the person of a tree that was cut to scope; what is not there is empty.
+
+    Raises:
+        RegistryUnreadable: a text is longer than any real one.
+    """
+    home = next(nodes(tree, "Adressen", "Hoofdverblijfplaats"), "")
+    return Person(
+        name=Name(_joined(tree, "Achternamen", "Achternaam"), _joined(tree, "Voornamen", "Voornaam")),
+        birth_date=PartialDate.parse(text(tree, "Geboorte", "Datum")),
+        residence=Address(
+            street=_either(home, "Straatnaam", "NietGestandaardiseerdeStraatnaam"),
+            house_number=_text(home, "Huisnummer"),
+            box=_text(home, "Busnummer"),
+            postal_code=_text(home, "Postcode"),
+            municipality=_either(home, "Gemeentenaam", "NietGestandaardiseerdeGemeentenaam"),
+            nis_code=_text(home, "NISCodeGemeente"),
+            country=_text(home, "ISOCodeLand"),
+        ),
+        residence_since=PartialDate.parse(text(home, "@DatumBegin")),
+    )
+
+
+def nodes(node: Node, *path: str) -> Iterator[Node]:
+    """Give every node down this path, in order."""
+    if not path:
+        yield node
+    elif isinstance(node, dict):
+        for below in node.get(path[0], ()):
+            yield from nodes(below, *path[1:])
+
+
+def text(node: Node, *path: str) -> str:
+    """Give the text of the first node down this path, ``""`` without one."""
+    return _own(next(nodes(node, *path), ""))
+
+
+def _own(node: Node) -> str:
+    return node if isinstance(node, str) else "".join(own for own in node.get("", ()) if isinstance(own, str))
+
+
+def _text(node: Node, *path: str) -> str:
+    return _short(text(node, *path))
+
+
+def _short(written: str) -> str:
+    if len(written) > MAX_TEXT:
+        raise markup.unreadable("a text is longer than any real one")
+    return tidy(written)
+
+
+def _either(node: Node, *names: str) -> str:
+    """Give the first of these texts that is not empty."""
+    return next((found for name in names if (found := _text(node, name, "String"))), "")
+
+
+def _joined(tree: Tree, *path: str) -> str:
+    parts = [_short(_own(part)) for part in nodes(tree, "Naam", *path)]
+    if len(parts) > MAX_PARTS:
+        raise markup.unreadable("a name has more parts than any real one")
+    return " ".join(part for part in parts if part)

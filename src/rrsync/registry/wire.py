@@ -1,0 +1,241 @@
+"""One HTTP exchange, bounded in time and size and judged by what came back. It knows nothing of what it carries.
+
+1. The deadline is for the whole call, from connecting to the last byte (``line``): a server that drips bytes, in
+   headers or body, is cut off; a TLS handshake has the time to connect. Only a name lookup is left to the system.
+2. Redirects are not followed, cookies not kept, proxies and ``.netrc`` not read, certificates always checked.
+3. A SOAP message counts whatever the status (MAGDA fact sheet §1.4); a web page never does.
+4. Every error says how the access ended (``status``): whether nothing left us, or something may have been seen.
+"""
+
+from __future__ import annotations
+
+import ssl
+import zlib
+from http.cookiejar import DefaultCookiePolicy
+from threading import local
+from typing import TYPE_CHECKING, Final, TypeVar
+from weakref import WeakSet
+
+import requests
+import urllib3
+
+from rrsync.core.entry import Status
+from rrsync.errors import (
+    ConfigError,
+    RegistryError,
+    RegistryRefused,
+    RegistryUnavailable,
+    RegistryUnreadable,
+)
+from rrsync.registry.line import Adapter, tls, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+MAX_BYTES: Final = 2 * 1024 * 1024
+CONNECT_S: Final = 5.0
+_CHUNK: Final = 65536
+_HEAD: Final = 2048
+_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
+
+
+class Unavailable(RegistryUnavailable):
+    """The way to the register failed; ``status`` says how far the question came."""
+
+    status: Status = Status.NO_REPLY
+
+
+class Refused(RegistryRefused):
+    """The register's door refuses us; ``status`` says how far the question came."""
+
+    status: Status = Status.REFUSED
+
+
+class Unreadable(RegistryUnreadable):
+    """The reply is too large or oddly packed."""
+
+    status: Status = Status.INVALID_REPLY
+
+
+class Wire:
+    """Posts bytes to one endpoint, over one kept connection per thread.
+
+    Raises:
+        ConfigError: the endpoint is no URL, or a certificate, key or CA file cannot be used.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        certificate: str = "",
+        private_key: str = "",
+        ca: str = "",
+        deadline_s: float = 45.0,
+        connect_s: float = CONNECT_S,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._context = tls(certificate, private_key, ca) if endpoint.startswith("https:") else None
+        self._verify: str | bool = ca or True
+        self._request = _prepared(endpoint)
+        self._deadline_s = deadline_s
+        self._connect_s = connect_s
+        self._max_bytes = max_bytes
+        self._own = local()
+        self._sessions: WeakSet[requests.Session] = WeakSet()
+
+    def post(self, envelope: bytes) -> bytes:
+        """Send a message and give the reply's.
+
+        Raises:
+            Unavailable: no usable reply came, now.
+            Refused: TLS, a redirect or a status says that no call will be answered.
+            Unreadable: the reply is larger than allowed.
+        """
+        request = self._request.copy()
+        request.body = envelope
+        request.headers["Content-Length"] = str(len(envelope))
+        watch.start(self._deadline_s)
+        try:
+            return self._exchange(request)
+        except RegistryError:
+            raise
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            failure = self._failure(error)
+        raise failure  # outside of the handler: the cause holds the question, and may quote the reply
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        for session in list(self._sessions):
+            session.close()
+
+    def _exchange(self, request: requests.PreparedRequest) -> bytes:
+        response = self._session().send(
+            request,
+            stream=True,
+            allow_redirects=False,
+            verify=self._verify,
+            timeout=(min(self._connect_s, self._deadline_s), self._deadline_s),
+            proxies={},
+        )
+        try:
+            if 300 <= response.status_code < 400:
+                raise _failed(Refused, "The register's address sends us elsewhere", Status.INVALID_REPLY, _ADDRESS)
+            body = self._unpacked(response.headers, self._read(response))
+        finally:
+            response.close()
+        return _judge(response.status_code, body)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._own, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            session.mount("http://", Adapter(None))
+            session.mount("https://", Adapter(self._context))
+            self._sessions.add(session)
+            self._own.session = session
+        return session
+
+    def _read(self, response: requests.Response) -> bytes:
+        body = bytearray()
+        while chunk := response.raw.read(_CHUNK, decode_content=False):
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise self._too_large()
+        return bytes(body)
+
+    def _unpacked(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        """Undo a packing we did not ask for, no further than the cap."""
+        coding = headers.get("Content-Encoding", "identity").strip().lower()
+        if coding in {"", "identity"}:
+            return body
+        if coding not in {"gzip", "x-gzip", "deflate"}:
+            what = "The register's reply is packed in a way we did not ask for"
+            raise _failed(Unreadable, what, Status.INVALID_REPLY, _LATER)
+        unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
+        try:
+            plain = unpacker.decompress(body, self._max_bytes + 1)
+        except zlib.error:
+            plain, unpacker = b"", zlib.decompressobj()
+        if len(plain) > self._max_bytes:
+            raise self._too_large()
+        if not unpacker.eof:
+            raise _failed(Unavailable, "The register's reply broke off", Status.NO_REPLY)
+        return plain
+
+    def _too_large(self) -> Unreadable:
+        return _failed(
+            Unreadable, f"The register's reply is larger than {self._max_bytes // 1024} KiB", Status.INVALID_REPLY
+        )
+
+    def _failure(self, error: BaseException) -> RegistryError:
+        """Give our error for one of the network's, without its words."""
+        status = Status.NO_REPLY if watch.sent else Status.NOT_SENT
+        if any(isinstance(cause, ssl.SSLError) and not isinstance(cause, _LOST) for cause in _causes(error)):
+            what = "The register and we do not trust each other's certificate (TLS)"
+            return _failed(Refused, what, status, _TRUST)
+        if watch.is_over():
+            what = f"The register did not answer within {self._deadline_s:g} seconds"
+        elif watch.sent:
+            what = "The connection to the register broke off"
+        else:
+            what = "The register cannot be reached"
+        return _failed(Unavailable, what, status)
+
+
+#: TLS that ended early is a broken connection, not a question of trust.
+_LOST: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLSyscallError)
+_TRUST: Final = "Check certificate, private_key and ca in the settings, and their dates"
+_ADDRESS: Final = "Check the endpoint in the settings"
+_LATER: Final = "It is tried again by itself; check the network if it goes on"
+
+_Error = TypeVar("_Error", Unavailable, Refused, Unreadable)
+
+
+def _failed(kind: type[_Error], what: str, status: Status, todo: str = _LATER) -> _Error:
+    error = kind(what, kept="No member was changed", todo=todo)
+    error.status = status
+    return error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _judge(status: int, body: bytes) -> bytes:
+    """Give the body if it is a message, else say what its HTTP status means."""
+    head = body[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
+    is_xml = head.startswith(b"<") and b"<html" not in head.lower() and b"<!doctype html" not in head.lower()
+    if is_xml and (status == 200 or b"Envelope" in head):
+        return body
+    if status in {401, 403}:
+        what = f"The register refuses this machine (HTTP {status})"
+        raise _failed(Refused, what, Status.REFUSED, "Check the certificate, and what MAGDA has opened for it")
+    if 400 <= status < 500 and status != 429:
+        raise _failed(Refused, f"The register does not know this address (HTTP {status})", Status.REFUSED, _ADDRESS)
+    if status == 429 or status >= 500:
+        raise _failed(Unavailable, f"The register is not available now (HTTP {status})", Status.TRANSIENT)
+    what = "something that is no message" if body else "nothing"
+    raise _failed(Unavailable, f"The register's address answers with {what} (HTTP {status})", Status.INVALID_REPLY)
+
+
+def _prepared(endpoint: str) -> requests.PreparedRequest:
+    headers = {
+        "Content-Type": "text/xml; charset=UTF-8",
+        "SOAPAction": '""',
+        "Accept": "text/xml",
+        "Accept-Encoding": "identity",
+        "User-Agent": "rrsync",
+    }
+    try:
+        if not endpoint.startswith(("http://", "https://")):
+            raise requests.exceptions.InvalidSchema
+        return requests.Request("POST", endpoint, headers=headers, data=b" ").prepare()
+    except requests.RequestException as error:
+        raise ConfigError("The register's endpoint is no URL", kept="Nothing was asked", todo=_ADDRESS) from error

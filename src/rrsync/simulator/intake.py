@@ -1,0 +1,72 @@
+"""A question as it comes in: parsed without trust, read leniently for the record, checked against our schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+from lxml import etree
+
+from rrsync.simulator.answer import Asker
+
+_SOAP_BODY: Final = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
+_CONTEXT: Final = "Verzoek/Context/"
+_SENDER: Final = "Verzoek/Context/Bericht/Afzender/"
+_QUESTION: Final = "Verzoek/Vragen/Vraag/"
+_SERVICE: Final = ("GeefPersoon", "02.02.0000")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What came in: who asks what, as far as it can be read, and what is wrong with it (empty: nothing)."""
+
+    asker: Asker
+    complaint: str
+
+
+class Intake:
+    """A parser and a schema; neither may be used by two threads at once, so there is one intake per thread at work."""
+
+    __slots__ = ("_parser", "_schema")
+
+    def __init__(self) -> None:
+        """Read our schema from the package."""
+        self._parser = etree.XMLParser(
+            resolve_entities=False, load_dtd=False, no_network=True, remove_comments=True, remove_pis=True
+        )
+        path = files("rrsync") / "wsdl" / "GeefPersoon-02.02" / "GeefPersoon.xsd"
+        self._schema = etree.XMLSchema(etree.parse(str(path)))
+
+    def read(self, body: bytes) -> Question:
+        """Read a SOAP message; whatever is wrong with it becomes the complaint, never an error."""
+        try:
+            root = etree.fromstring(body, self._parser)
+        except etree.XMLSyntaxError as error:
+            return Question(_asker(etree.Element("nothing")), f"10001 - {error.msg}")
+        operation = root.find(f"{_SOAP_BODY}/*")
+        if operation is None:
+            return Question(_asker(root), "10001 - the SOAP body is empty")
+        if root.getroottree().docinfo.internalDTD is not None:
+            return Question(_asker(operation), "10001 - a document type is not allowed")
+        return Question(_asker(operation), self._complaint(operation))
+
+    def _complaint(self, operation: etree._Element) -> str:
+        """Say what the schema has against the question, as MAGDA does: with the value that is wrong."""
+        try:
+            self._schema.assertValid(operation)
+        except etree.DocumentInvalid as error:
+            return f"10001 - cvc: {error}"
+        name, version = (operation.findtext(f"{_CONTEXT}{part}", "") for part in ("Naam", "Versie"))
+        return "" if (name, version) == _SERVICE else "10001 - unknown service or version"
+
+
+def _asker(operation: etree._Element) -> Asker:
+    return Asker(
+        sender=operation.findtext(f"{_SENDER}Identificatie", ""),
+        sender_reference=operation.findtext(f"{_SENDER}Referte", ""),
+        capacity=operation.findtext(f"{_SENDER}Hoedanigheid", ""),
+        user=operation.findtext(f"{_SENDER}Gebruiker", ""),
+        reference=operation.findtext(f"{_QUESTION}Referte", ""),
+        digits=operation.findtext(f"{_QUESTION}Inhoud/Criteria/INSZ", ""),
+    )

@@ -1,0 +1,93 @@
+"""A folder of persona files, laid out as in MAGDA-Mock: a reply ready for each number.
+
+The references and the receiver are replaced by the asker's; everything else stays as the file has it. Three layouts
+serve: ``DIR/<number>.xml``, ``DIR/GeefPersoon-02.02/<number>.xml`` and ``DIR/Persoon/GeefPersoon/02.02.0000/…``;
+beside them ``notfound.xml`` answers for everybody else. Files are read when they are asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from lxml import etree
+
+from rrsync.errors import ConfigError
+from rrsync.simulator.answer import Asker, envelope
+
+_LAYOUTS: Final = ("Persoon/GeefPersoon/02.02.0000", "GeefPersoon-02.02", ".")
+_NOT_FOUND: Final = "notfound"
+
+
+class Personas:
+    """The persona files of one folder."""
+
+    __slots__ = ("_folders",)
+
+    def __init__(self, folder: Path) -> None:
+        """Find the layout of the folder.
+
+        Raises:
+            ConfigError: when the folder holds no persona file in any of the three layouts.
+        """
+        self._folders = tuple(place for place in (folder / layout for layout in _LAYOUTS) if any(place.glob("*.xml")))
+        if not self._folders:
+            raise ConfigError(
+                f"There is no persona file in {folder}",
+                todo="Name a folder that holds <number>.xml, GeefPersoon-02.02 or Persoon/GeefPersoon/02.02.0000",
+            )
+
+    def about(self, asker: Asker) -> bytes | None:
+        """Give the reply for the number that was asked, or nothing when there is no file for it.
+
+        Raises:
+            ConfigError: when the file is no reply, or declares a document type.
+        """
+        return self._reply(asker.digits, asker)
+
+    def nobody(self, asker: Asker) -> bytes | None:
+        """Give the reply for a number nobody has, or nothing when the folder has no ``notfound.xml``.
+
+        Raises:
+            ConfigError: when the file is no reply, or declares a document type.
+        """
+        return self._reply(_NOT_FOUND, asker)
+
+    def _reply(self, stem: str, asker: Asker) -> bytes | None:
+        for folder in self._folders:
+            path = folder / f"{stem}.xml"
+            if path.is_file():
+                return envelope(_addressed(path, asker))
+        return None
+
+
+def _addressed(path: Path, asker: Asker) -> bytes:
+    """Read a persona file and give it to the asker."""
+    root = _read(path)
+    for reference in root.iterfind("Repliek/Antwoorden/Antwoord/Referte"):
+        reference.text = asker.reference
+    receiver = root.find("Repliek/Context/Bericht/Ontvanger")
+    if receiver is not None:
+        for child in list(receiver):
+            receiver.remove(child)
+        for name, value in (
+            ("Identificatie", asker.sender),
+            ("Referte", asker.sender_reference),
+            ("Hoedanigheid", asker.capacity),
+            ("Gebruiker", asker.user),
+        ):
+            if value:
+                etree.SubElement(receiver, name).text = value
+    return etree.tostring(root, encoding="utf-8", xml_declaration=False)
+
+
+def _read(path: Path) -> etree._Element:
+    """Read a file without a document type, entities or the network; the message never names the number."""
+    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True)
+    try:
+        root = etree.fromstring(path.read_bytes(), parser)
+    except (OSError, etree.XMLSyntaxError) as error:
+        raise ConfigError("A persona file cannot be read as XML", todo="Repair the file") from error
+    if root.getroottree().docinfo.internalDTD is not None or root.find("Repliek") is None:
+        raise ConfigError("A persona file is no plain reply of GeefPersoon", todo="Repair the file")
+    return root

@@ -1,0 +1,170 @@
+"""The connection to the database: durable transactions, one kind of error, the newest schema.
+
+SQLite runs in WAL with ``synchronous=FULL``: what is committed survives a power cut. A writing transaction takes its lock at
+once (``BEGIN IMMEDIATE``), so it never fails half-way for another writer.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlmodel import Session, create_engine
+
+from rrsync.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from sqlite3 import Connection as DBAPIConnection
+
+_POOL: Final = 24
+_CAUSES: Final = (
+    ("locked", "The database stayed locked by another program", "Close what holds it and run the command again"),
+    ("full", "The disk of the database is full", "Make room and run the command again"),
+    ("readonly", "The database cannot be written", "Give this user the right to write to it"),
+    ("read-only", "The database cannot be written", "Give this user the right to write to it"),
+    ("unable to open", "The database cannot be opened", "Check [store] url and the rights on its folder"),
+    ("no such table", "The database has no rrsync tables", "Run `rrsync init`"),
+    ("does not exist", "The database or its tables are not there", "Check [store] url, then run `rrsync init`"),
+    ("malformed", "The database file is damaged", "Restore it from your backup"),
+    ("not a database", "The file is no database, or is damaged", "Check [store] url, or restore your backup"),
+    ("unique", "What should be written stands there already", "Run the command again; if it stays, report it"),
+    (
+        "append-only",
+        "The database refused to change the access log",
+        "Nothing but an attack or a bug does that: report it",
+    ),
+    ("connect", "The database cannot be reached", "Check that the server runs and [store] url is right"),
+)
+
+
+class Database:
+    """A database with rrsync's tables; ``read`` and ``write`` give sessions, each one transaction."""
+
+    def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
+        self.engine = _create(url, timeout_s)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite database."""
+        from pathlib import Path  # noqa: PLC0415 — used here alone
+
+        name = self.engine.url.database
+        return Path(name) if self.is_sqlite and name else None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Give a session that sees one state of the database and writes nothing.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        with _translated(), Session(self.engine) as session:
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Give a session that is committed at the end, or rolled back on any error.
+
+        Raises:
+            StoreError: nothing of it was written.
+        """
+        with _translated(), Session(self.engine) as session:
+            session.connection(execution_options={"rrsync_write": True})
+            yield session
+            session.commit()
+
+    def upgrade(self) -> None:
+        """Bring the schema to the newest version; what is there stays."""
+        with _translated(), self.engine.connect() as connection:
+            config = _alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+
+    def require_newest(self) -> None:
+        """Check that the schema is the one this version works with.
+
+        Raises:
+            ConfigError: it is older, newer, or not there.
+        """
+        newest = ScriptDirectory.from_config(_alembic()).get_current_head()
+        with _translated(), self.engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found != newest:
+            raise ConfigError(
+                f"The database is at schema {found or 'none'}, this rrsync works with {newest}",
+                todo="Run `rrsync init`: it brings the database to the newest schema",
+            )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _create(url: str, timeout_s: float) -> Engine:
+    try:
+        dialect = make_url(url).get_backend_name()
+        if dialect == "sqlite":
+            engine = create_engine(url, hide_parameters=True, pool_size=_POOL, connect_args={"timeout": timeout_s})
+            event.listen(engine, "connect", _tune_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        if dialect == "postgresql":
+            return create_engine(
+                url,
+                hide_parameters=True,
+                pool_size=_POOL,
+                pool_pre_ping=True,
+                connect_args={"options": f"-c lock_timeout={int(timeout_s * 1000)}"},
+            )
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise _bad_url() from error
+    raise _bad_url()
+
+
+def _bad_url() -> ConfigError:
+    return ConfigError(
+        "[store] url is no database rrsync knows",
+        todo="Write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME",
+    )
+
+
+def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # transactions are ours to begin: see _begin_sqlite
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("rrsync_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "rrsync:store/migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        text = str(getattr(error, "orig", error)).lower()
+        for sign, what, todo in _CAUSES:
+            if sign in text:
+                raise StoreError(what, todo=todo) from error
+        raise StoreError("The database refused", todo="See its own log for the cause") from error

@@ -1,0 +1,109 @@
+"""The worklist: members a person must look at, and what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from rrsync.core.exchange import Reason
+from rrsync.core.insz import Insz
+from rrsync.core.person import Masked
+from rrsync.store.tables import HoldRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from rrsync.core.compare import Hold
+    from rrsync.core.member import Held
+    from rrsync.store.engine import Database
+    from rrsync.store.rows import Rows
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenHold(Masked):
+    """One hold that awaits a person: which member, why, since when, and what accepting would write."""
+
+    id: int
+    library: str
+    number: str
+    reason: Reason
+    reference: str
+    opened_at: datetime
+    proposal: Held | None
+    new_insz: Insz | None
+
+
+class Holds:
+    """The open holds of one database."""
+
+    def __init__(self, database: Database, rows: Rows) -> None:
+        self._database = database
+        self._rows = rows
+
+    def open(self, *, library: str | None = None) -> Iterator[OpenHold]:
+        """Give the open holds, the oldest first."""
+        wanted = select(HoldRow).where(col(HoldRow.closed_at).is_(None)).order_by(col(HoldRow.id))
+        if library is not None:
+            wanted = wanted.where(HoldRow.library == library)
+        with self._database.read() as session:
+            rows = session.exec(wanted).all()
+            session.expunge_all()
+        return (self.value(row) for row in rows)
+
+    def find(self, number: int) -> OpenHold | None:
+        """Give one open hold by its number."""
+        with self._database.read() as session:
+            row = session.get(HoldRow, number)
+            return None if row is None or row.closed_at is not None else self.value(row)
+
+    def value(self, row: HoldRow) -> OpenHold:
+        """Open a row."""
+        at = f"{row.library}|{row.number}"
+        return OpenHold(
+            id=row.id or 0,
+            library=row.library,
+            number=row.number,
+            reason=Reason(row.reason),
+            reference=row.reference,
+            opened_at=row.opened_at,
+            proposal=None if row.proposal is None else self._rows.open_side(f"hold|proposal|{at}", row.proposal),
+            new_insz=None if row.new_insz is None else Insz(self._rows.open_text(f"hold|new_insz|{at}", row.new_insz)),
+        )
+
+
+def set_hold(session: Session, rows: Rows, key: tuple[str, str], hold: Hold, *, reference: str, at: datetime) -> None:
+    """Open a hold, or renew the one that is open; what a person dismissed stays dismissed while the register repeats it."""
+    library, number = key
+    where = f"{library}|{number}"
+    wanted = (
+        select(HoldRow).where(HoldRow.library == library, HoldRow.number == number).order_by(col(HoldRow.id).desc())
+    )
+    last = session.exec(wanted.limit(1)).first()
+    new = hold.new_insz.digits if hold.new_insz else ""
+    mark = rows.mark("hold", where, hold.reason.value, new, rows.text_of(hold.proposal))
+    if last is not None and last.decision == "dismissed" and last.mark == mark:
+        return
+    if last is None or last.closed_at is not None or last.reason != hold.reason.value:
+        close_holds(session, [key], decision="superseded", by="register", at=at)
+        last = HoldRow(library=library, number=number, reason=hold.reason.value, reference="", opened_at=at, mark=b"")
+    last.reference, last.mark = reference, mark
+    last.proposal = None if hold.proposal is None else rows.seal_side(f"hold|proposal|{where}", hold.proposal)
+    last.new_insz = rows.seal_text(f"hold|new_insz|{where}", new) if new else None
+    session.add(last)
+    session.flush()
+
+
+def close_holds(session: Session, keys: Sequence[tuple[str, str]], *, decision: str, by: str, at: datetime) -> None:
+    """Close the open holds of these members, where there is one; what they proposed is forgotten."""
+    for library in sorted({library for library, _ in keys}):
+        numbers = [number for of, number in keys if of == library]
+        session.execute(
+            update(HoldRow)
+            .where(col(HoldRow.library) == library, col(HoldRow.number).in_(numbers), col(HoldRow.closed_at).is_(None))
+            .values(closed_at=at, decision=decision, decided_by=by, proposal=None, new_insz=None)
+            .execution_options(synchronize_session=False)
+        )

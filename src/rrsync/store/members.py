@@ -1,0 +1,210 @@
+"""The members: reading one, reading many as a stream, and taking over a library's own rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, func
+from sqlmodel import Session, col, select
+
+from rrsync.core.person import Masked
+from rrsync.store.holds import close_holds
+from rrsync.store.rows import member_rows
+from rrsync.store.tables import ChangeRow, MemberRow, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from rrsync.core.insz import Insz
+    from rrsync.core.member import Member
+    from rrsync.store.engine import Database
+    from rrsync.store.rows import Rows, Standing
+
+_PAGE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Incoming(Masked):
+    """One member as a library's file has it, with the line it stands on."""
+
+    line: int
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one incoming row: ``new``, ``changed``, ``same``, or ``refused`` with column and reason."""
+
+    line: int
+    result: str
+    column: str = ""
+    reason: str = ""
+
+
+class Members:
+    """The member table of one database."""
+
+    def __init__(self, database: Database, rows: Rows) -> None:
+        self._database = database
+        self._rows = rows
+
+    def find(self, library: str, number: str) -> Standing | None:
+        """Give one member, or ``None`` when the library has none of this number."""
+        with self._database.read() as session:
+            row = session.get(MemberRow, (library, number))
+            return None if row is None else self._rows.standing(row)
+
+    def of(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Member]:
+        """Give members by library and number."""
+        with self._database.read() as session:
+            return {key: self._rows.member(row) for key, row in member_rows(session, keys).items()}
+
+    def export(self, library: str, *, since: datetime | None = None, run: str | None = None) -> Iterator[Standing]:
+        """Give a library's members as a stream, by number; only those changed since a time, or by a run, if given."""
+        after = ""
+        while True:
+            wanted = select(MemberRow).where(MemberRow.library == library, MemberRow.number > after)
+            if since is not None:
+                wanted = wanted.where(col(MemberRow.changed_at) >= since)
+            if run is not None:
+                by_run = select(ChangeRow.number).where(
+                    ChangeRow.library == library, ChangeRow.run == run, ChangeRow.verdict == "change"
+                )
+                wanted = wanted.where(col(MemberRow.number).in_(by_run))
+            with self._database.read() as session:
+                rows = session.exec(wanted.order_by(col(MemberRow.number)).limit(_PAGE)).all()
+                page = [self._rows.standing(row) for row in rows]
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].member.number
+
+    def count(self, library: str) -> int:
+        """Give how many members a library has."""
+        with self._database.read() as session:
+            return session.exec(select(func.count()).select_from(MemberRow).where(MemberRow.library == library)).one()
+
+    def holder(self, library: str, insz: Insz) -> str | None:
+        """Give the member number of who has this national number in a library."""
+        with self._database.read() as session:
+            key = self._rows.insz_key(library, insz)
+            return _holders(session, library, [key]).get(key)
+
+    def take(self, incoming: Sequence[Incoming], *, import_id: str, at: datetime) -> list[Taken]:
+        """Write one batch of one library's rows in one transaction; give what became of each.
+
+        A row that repeats what the same member's row said at the last import changes nothing: what the register
+        corrected since stays corrected. A row that says something new is written, and the member is due again.
+        """
+        if not incoming:
+            return []
+        library = incoming[0].member.library
+        with self._database.write() as session:
+            known = member_rows(session, [(library, item.member.number) for item in incoming])
+            keys = [self._rows.insz_key(library, item.member.insz) for item in incoming if item.member.insz]
+            batch = _Batch(self._rows, import_id, known, _holders(session, library, keys))
+            taken = [batch.take(item) for item in incoming]
+            batch.write(session, at)
+        return taken
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One batch of an import: the rows there are, who holds which number, and the rows to write."""
+
+    rows: Rows
+    import_id: str
+    known: dict[tuple[str, str], MemberRow]
+    holders: dict[bytes, str]
+    new: list[dict[str, object]] = field(default_factory=list)
+    changed: list[dict[str, object]] = field(default_factory=list)
+    seen: list[dict[str, object]] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def take(self, item: Incoming) -> Taken:
+        member = item.member
+        row = self.known.get((member.library, member.number))
+        before = self.lines.get(member.number, row.import_line if row and row.import_id == self.import_id else 0)
+        if before:
+            reason = f"this member stands on line {before} of the file already"
+            return Taken(item.line, "refused", "member_no", reason)
+        key = None if member.insz is None else self.rows.insz_key(member.library, member.insz)
+        holder = None if key is None else self.holders.get(key)
+        if holder not in {None, member.number}:
+            return Taken(item.line, "refused", "insz", f"it is the number of another member of this library: {holder}")
+        self.lines[member.number] = item.line
+        return Taken(item.line, self._sort(item, row, key))
+
+    def _sort(self, item: Incoming, row: MemberRow | None, key: bytes | None) -> str:
+        member = item.member
+        imported = self.rows.mark("imported", member.insz and member.insz.digits, *_said(member))
+        values: dict[str, object] = {
+            "at_library": member.library,
+            "at_number": member.number,
+            "membership_end": member.membership_end,
+            "open_items": member.open_items,
+            "import_id": self.import_id,
+            "import_line": item.line,
+        }
+        if row is not None and row.imported == imported:
+            self.seen.append(values)
+            same = (row.membership_end, row.open_items) == (member.membership_end, member.open_items)
+            return "same" if same else "changed"
+        values |= self.rows.seal_held(member.library, member.number, member.held) | {"imported": imported}
+        values |= self.rows.seal_insz(member.library, member.number, member.insz)
+        if row is not None and row.insz_key is not None:
+            self.holders.pop(row.insz_key, None)
+        if key is not None:
+            self.holders[key] = member.number
+        (self.new if row is None else self.changed).append(values)
+        return "new" if row is None else "changed"
+
+    def write(self, session: Session, at: datetime) -> None:
+        if self.changed:  # numbers given up must be free before another row takes them
+            session.execute(_GIVE_UP, [{name: row[name] for name in _AT} for row in self.changed])
+            session.execute(_REWRITE, self.changed)
+            keys = [(str(row["at_library"]), str(row["at_number"])) for row in self.changed]
+            close_holds(session, keys, decision="superseded", by="import", at=at)
+        if self.seen:
+            session.execute(_SEE, self.seen)
+        if self.new:
+            session.execute(
+                _ADD, [row | {"library": row["at_library"], "number": row["at_number"]} for row in self.new]
+            )
+
+
+_MEMBER: Final = table(MemberRow)
+_AT: Final = ("at_library", "at_number")
+_HERE: Final = (_MEMBER.c.library == bindparam("at_library"), _MEMBER.c.number == bindparam("at_number"))
+_FACTS: Final = ("membership_end", "open_items", "import_id", "import_line")
+_COLUMNS: Final = ("insz", "insz_key", "name", "birth_date", "address", "imported", *_FACTS)
+_GIVE_UP: Final = _MEMBER.update().where(*_HERE).values(insz_key=None)
+_SEE: Final = _MEMBER.update().where(*_HERE).values({name: bindparam(name) for name in _FACTS})
+_REWRITE: Final = (
+    _MEMBER.update()
+    .where(*_HERE)
+    .values({name: bindparam(name) for name in _COLUMNS})
+    .values(verdict=None, hold_reason=None, refreshed_at=None, version=_MEMBER.c.version + 1)
+)
+_ADD: Final = _MEMBER.insert().values(
+    {name: bindparam(name) for name in ("library", "number", *_COLUMNS)} | {"restricted": False, "version": 0}
+)
+
+
+def _said(member: Member) -> tuple[object, ...]:
+    """Give what the library's own row says of a member, as plain values."""
+    held = member.held
+    birth_date = held.birth_date.text if held.birth_date else ""
+    return (held.name.last, held.name.first, birth_date, *(getattr(held.address, part) for part in _PARTS))
+
+
+_PARTS: Final = ("street", "house_number", "box", "postal_code", "municipality", "country")
+
+
+def _holders(session: Session, library: str, keys: Sequence[bytes]) -> dict[bytes, str]:
+    wanted = select(MemberRow.insz_key, MemberRow.number).where(
+        MemberRow.library == library, col(MemberRow.insz_key).in_(keys)
+    )
+    return {key: number for key, number in session.exec(wanted) if key is not None}

@@ -1,0 +1,207 @@
+"""The run journal: who is due tonight, what is done and what is still open; and the lease that one run holds.
+
+A run stays open until every step of it was tried. A night that finds one open goes on with it, and adds who became due since.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import and_, case, exists, func, insert, literal, or_, select, text, update
+from sqlmodel import Session, col
+
+from rrsync.core.plan import Due, Plan, Why
+from rrsync.errors import Busy, StoreError
+from rrsync.store.tables import MemberRow, RunRow, StepRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Select
+
+    from rrsync.store.engine import Database
+
+_LEASE: Final = 0x72727379_6E63  # "rrsync": the number of PostgreSQL's advisory lock
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run that may begin: its name, whether it was begun before, and how many steps are open."""
+
+    id: str
+    resumed: bool
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """How many members of a library are due, by why."""
+
+    library: str
+    why: Why
+    members: int
+
+
+class Lease:
+    """The right to be the one night on this database; it ends with the process, however that ends."""
+
+    def __init__(self, session: Session | None = None) -> None:
+        self._session = session
+
+    def check(self) -> None:
+        """Check that the lease is still ours.
+
+        Raises:
+            StoreError: the connection that held it was lost.
+        """
+        if self._session is not None:
+            try:
+                self._session.execute(text("SELECT 1"))
+            except Exception as error:
+                raise StoreError(
+                    "The lease on the nightly run was lost with its database connection",
+                    kept="What was done is kept, the rest stays open",
+                    todo="Run `rrsync night` again: it goes on where this one stopped",
+                ) from error
+
+
+class Runs:
+    """The runs of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def lease(self) -> Iterator[Lease]:
+        """Hold the lease.
+
+        Raises:
+            Busy: another run holds it.
+        """
+        path = self._database.path
+        if path is not None:
+            with path.with_name(path.name + ".lease").open("a") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    raise _busy() from error
+                yield Lease()
+            return
+        with self._database.read() as session:
+            if not session.execute(select(func.pg_try_advisory_lock(_LEASE))).scalar_one():
+                raise _busy()
+            session.commit()
+            try:
+                yield Lease(session)
+            finally:
+                session.execute(select(func.pg_advisory_unlock(_LEASE)))
+
+    def forecast(self, libraries: Sequence[str], plan: Plan) -> list[Forecast]:
+        """Give who a night would ask about, by library and why; the steps left open by the last one included."""
+        with self._database.read() as session:
+            run = _open_run(session)
+            due = _due(libraries, plan, run).subquery()
+            rows = session.execute(select(due.c.library, due.c.why, func.count()).group_by(due.c.library, due.c.why))
+            counts = {(library, why): number for library, why, number in rows}
+            wanted = select(col(StepRow.library), col(StepRow.why), func.count()).where(*_open_in(run, libraries))
+            for library, why, number in session.execute(wanted.group_by(col(StepRow.library), col(StepRow.why))):
+                counts[library, why] = counts.get((library, why), 0) + number
+        return [Forecast(library, Why(why), number) for (library, why), number in sorted(counts.items())]
+
+    def open(self, libraries: Sequence[str], plan: Plan, *, new_id: str, at: datetime) -> Opened:
+        """Take the open run over, or open a new one; add who is due and not yet in it."""
+        with self._database.write() as session:
+            run = _open_run(session)
+            resumed = run is not None
+            if run is None:
+                run = new_id
+                session.execute(insert(RunRow).values(id=run, opened_at=at))
+            columns = ["run", "library", "number", "place", "why", "state", "verdict", "reason"]
+            session.execute(insert(StepRow).from_select(columns, _due(libraries, plan, run)))
+            steps = session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, libraries))).one()
+        return Opened(run, resumed, steps)
+
+    def steps(self, run: str, libraries: Sequence[str], *, after: int, most: int) -> list[tuple[int, Due]]:
+        """Give open steps in their order, each with its place, from behind place ``after``."""
+        wanted = select(StepRow).where(*_open_in(run, libraries), col(StepRow.place) > after)
+        with self._database.read() as session:
+            rows = session.scalars(wanted.order_by(col(StepRow.place)).limit(most)).all()
+            return [(row.place, Due(row.library, row.number, Why(row.why))) for row in rows]
+
+    def left(self, run: str) -> int:
+        """Give how many steps of a run are open."""
+        with self._database.read() as session:
+            return session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, None))).one()
+
+    def end(self, run: str, *, at: datetime) -> None:
+        """Close a run of which every step was tried; who is still without a verdict is due again the next night."""
+        with self._database.write() as session:
+            session.execute(update(StepRow).where(*_open_in(run, None)).values(state="left"))
+            session.execute(update(RunRow).where(col(RunRow.id) == run).values(ended_at=at))
+
+    def last(self) -> str | None:
+        """Give the name of the newest run."""
+        with self._database.read() as session:
+            return session.scalars(select(col(RunRow.id)).order_by(col(RunRow.opened_at).desc()).limit(1)).first()
+
+    def exists(self, run: str) -> bool:
+        """Whether there was a run of this name."""
+        with self._database.read() as session:
+            return session.get(RunRow, run) is not None
+
+
+def _open_run(session: Session) -> str | None:
+    return session.scalars(select(col(RunRow.id)).where(col(RunRow.ended_at).is_(None)).limit(1)).first()
+
+
+def _open_in(run: str | None, libraries: Sequence[str] | None) -> list[ColumnElement[bool]]:
+    chosen = [col(StepRow.run) == (run or ""), col(StepRow.state) == "open"]
+    return chosen if libraries is None else [*chosen, col(StepRow.library).in_(libraries)]
+
+
+def _due(libraries: Sequence[str], plan: Plan, run: str | None) -> Select[str, str, str, int, str, str, str, str]:
+    """Give the rule of ``core.plan`` as a query whose rows are steps."""
+    order = col(MemberRow.refreshed_at).asc().nulls_first(), col(MemberRow.library), col(MemberRow.number)
+    in_run = exists().where(
+        col(StepRow.run) == (run or ""),
+        col(StepRow.library) == col(MemberRow.library),
+        col(StepRow.number) == col(MemberRow.number),
+    )
+    never = col(MemberRow.refreshed_at).is_(None)
+    ground = or_(
+        col(MemberRow.membership_end).is_(None),
+        col(MemberRow.membership_end) >= plan.today,
+        col(MemberRow.open_items) > 0,
+    )
+    due = [col(MemberRow.library).in_(libraries), col(MemberRow.insz).is_not(None), ground, ~in_run]
+    if plan.before is not None:
+        due.append(or_(never, col(MemberRow.refreshed_at) < plan.before))
+    if plan.skip:
+        settled = and_(col(MemberRow.hold_reason).is_not(None), col(MemberRow.hold_reason).in_(sorted(plan.skip)))
+        due.append(or_(never, ~settled))
+    last = (
+        select(func.coalesce(func.max(col(StepRow.place)), 0)).where(col(StepRow.run) == (run or "")).scalar_subquery()
+    )
+    query = select(
+        literal(run or "").label("run"),
+        col(MemberRow.library),
+        col(MemberRow.number),
+        (last + func.row_number().over(order_by=order)).label("place"),
+        case((never, Why.NEVER.value), else_=Why.STALE.value).label("why"),
+        literal("open").label("state"),
+        literal("").label("verdict"),
+        literal("").label("reason"),
+    ).where(*due)
+    return query.order_by(*order).limit(plan.most)
+
+
+def _busy() -> Busy:
+    return Busy(
+        "Another night is running on this database",
+        kept="Nothing was started",
+        todo="Wait until it has ended; a second one is never needed",
+    )

@@ -1,0 +1,174 @@
+"""Keys, encrypted columns and keyed lookup.
+
+A key file holds one key a line: ``data`` keys encrypt (the first is used for writing, the others still read), the ``index``
+key makes the lookup values. A sealed value is ``0x01``, the key's name (8 bytes), a nonce (12) and AES-256-GCM
+ciphertext with tag; what it belongs to (table, column, row) is bound as associated data, so that it cannot be moved.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from rrsync.core.person import Masked
+from rrsync.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY_BYTES: Final = 32
+_NAME: Final = 8
+_NONCE: Final = 12
+_VERSION: Final = b"\x01"
+_HEAD: Final = 1 + _NAME + _NONCE
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Keyring(Masked):
+    """The keys of one installation: data keys by name, the first for writing, and the index key."""
+
+    data: dict[str, bytes]
+    index: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a key file.
+
+        Raises:
+            ConfigError: a line that is no key, or a kind of key missing; no key is ever shown.
+        """
+        data: dict[str, bytes] = {}
+        index: list[bytes] = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            words = line.split("#", 1)[0].split()
+            if not words:
+                continue
+            match words:
+                case ["data", name, key] if len(name) == _NAME and name.isascii():
+                    data[name] = _key(key, number)
+                case ["index", key]:
+                    index.append(_key(key, number))
+                case _:
+                    raise _bad_line(number)
+        if not data or len(index) != 1:
+            raise ConfigError(
+                "The key file must hold at least one data key and exactly one index key",
+                todo="Restore it from your backup; a new key cannot read what an old one wrote",
+            )
+        return cls(data, index[0])
+
+    @classmethod
+    def fresh(cls, random: Callable[[int], bytes]) -> Self:
+        """Make new keys."""
+        data = random(KEY_BYTES)
+        return cls({sha256(data).hexdigest()[:_NAME]: data}, random(KEY_BYTES))
+
+    def to_text(self) -> str:
+        """Give the content of the key file."""
+        lines = ["# rrsync keys: keep a copy apart from the database; without them nobody can read it."]
+        lines += [f"data {name} {base64.b64encode(key).decode()}" for name, key in self.data.items()]
+        lines += [f"index {base64.b64encode(self.index).decode()}"]
+        return "\n".join(lines) + "\n"
+
+
+class Seal:
+    """Encrypts and opens values, and makes lookup values; ``random(n)`` gives n random bytes."""
+
+    def __init__(self, keys: Keyring, random: Callable[[int], bytes]) -> None:
+        self._ciphers = {name.encode(): AESGCM(derive(key, "data")) for name, key in keys.data.items()}
+        self._name = next(iter(self._ciphers))
+        self._index = derive(keys.index, "index")
+        self._random = random
+
+    def seal(self, plain: bytes, *, where: str) -> bytes:
+        """Encrypt; ``where`` names table, column and row."""
+        nonce = self._random(_NONCE)
+        head = _VERSION + self._name + nonce
+        return head + self._ciphers[self._name].encrypt(nonce, plain, where.encode())
+
+    def open(self, data: bytes, *, where: str) -> bytes:
+        """Decrypt what ``seal`` gave.
+
+        Raises:
+            StoreError: its key is missing, or it was altered or moved.
+        """
+        cipher = self._ciphers.get(data[1 : 1 + _NAME])
+        if data[:1] != _VERSION or cipher is None:
+            raise StoreError(
+                "A value in the database was encrypted with a key that is not in the key file",
+                todo="Put the key file that belongs to this database back",
+            )
+        try:
+            return cipher.decrypt(data[1 + _NAME : _HEAD], data[_HEAD:], where.encode())
+        except InvalidTag as error:
+            raise StoreError(
+                "A value in the database was altered, moved, or belongs to other keys",
+                todo="Restore the database, or put the key file that belongs to it back",
+            ) from error
+
+    def lookup(self, what: str, text: str) -> bytes:
+        """Give the keyed value under which a text is found again: HMAC-SHA256 of what it is and the text."""
+        return hmac.digest(self._index, f"{what}\0{text}".encode(), "sha256")
+
+    def fresh_key(self) -> bytes:
+        """Give a new random key of 32 bytes."""
+        return self._random(KEY_BYTES)
+
+
+class SubjectKey:
+    """The key of one library and year, under which people stand in the access log."""
+
+    def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
+        self._pseudonym = derive(key, "pseudonym")
+        self._cipher = AESGCM(derive(key, "subject"))
+        self._random = random
+
+    def pseudonym(self, digits: str) -> bytes:
+        """Give the keyed pseudonym of a number, 32 bytes."""
+        return hmac.digest(self._pseudonym, digits.encode(), "sha256")
+
+    def encrypt(self, digits: str, *, where: str) -> bytes:
+        """Give nonce and ciphertext of a number, bound to its entry."""
+        nonce = self._random(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, digits.encode(), where.encode())
+
+    def decrypt(self, data: bytes, *, where: str) -> str:
+        """Give the number back.
+
+        Raises:
+            StoreError: it was altered, or stands in another entry than its own.
+        """
+        try:
+            return self._cipher.decrypt(data[:_NONCE], data[_NONCE:], where.encode()).decode()
+        except InvalidTag as error:
+            raise StoreError(
+                "A number in the access log was altered or moved", todo="Run `rrsync log verify`"
+            ) from error
+
+
+def derive(key: bytes, label: str) -> bytes:
+    """Give the key for one use, by HKDF-SHA256 (RFC 5869)."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"rrsync {label}".encode()).derive(key)
+
+
+def _key(text: str, number: int) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise _bad_line(number) from error
+    if len(key) != KEY_BYTES:
+        raise _bad_line(number)
+    return key
+
+
+def _bad_line(number: int) -> ConfigError:
+    return ConfigError(f"Line {number} of the key file is no key", todo="Restore the key file from your backup")

@@ -1,0 +1,278 @@
+"""Writes what follows from an answer: outcome, member, change, hold and step, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from sqlalchemy import bindparam, func
+from sqlmodel import Session, select
+
+from rrsync.core.compare import Change, Hold, Same, Verdict
+from rrsync.core.entry import JSON, Draft, Kind
+from rrsync.core.member import Held, Member
+from rrsync.core.person import Masked
+from rrsync.errors import StoreError
+from rrsync.store.holds import OpenHold, close_holds, set_hold
+from rrsync.store.rows import member_rows
+from rrsync.store.tables import ChangeRow, HoldRow, MemberRow, StepRow, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from rrsync.core.entry import Actor
+    from rrsync.core.exchange import Answer
+    from rrsync.core.insz import Insz
+    from rrsync.store.ledger import Ledger
+    from rrsync.store.rows import Rows
+
+Judge: TypeAlias = "Callable[[Member, Answer], Verdict]"
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Masked):
+    """One answer to settle: for which member, with the outcome that the gate drafted."""
+
+    library: str
+    number: str
+    answer: Answer
+    outcome: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Masked):
+    """One member's data to be written, with the entry that says so and what was there before."""
+
+    key: tuple[str, str]
+    seq: int
+    run: str
+    word: str
+    before: Held
+    after: Held
+    at: datetime
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged(Masked):
+    """An item with the member as it is now, and the verdict; ``None`` when the answer is about it no longer."""
+
+    item: Item
+    member: Member
+    verdict: Verdict | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.item.library, self.item.number
+
+    @property
+    def word(self) -> str:
+        return "" if self.verdict is None else type(self.verdict).__name__.lower()
+
+    @property
+    def after(self) -> Held:
+        return self.verdict.after if isinstance(self.verdict, Same | Change) else self.member.held
+
+    def marks(self) -> dict[str, object]:
+        reason = self.verdict.reason.value if isinstance(self.verdict, Hold) else None
+        library, number = self.key
+        return {"at_library": library, "at_number": number, "verdict": self.word, "hold_reason": reason}
+
+
+class Settlement:
+    """Settles answers and decisions in one database; ``clock`` gives aware UTC."""
+
+    def __init__(self, ledger: Ledger, rows: Rows, *, clock: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._rows = rows
+        self._clock = clock
+
+    def settle(self, items: Sequence[Item], judge: Judge) -> list[Verdict | None]:
+        """Read each member again, judge it, and write all that follows in one transaction.
+
+        Gives the verdicts; ``None`` where the member is gone or has another number by now, and the answer is no longer
+        about it: then only the outcome is written.
+
+        Raises:
+            LedgerError: nothing of any of them was written.
+        """
+        now = self._clock()
+        with self._ledger.writing() as session:
+            rows = member_rows(session, [(item.library, item.number) for item in items], lock=True)
+            judged = [self._judge(item, rows.get((item.library, item.number)), judge) for item in items]
+            drafts = [_said(one.item.outcome, one.verdict, one.member) for one in judged]
+            places = self._ledger.append_in(session, drafts)
+            valid = [(one, seq) for one, seq in zip(judged, places, strict=True) if one.verdict is not None]
+            self._mark(session, [one for one, _ in valid], now)
+            self._hold(session, [one for one, _ in valid], now)
+            written = [self._written(one, seq, now) for one, seq in valid if one.after != one.member.held]
+            self._write(session, written)
+        return [one.verdict for one in judged]
+
+    def _judge(self, item: Item, row: MemberRow | None, judge: Judge) -> _Judged:
+        if row is None:
+            return _Judged(item, _NOBODY, None)
+        member = self._rows.member(row)
+        if member.insz != item.outcome.subject:
+            return _Judged(item, member, None)
+        return _Judged(item, member, judge(member, item.answer))
+
+    @staticmethod
+    def _mark(session: Session, judged: Sequence[_Judged], now: datetime) -> None:
+        """Note the verdicts on the members and on their steps."""
+        if not judged:
+            return
+        session.execute(_VERDICT, [one.marks() | {"refreshed_at": now} for one in judged])
+        if steps := [one.marks() | {"at_run": one.item.outcome.run} for one in judged if one.item.outcome.run]:
+            session.execute(_STEP, steps)
+
+    def _hold(self, session: Session, judged: Sequence[_Judged], now: datetime) -> None:
+        clear = [one.key for one in judged if not isinstance(one.verdict, Hold)]
+        close_holds(session, clear, decision="superseded", by="register", at=now)
+        for one in judged:
+            if isinstance(one.verdict, Hold):
+                set_hold(session, self._rows, one.key, one.verdict, reference=one.item.outcome.reference, at=now)
+
+    @staticmethod
+    def _written(one: _Judged, seq: int, now: datetime) -> Written:
+        changed = now if isinstance(one.verdict, Change) else None
+        return Written(one.key, seq, one.item.outcome.run, one.word, one.member.held, one.after, now, changed)
+
+    def _write(self, session: Session, written: Sequence[Written]) -> None:
+        """Write members' new data, each with its change."""
+        for each in written:
+            library, number = each.key
+            columns = self._rows.seal_held(library, number, each.after)
+            session.execute(_HELD, columns | {"at_library": library, "at_number": number})
+            if each.changed_at:
+                session.execute(_CHANGED, {"at_library": library, "at_number": number, "changed_at": each.changed_at})
+            where = f"{library}|{each.seq}"
+            sides = {
+                "before": self._rows.seal_side(f"change|before|{where}", each.before),
+                "after": self._rows.seal_side(f"change|after|{where}", each.after),
+            }
+            row = {"library": library, "number": number, "seq": each.seq, "run": each.run, "verdict": each.word}
+            session.execute(_CHANGE, row | sides | {"at": each.at})
+
+    def accept(self, hold: OpenHold, actor: Actor) -> None:
+        """Write what a hold proposes, with the decision as an entry of the access log.
+
+        Raises:
+            StoreError: the hold proposes nothing, was decided meanwhile, or its new number is another member's.
+        """
+        with self._ledger.writing() as session:
+            row = self._open_row(session, hold)
+            member = self._rows.member(row)
+            draft = _decision(hold, actor, "accepted", member.insz, _changed(member.held, hold.proposal or member.held))
+            (seq,) = self._ledger.append_in(session, [draft])
+            row.verdict, row.hold_reason = "change", None
+            now, key = self._clock(), (row.library, row.number)
+            close_holds(session, [key], decision="accepted", by=actor.name, at=now)
+            if hold.proposal is not None:
+                session.flush()
+                self._write(session, [Written(key, seq, "", "accepted", member.held, hold.proposal, now, now)])
+            elif hold.new_insz is not None:
+                self._renumber(session, row, hold.new_insz)
+            else:
+                raise StoreError(
+                    f"A hold for {hold.reason.value} has nothing to take over",
+                    todo="Settle it with the member, then dismiss the hold",
+                )
+
+    def _renumber(self, session: Session, row: MemberRow, insz: Insz) -> None:
+        columns = self._rows.seal_insz(row.library, row.number, insz)
+        wanted = select(MemberRow.number).where(
+            MemberRow.library == row.library, MemberRow.insz_key == columns["insz_key"]
+        )
+        if holder := session.exec(wanted).first():
+            raise StoreError(
+                f"The new number is that of member {holder} already",
+                todo="They are one person: join the two members in the library system, then dismiss the hold",
+            )
+        row.insz, row.insz_key = columns["insz"], columns["insz_key"]
+        row.version += 1
+        row.verdict = row.refreshed_at = None
+
+    def dismiss(self, hold: OpenHold, actor: Actor) -> None:
+        """Close a hold and keep what we hold, with the decision as an entry of the access log.
+
+        Raises:
+            StoreError: the hold was decided meanwhile.
+        """
+        with self._ledger.writing() as session:
+            row = self._open_row(session, hold)
+            self._ledger.append_in(session, [_decision(hold, actor, "dismissed", self._rows.member(row).insz, [])])
+            row.verdict = row.hold_reason = None
+            key = row.library, row.number
+            close_holds(session, [key], decision="dismissed", by=actor.name, at=self._clock())
+
+    @staticmethod
+    def _open_row(session: Session, hold: OpenHold) -> MemberRow:
+        still = session.get(HoldRow, hold.id)
+        row = session.get(MemberRow, (hold.library, hold.number))
+        if still is None or still.closed_at is not None or still.reference != hold.reference or row is None:
+            raise StoreError(
+                "This hold was decided or renewed meanwhile", todo="Look at it again with `rrsync holds list`"
+            )
+        return row
+
+
+def _said(outcome: Draft, verdict: Verdict | None, member: Member) -> Draft:
+    """Give the outcome with the verdict in it: its word, the reason of a hold, the names of what was written."""
+    body: dict[str, JSON] = dict(outcome.body)
+    match verdict:
+        case None:
+            body["verdict"] = "void"
+        case Hold():
+            body |= {"verdict": "hold", "hold": verdict.reason.value}
+        case Change():
+            body |= {"verdict": "change", "changed": _changed(verdict.before, verdict.after)}
+        case Same():
+            body["verdict"] = "same"
+            if filled := _changed(member.held, verdict.after):
+                body["changed"] = filled
+    return replace(outcome, body=body)
+
+
+def _changed(before: Held, after: Held) -> list[JSON]:
+    """Give the names of the fields that differ, never their values."""
+    return [part.name for part in fields(before) if getattr(before, part.name) != getattr(after, part.name)]
+
+
+def _decision(hold: OpenHold, actor: Actor, decision: str, insz: Insz | None, changed: list[JSON]) -> Draft:
+    body: dict[str, JSON] = {
+        "actor": {"t": actor.kind.value, "id": actor.name},
+        "decision": decision,
+        "hold": hold.reason.value,
+        "changed": changed,
+    }
+    return Draft(hold.library, Kind.DECISION, hold.reference, subject=insz, body=body)
+
+
+_NOBODY: Final = Member(library="", number="", insz=None, held=Held())
+_MEMBER: Final = table(MemberRow)
+_HERE: Final = (_MEMBER.c.library == bindparam("at_library"), _MEMBER.c.number == bindparam("at_number"))
+_VERDICT: Final = (
+    _MEMBER.update()
+    .where(*_HERE)
+    .values({name: bindparam(name) for name in ("verdict", "hold_reason", "refreshed_at")})
+)
+_HELD: Final = (
+    _MEMBER.update()
+    .where(*_HERE)
+    .values({name: bindparam(name) for name in ("name", "birth_date", "address")})
+    .values(version=_MEMBER.c.version + 1)
+)
+_CHANGED: Final = _MEMBER.update().where(*_HERE).values(changed_at=bindparam("changed_at"))
+_CHANGE: Final = table(ChangeRow).insert()
+_JOURNAL: Final = table(StepRow)
+_STEP: Final = (
+    _JOURNAL.update()
+    .where(
+        _JOURNAL.c.run == bindparam("at_run"),
+        _JOURNAL.c.library == bindparam("at_library"),
+        _JOURNAL.c.number == bindparam("at_number"),
+    )
+    .values(state="done", verdict=bindparam("verdict"), reason=func.coalesce(bindparam("hold_reason"), ""))
+)

@@ -1,0 +1,189 @@
+"""The tables. Whatever tells who somebody is or where they live is a sealed column or a keyed value."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, LargeBinary, Table, Text, TypeDecorator, text
+from sqlmodel import Field, SQLModel
+
+
+class Utc(TypeDecorator[datetime]):
+    """A moment: aware in Python, UTC in the database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 — SQLAlchemy's
+        """Store UTC without its name."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 — SQLAlchemy's
+        """Give UTC with its name."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class MemberRow(SQLModel, table=True):
+    """One member of one library."""
+
+    __tablename__: ClassVar[Any] = "member"
+    __table_args__ = (
+        Index("member_insz", "library", "insz_key", unique=True),
+        Index("member_due", "library", "refreshed_at", "number"),
+    )
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    number: str = Field(primary_key=True, sa_type=Text)
+    insz_key: bytes | None = Field(default=None, sa_type=LargeBinary)
+    insz: bytes | None = Field(default=None, sa_type=LargeBinary)
+    name: bytes = Field(sa_type=LargeBinary)
+    birth_date: bytes = Field(sa_type=LargeBinary)
+    address: bytes = Field(sa_type=LargeBinary)
+    membership_end: date | None = None
+    open_items: int = 0
+    restricted: bool = False
+    version: int = 0
+    imported: bytes = Field(sa_type=LargeBinary)
+    import_id: str = Field(sa_type=Text)
+    import_line: int = Field(sa_type=BigInteger)
+    verdict: str | None = Field(default=None, sa_type=Text)
+    hold_reason: str | None = Field(default=None, sa_type=Text)
+    refreshed_at: datetime | None = Field(default=None, sa_type=Utc)
+    changed_at: datetime | None = Field(default=None, sa_type=Utc)
+
+
+class ChangeRow(SQLModel, table=True):
+    """What was written to a member, and the entry of the access log that says so."""
+
+    __tablename__: ClassVar[Any] = "change"
+    __table_args__ = (Index("change_member", "library", "number"), Index("change_run", "run"))
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    number: str = Field(sa_type=Text)
+    run: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=Utc)
+    verdict: str = Field(sa_type=Text)
+    before: bytes = Field(sa_type=LargeBinary)
+    after: bytes = Field(sa_type=LargeBinary)
+
+
+class HoldRow(SQLModel, table=True):
+    """A member that a person must look at; at most one open per member."""
+
+    __tablename__: ClassVar[Any] = "hold"
+    __table_args__ = (
+        Index(
+            "hold_open",
+            "library",
+            "number",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    library: str = Field(sa_type=Text)
+    number: str = Field(sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    reference: str = Field(sa_type=Text)
+    opened_at: datetime = Field(sa_type=Utc)
+    mark: bytes = Field(sa_type=LargeBinary)
+    proposal: bytes | None = Field(default=None, sa_type=LargeBinary)
+    new_insz: bytes | None = Field(default=None, sa_type=LargeBinary)
+    closed_at: datetime | None = Field(default=None, sa_type=Utc)
+    decision: str | None = Field(default=None, sa_type=Text)
+    decided_by: str | None = Field(default=None, sa_type=Text)
+
+
+class EntryRow(SQLModel, table=True):
+    """One line of the access log: its exact bytes, their leaf hash, and copies of what is searched for."""
+
+    __tablename__: ClassVar[Any] = "entry"
+    __table_args__ = (
+        Index(
+            "entry_reference",
+            "library",
+            "reference",
+            "kind",
+            unique=True,
+            sqlite_where=text("reference <> ''"),
+            postgresql_where=text("reference <> ''"),
+        ),
+        Index("entry_subject", "library", "subject"),
+    )
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    data: bytes = Field(sa_type=LargeBinary)
+    leaf: bytes = Field(sa_type=LargeBinary)
+    kind: str = Field(sa_type=Text)
+    reference: str = Field(sa_type=Text)
+    run: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=Utc)
+    subject: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class LogRow(SQLModel, table=True):
+    """The head of one library's access log: how many entries, and the right edge of their tree."""
+
+    __tablename__: ClassVar[Any] = "log"
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    origin: str = Field(sa_type=Text)
+    size: int = Field(sa_type=BigInteger)
+    edge: bytes = Field(sa_type=LargeBinary)
+
+
+class LogKeyRow(SQLModel, table=True):
+    """The key of one library and year, itself sealed; destroying it makes that year's people unknown for ever."""
+
+    __tablename__: ClassVar[Any] = "log_key"
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    year: int = Field(primary_key=True)
+    key: bytes = Field(sa_type=LargeBinary)
+
+
+class PendingRow(SQLModel, table=True):
+    """A committed intent that has no outcome yet."""
+
+    __tablename__: ClassVar[Any] = "pending"
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    reference: str = Field(primary_key=True, sa_type=Text)
+    run: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=Utc)
+
+
+class RunRow(SQLModel, table=True):
+    """One night, from its opening until nothing is left to try."""
+
+    __tablename__: ClassVar[Any] = "run"
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    opened_at: datetime = Field(sa_type=Utc)
+    ended_at: datetime | None = Field(default=None, sa_type=Utc)
+
+
+class StepRow(SQLModel, table=True):
+    """One member in one run."""
+
+    __tablename__: ClassVar[Any] = "step"
+    __table_args__ = (Index("step_open", "run", "state", "place"),)
+
+    run: str = Field(primary_key=True, sa_type=Text)
+    library: str = Field(primary_key=True, sa_type=Text)
+    number: str = Field(primary_key=True, sa_type=Text)
+    place: int = Field(sa_type=BigInteger)
+    why: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    verdict: str = Field(default="", sa_type=Text)
+    reason: str = Field(default="", sa_type=Text)
+
+
+def table(row: type[SQLModel]) -> Table:
+    """Give the plain table of a row class, for statements over many rows at once."""
+    return SQLModel.metadata.tables[str(row.__tablename__)]

@@ -1,0 +1,1 @@
+"""Keeps members true: one member at the desk, all who are due at night."""

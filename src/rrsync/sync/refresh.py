@@ -1,0 +1,89 @@
+"""One member, now, for a reason: asked, compared, and written unless it is a preview."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rrsync.core.compare import Hold, compare
+from rrsync.core.exchange import Question
+from rrsync.core.person import Masked
+from rrsync.errors import ConfigError, StoreError
+from rrsync.store.settle import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rrsync.core.compare import Verdict
+    from rrsync.core.entry import JSON, Actor
+    from rrsync.core.exchange import Answer
+    from rrsync.core.member import Member
+    from rrsync.registry.gate import Gate
+    from rrsync.store.ledger import Ledger
+    from rrsync.store.members import Members
+    from rrsync.store.settle import Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed(Masked):
+    """What a refresh found: the member as it was, the answer and the verdict; ``applied`` unless it was a preview."""
+
+    member: Member
+    answer: Answer
+    verdict: Verdict
+    reference: str
+    applied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Refreshes single members."""
+
+    gate: Gate
+    members: Members
+    ledger: Ledger
+    settlement: Settlement
+    new_reference: Callable[[], str]
+
+    def refresh(self, library: str, number: str, *, actor: Actor, purpose: str, case: str, preview: bool) -> Refreshed:
+        """Ask the register about one member; a preview is an access like any other, and writes nothing to the member.
+
+        Raises:
+            ConfigError: the library has no such member, or it has no national number.
+            NotAuthorised, RegistryError, LedgerError: the member was not changed.
+        """
+        standing = self.members.find(library, number)
+        if standing is None:
+            raise ConfigError(
+                "The library has no member of this number", kept="Nothing was asked", todo="Check the member number"
+            )
+        member = standing.member
+        if member.insz is None:
+            raise ConfigError(
+                "This member has no national number here, so the register cannot be asked",
+                kept="Nothing was asked",
+                todo="Import the member with its number first",
+            )
+        question = Question(library, member.insz, actor, purpose, self.new_reference(), case)
+        exchange = self.gate.ask(question)
+        item = Item(library, number, exchange.answer, exchange.outcome)
+        verdict = self._preview(member, item) if preview else self._settle(item)
+        return Refreshed(member, exchange.answer, verdict, exchange.outcome.reference, applied=not preview)
+
+    def _settle(self, item: Item) -> Verdict:
+        (verdict,) = self.settlement.settle([item], compare)
+        if verdict is None:
+            raise StoreError(
+                "The member was given another number while the register was asked",
+                kept="The answer was dropped",
+                todo="Refresh the member again",
+            )
+        return verdict
+
+    def _preview(self, member: Member, item: Item) -> Verdict:
+        verdict = compare(member, item.answer)
+        said: dict[str, JSON] = {"verdict": type(verdict).__name__.lower(), "preview": True}
+        if isinstance(verdict, Hold):
+            said["hold"] = verdict.reason.value
+        self.ledger.append([replace(item.outcome, body={**item.outcome.body, **said})])
+        return verdict

@@ -1,0 +1,71 @@
+"""What the simulator's tests start from: the government's files, our own schema, invented people, a server."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from rrsync.simulator.serve import Simulator
+from rrsync.simulator.world import World
+from tests.simulator.talk import NOW, WSDL, Start
+
+
+@pytest.fixture(scope="session")
+def magda_data() -> Path:
+    """Give the government's own schemas, requests and personas, which are not part of this repository."""
+    beside = Path(__file__).resolve().parents[2].parent / "shared" / "magda"
+    place = Path(os.environ.get("RRSYNC_MAGDA_DATA", beside))
+    for part in ("xsd", "personas/GeefPersoon-02.02", "requests/GeefPersoon-02.02.xml"):
+        if not (place / part).exists():
+            pytest.skip(f"the government's files are not here: {part} is missing (set RRSYNC_MAGDA_DATA)")
+    return place
+
+
+@pytest.fixture(scope="session")
+def government_request(magda_data: Path) -> etree.XMLSchema:
+    """Give the government's schema of a question."""
+    return etree.XMLSchema(etree.parse(_service(magda_data, "GeefPersoon.xsd")))
+
+
+@pytest.fixture(scope="session")
+def government_reply(magda_data: Path) -> etree.XMLSchema:
+    """Give the government's schema of a reply."""
+    return etree.XMLSchema(etree.parse(_service(magda_data, "GeefPersoonResponse.xsd")))
+
+
+@pytest.fixture(scope="session")
+def ours() -> etree.XMLSchema:
+    """Give our own schema."""
+    return etree.XMLSchema(etree.parse(str(WSDL / "GeefPersoon.xsd")))
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """Give three hundred invented people."""
+    return World(seed=7, people=300)
+
+
+@pytest.fixture
+def start(world: World) -> Iterator[Start]:
+    """Start simulators that stop when the test ends."""
+    numbers = itertools.count(1)
+    with ExitStack() as stack:
+
+        def begin(**options: Any) -> Simulator:
+            options.setdefault("world", world)
+            options.setdefault("now", lambda: NOW)
+            options.setdefault("new_reference", lambda: f"magda-{next(numbers)}")
+            return stack.enter_context(Simulator(**options))
+
+        yield begin
+
+
+def _service(place: Path, name: str) -> str:
+    return str(place / "xsd" / "Persoon.GeefPersoonDienst-02.02" / "WebService" / name)

@@ -1,0 +1,162 @@
+"""The house itself: its floors, its modules, its papers and its locks."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SOURCES: Final = ROOT / "src" / "rrsync"
+LONGEST: Final = 300
+ADRS: Final = sorted((ROOT / "docs" / "adr").glob("*.md"))
+LOCKS: Final = sorted((ROOT / "requirements").glob("*.txt"))
+MODULES: Final = sorted(SOURCES.rglob("*.py"))
+
+sources = pytest.mark.skipif(not SOURCES.is_dir(), reason="src/ is away: the suite runs on the wheel")
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """Give a copy of the sources and of the contracts that hold them."""
+    shutil.copytree(SOURCES, tmp_path / "src" / "rrsync", ignore=shutil.ignore_patterns("__pycache__", "wsdl"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def _lint_imports(house: Path) -> subprocess.CompletedProcess[str]:
+    """Hold the contracts against a house, and not against the one that is installed."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--config", house / "pyproject.toml"],
+        cwd=house,
+        env=os.environ | {"PYTHONPATH": str(house / "src"), "COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@sources
+class TestFloors:
+    """import-linter holds the floors, and lets nothing in that has none."""
+
+    def test_the_house_keeps_its_contracts(self, house: Path) -> None:
+        """The sources as they are break no contract."""
+        done = _lint_imports(house)
+        assert done.returncode == 0, done.stdout
+
+    def test_a_module_without_a_floor_is_refused(self, house: Path) -> None:
+        """A new top-level module must be given its place first."""
+        (house / "src" / "rrsync" / "attic.py").write_text('"""Nobody placed this."""\n', encoding="utf-8")
+        done = _lint_imports(house)
+        assert done.returncode == 1
+        assert "rrsync.attic" in done.stdout
+
+    @pytest.mark.parametrize(
+        ("room", "line"),
+        [
+            ("core", "import requests"),
+            ("core", "import sqlalchemy"),
+            ("core", "import lxml.etree"),
+            ("sync", "import zeep"),
+            ("sync", "import sqlmodel"),
+            ("sync", "import rich"),
+            ("store", "import tenacity"),
+            ("store", "from rrsync import registry"),
+            ("registry", "import alembic"),
+            ("registry", "from rrsync import simulator"),
+            ("simulator", "import urllib3"),
+            ("core", "from rrsync import store"),
+            ("cli", "import fastapi"),
+            ("cli", "import psycopg"),
+        ],
+    )
+    def test_an_import_that_crosses_a_wall_is_refused(self, house: Path, room: str, line: str) -> None:
+        """Neither a floor above, nor a room beside, nor another room's library."""
+        folder = house / "src" / "rrsync" / room
+        folder.mkdir(exist_ok=True)
+        (folder / "__init__.py").touch()
+        (folder / "smuggler.py").write_text(f'"""Brings in what does not belong here."""\n\n{line}\n', encoding="utf-8")
+        done = _lint_imports(house)
+        assert done.returncode == 1
+        assert f"rrsync.{room}.smuggler" in done.stdout
+
+
+@sources
+class TestModules:
+    """Modules are short and have one word for a name."""
+
+    @pytest.mark.parametrize("module", MODULES, ids=_name)
+    def test_a_module_is_short(self, module: Path) -> None:
+        """A room that grows past this wants a second room, not a longer one."""
+        assert len(module.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+    @pytest.mark.parametrize("module", [path for path in MODULES if "migrations" not in path.parts], ids=_name)
+    def test_a_module_has_one_word_for_a_name(self, module: Path) -> None:
+        """Dunder modules are Python's own words; migrations are named by number and deed."""
+        assert re.fullmatch(r"[a-z]+|__(init|main)__", module.stem)
+
+    @pytest.mark.parametrize("module", [path for path in MODULES if path.name == "__init__.py"], ids=_name)
+    def test_a_package_holds_no_code_of_its_own(self, module: Path) -> None:
+        """A docstring, and at most the one public name."""
+        assert not re.search(r"^\s*(def|class|async) ", module.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+class TestPapers:
+    """The papers say what the house is, and say it of this version."""
+
+    def test_the_changelog_knows_this_version(self) -> None:
+        """The newest numbered heading is the version that is built."""
+        version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+        changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        headings = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE)
+        assert headings[0] == version
+
+    def test_decisions_are_numbered_without_a_gap(self) -> None:
+        """Each has a number of its own, from 0001 on."""
+        assert [path.name[:4] for path in ADRS] == [f"{number:04d}" for number in range(1, len(ADRS) + 1)]
+
+    @pytest.mark.parametrize("adr", ADRS, ids=_name)
+    def test_a_decision_names_its_price(self, adr: Path) -> None:
+        """Context, options, choice and price, in that order, each with something under it."""
+        text = adr.read_text(encoding="utf-8")
+        assert text.startswith(f"# {int(adr.name[:4])}. ")
+        assert re.findall(r"^## (.+)\n\n\S", text, re.MULTILINE) == ["Context", "Options", "Choice", "Price"]
+
+
+class TestLocks:
+    """What gets installed is pinned by hash, and comes from wherever the installer's machine takes its packages."""
+
+    @pytest.mark.parametrize("lock", LOCKS, ids=_name)
+    def test_a_lock_pins_by_hash_and_names_no_address(self, lock: Path) -> None:
+        """Every requirement has a version and a hash; no line names a place to download from."""
+        text = lock.read_text(encoding="utf-8")
+        assert "://" not in text
+        assert not re.search(r"^\s*(-i|-f|--(extra-)?index-url|--find-links|--trusted-host)\b", text, re.MULTILINE)
+        for entry in re.split(r"\n(?=\S)", text.strip()):
+            assert re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==\S+", entry)
+            assert "--hash=sha256:" in entry
+
+    def test_what_runs_and_what_builds_is_what_was_tested(self) -> None:
+        """Every pin to run or build with is a pin to develop with, in the same version."""
+        pins = {lock.stem: set(re.findall(r"^[a-z0-9._-]+==[^ ]+", lock.read_text(), re.MULTILINE)) for lock in LOCKS}
+        assert pins["run"] <= pins["dev"]
+        assert pins["build"] <= pins["dev"]
+
+    def test_every_dependency_is_locked(self) -> None:
+        """What pyproject.toml names is in the lock to run with."""
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        wanted = {re.split(r"[\[<>=!~; ]", name)[0] for name in project["dependencies"]}
+        locked = re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements" / "run.txt").read_text(), re.MULTILINE)
+        assert wanted <= set(locked)
