@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ from rrsync.store.rows import Rows
 from rrsync.store.runs import Runs
 from rrsync.store.seal import Keyring, Seal
 from rrsync.store.settle import Settlement
-from rrsync.sync.night import Limits, Night
+from rrsync.sync.course import Limits
+from rrsync.sync.night import Night
 from rrsync.sync.refresh import Desk
 
 if TYPE_CHECKING:
@@ -202,6 +204,39 @@ def prepare_database(settings: Settings) -> None:
         database.upgrade()
     finally:
         database.close()
+
+
+def holds_data(settings: Settings) -> bool:
+    """Whether the database that the settings name has members or an access log."""
+    database = Database(settings.store.url)
+    try:
+        return database.holds_data()
+    finally:
+        database.close()
+
+
+@contextmanager
+def until_stopped() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM and Ctrl-C set; a second Ctrl-C ends the process as usual."""
+    stopped = threading.Event()
+    with stopping(stopped):
+        yield stopped
+
+
+@contextmanager
+def stopping(event: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and the first Ctrl-C set an event, so that what is under way can end cleanly."""
+
+    def stop(_number: int, _frame: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _authorisation(library: LibrarySettings) -> Authorisation | None:

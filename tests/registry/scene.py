@@ -25,7 +25,7 @@ from rrsync.registry.soap import Client
 NOW: Final = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
 TODAY: Final = NOW.date()
 DIGITS: Final = "60612221635"
-OTHER: Final = "85671200173"
+OTHER: Final = "85671200150"
 STREET: Final = "Kanarievogelstraat"
 LAST: Final = "Kanariepiet"
 
@@ -41,7 +41,13 @@ AUTHORISATION: Final = Authorisation(
     scope=SCOPE,
 )
 QUESTION: Final = Question(
-    "hasselt", Insz(DIGITS), Actor(ActorKind.PROCESS, "night"), "member-administration", "ref-0", case="c-1", run="run-1"
+    "hasselt",
+    Insz(DIGITS),
+    Actor(ActorKind.PROCESS, "night"),
+    "member-administration",
+    "ref-0",
+    case="c-1",
+    run="run-1",
 )
 
 HOME: Final = f"""<Hoofdverblijfplaats DatumBegin="2004-04-04">
@@ -53,7 +59,13 @@ NAME: Final = f"""<Naam DatumBegin="2010-11-29"><Achternamen><Achternaam>{LAST}<
 
 
 def person(
-    inner: str = "", *, digits: str = DIGITS, home: str = HOME, addresses: str = "", name: str = NAME, born: str = "1960-00-00"
+    inner: str = "",
+    *,
+    digits: str = DIGITS,
+    home: str = HOME,
+    addresses: str = "",
+    name: str = NAME,
+    born: str = "1960-00-00",
 ) -> str:
     """Give a Persoon; ``inner`` goes at its end, ``addresses`` beside the main residence."""
     return (
@@ -63,7 +75,9 @@ def person(
     )
 
 
-def notice(code: str, severity: str = "FOUT", origin: str = "MAGDA", annotations: Sequence[tuple[str, str]] = ()) -> str:
+def notice(
+    code: str, severity: str = "FOUT", origin: str = "MAGDA", annotations: Sequence[tuple[str, str]] = ()
+) -> str:
     """Give an Uitzondering."""
     noted = "".join(f"<Annotatie><Naam>{n}</Naam><Waarde>{v}</Waarde></Annotatie>" for n, v in annotations)
     return (
@@ -216,6 +230,7 @@ def standing(
     pace: Pace | None = None,
     deadline_s: float = 5.0,
     production: bool = False,
+    max_wait_s: float = 120.0,
 ) -> Iterator[Standing]:
     """Stand a gate before a door."""
     numbers = count(1)
@@ -234,6 +249,7 @@ def standing(
             production=production,
             sleep=waits.append,
             interrupted=interrupted,
+            max_wait_s=max_wait_s,
         )
         try:
             yield Standing(gate, opened, log, waits)

@@ -7,6 +7,7 @@ one JSON document and nothing else.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,9 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 LibraryOption = Annotated[str, typer.Option("--library", help="The library's id in the settings.", metavar="ID")]
+
+#: The settings file that was named before the command: ``rrsync --config FILE night``.
+BEFORE: ContextVar[Path | None] = ContextVar("BEFORE", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def voices() -> Voices:
 @contextmanager
 def opened(config: Path | None) -> Iterator[App]:
     """Give the rooms that the settings describe."""
-    with open_app(load(config)) as app:
+    with open_app(load(config or BEFORE.get())) as app:
         yield app
 
 

@@ -122,7 +122,7 @@ class Reader:
                 return self._unknown(Reason.NEW_NUMBER, Status.REPLACED, said, self._new_insz(reply))
             case Action.ACCEPT if not any(one.severity == FOUT for one in said):
                 return self._refused(Reason.UNREADABLE, Status.INVALID_REPLY, said, Action.RETRY_ONCE)
-            case Action.ACCEPT | Action.REFUSED:
+            case _:  # refused, or an error of a kind that is otherwise only a remark
                 return self._refused(Reason.REFUSED, Status.REFUSED, said)
 
     def _unknown(self, why: Reason, status: Status, said: tuple[Notice, ...], new_insz: Insz | None = None) -> Reading:

@@ -13,12 +13,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlmodel import Session, create_engine
 
 from rrsync.errors import ConfigError, StoreError
+from rrsync.store.tables import LogRow, MemberRow, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +106,17 @@ class Database:
             raise ConfigError(
                 f"The database is at schema {found or 'none'}, this rrsync works with {newest}",
                 todo="Run `rrsync init`: it brings the database to the newest schema",
+            )
+
+    def holds_data(self) -> bool:
+        """Whether there are members or an access log in it; a database without our tables holds none."""
+        with _translated(), self.engine.connect() as connection:
+            there = inspect(connection).get_table_names()
+            tables = [table(row) for row in (MemberRow, LogRow)]
+            return any(
+                connection.execute(select(1).select_from(each).limit(1)).first()
+                for each in tables
+                if each.name in there
             )
 
     def close(self) -> None:

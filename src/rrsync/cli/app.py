@@ -1,0 +1,83 @@
+"""The command ``rrsync``: its commands, and the one place where an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from rrsync.cli import demo, desk, night, setup
+from rrsync.cli.context import BEFORE, ConfigOption
+from rrsync.cli.log import log_app
+from rrsync.cli.members import members_app
+from rrsync.errors import RrsyncError
+
+_UNEXPECTED = 1
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="rrsync",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Keeps library members' addresses true to the Belgian National Registry, through MAGDA.",
+    epilog="First time? `rrsync demo` shows a whole night on invented people. Then `rrsync init` in a new folder, "
+    "`rrsync check`, `rrsync members import FILE --library ID`, `rrsync night --dry-run`, `rrsync night`.",
+)
+app.command()(setup.init)
+app.command()(demo.demo)
+app.command()(setup.check)
+app.add_typer(members_app, name="members")
+app.command()(night.night)
+app.command()(desk.refresh)
+app.add_typer(desk.holds_app, name="holds")
+app.add_typer(log_app, name="log")
+app.command()(demo.simulator)
+
+
+@app.callback()
+def options(
+    config: ConfigOption = None,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Hold the options that stand before a command."""
+    BEFORE.set(config)
+    if show_version:
+        sys.stdout.write(f"rrsync {version('rrsync')}\n")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command; print what went wrong as one paragraph, never a traceback that could show a person."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command with these arguments and give its exit code."""
+    try:
+        code = app(arguments, prog_name="rrsync", standalone_mode=False)
+    except RrsyncError as error:
+        sys.stderr.write(f"rrsync: {error}\n")
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 — the door: whatever is left becomes a sentence and exit code 1
+        return _tell(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("rrsync: Stopped. What was committed is kept; running the command again is safe.\n")
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _tell(error: Exception) -> int:
+    if callable(show := getattr(error, "show", None)):  # a usage error of the command line
+        show()
+        return int(getattr(error, "exit_code", 2))
+    frames = "".join(traceback.format_tb(error.__traceback__)[-3:])  # places in our code, no values
+    sys.stderr.write(
+        f"rrsync: Something unexpected happened ({type(error).__name__}). What was committed is kept, and running the "
+        f"command again is safe. Please report it with these lines, which hold no person's data:\n{frames}"
+    )
+    return _UNEXPECTED

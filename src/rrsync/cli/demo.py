@@ -1,0 +1,177 @@
+"""The doors for a trial: the whole night on invented people, and a register to talk to."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.markup import escape
+
+from rrsync import wiring
+from rrsync.cli.context import opened, voices
+from rrsync.cli.log import verify
+from rrsync.cli.members import import_members
+from rrsync.cli.night import night
+from rrsync.cli.setup import init
+from rrsync.config import FILE_NAME, TEMPLATE
+from rrsync.errors import ConfigError
+from rrsync.simulator.faults import SENTENCES, Fault
+from rrsync.simulator.serve import Simulator
+from rrsync.simulator.world import World, member_rows
+
+if TYPE_CHECKING:
+    from rrsync.cli.context import Voices
+
+_SEED: Final = 1
+_LIBRARY: Final = "demo"
+_FAULTS: Final = " ".join(f"\b\n\n{kind.value}: {text}" for kind, text in SENTENCES.items())
+
+
+def simulator(
+    port: Annotated[int, typer.Option("--port", help="Where to listen, on 127.0.0.1.")] = 8080,
+    people: Annotated[int, typer.Option("--people", min=1, help="How many invented people it knows.")] = 1_000,
+    personas: Annotated[
+        Path | None, typer.Option("--personas", help="A folder of persona files, as in MAGDA-Mock.", metavar="DIR")
+    ] = None,
+    latency_ms: Annotated[int, typer.Option("--latency-ms", min=0, help="How long an answer takes.")] = 0,
+    max_per_second: Annotated[
+        int | None, typer.Option("--max-per-second", min=1, help="Throttle as MAGDA does, above so many a second.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="A fault at every so many requests.", metavar="KIND:EVERY")
+    ] = None,
+    members: Annotated[
+        Path | None,
+        typer.Option("--members", help="Write a library's file of these people, to import.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Serve a MAGDA to talk to, with invented people, until Ctrl-C.
+
+    It checks every request against the schema, and counts what it was asked: see /counts. Give --members FILE for a
+    member file that fits it.
+    """
+    speak = voices()
+    if personas is not None and not personas.is_dir():
+        raise ConfigError(f"There is no folder {personas}", todo="Name the folder that holds the persona files")
+    faults = tuple(Fault.parse(spec) for spec in fault or ())
+    world = World(seed=_SEED, people=people)
+    if members is not None:
+        _write_members(world, members, None)
+        speak.err.print(f"Wrote {members}: import it with `rrsync members import {members} --library ID`.")
+    luck = wiring.chance()
+    server = Simulator(
+        now=luck.clock,
+        new_reference=luck.new_reference,
+        world=world,
+        personas=personas,
+        latency_ms=latency_ms,
+        max_per_second=max_per_second,
+        faults=faults,
+        port=port,
+        keep_asked=False,
+    )
+    with server, wiring.until_stopped() as stopped:
+        speak.err.print(f"A simulated MAGDA answers at {server.url} ; stop it with Ctrl-C.")
+        stopped.wait()
+    speak.err.print(
+        ", ".join(f"{name} {count}" for name, count in sorted(server.counts.items())) or "Nothing was asked."
+    )
+
+
+def demo(
+    members: Annotated[int, typer.Option("--members", min=1, max=100_000, help="How many invented members.")] = 300,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", help="Leave settings, database and files in this new folder.", metavar="DIR"),
+    ] = None,
+) -> None:
+    """Run a whole night on invented people: settings, import, a register over HTTP and SOAP, report, verified log."""
+    speak = voices()
+    with ExitStack() as stack:
+        if keep is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rrsync-demo-")))
+        else:
+            folder = keep
+            _make_folder(folder)
+        luck = wiring.chance()
+        world = World(seed=_SEED, people=members)
+        server = stack.enter_context(
+            Simulator(now=luck.clock, new_reference=luck.new_reference, world=world, keep_asked=False)
+        )
+        config = _prepare(speak, folder, server.url, world)
+        _title(speak, "The night: who is due, ask over HTTP and SOAP, compare, settle, report")
+        code = _night(config)
+        _title(speak, "The access log: every question is in it, written before it was sent")
+        verify(config=config)
+        with opened(config) as app:
+            waiting = sum(1 for _ in app.holds.open())
+    _farewell(speak, keep, waiting)
+    raise typer.Exit(code)
+
+
+def _prepare(speak: Voices, folder: Path, url: str, world: World) -> Path:
+    config, file = folder / FILE_NAME, folder / "members.csv"
+    text = TEMPLATE.replace("http://127.0.0.1:8080/", url).replace("max_per_second = 8.0 ", "max_per_second = 50.0")
+    config.write_text(text, encoding="utf-8")
+    _title(speak, f"A library with {len(world)} invented members, and a simulated MAGDA at {url}")
+    init(config=config)
+    _write_members(world, file, None)
+    import_members(file, library=_LIBRARY, config=config)
+    return config
+
+
+def _night(config: Path) -> int:
+    try:
+        night(config=config)
+    except typer.Exit as done:
+        return done.exit_code
+    return 0
+
+
+def _title(speak: Voices, text: str) -> None:
+    speak.out.print(f"\n[bold]{escape(text)}[/bold]")
+
+
+def _farewell(speak: Voices, keep: Path | None, waiting: int) -> None:
+    _title(speak, "What to do next")
+    if keep is None:
+        speak.out.print(f"{waiting} members are on hold for a person to look at. To see them, keep the demo's folder:")
+        speak.out.print("  .venv/bin/rrsync demo --keep demo")
+        return
+    speak.out.print(f"  cd {keep}")
+    speak.out.print(f"  rrsync holds list                        # the {waiting} members that a person must look at")
+    speak.out.print("  rrsync members export members-new.csv    # the addresses as they are now")
+    speak.out.print(f"  rrsync log show --library {_LIBRARY}           # who was asked about, why, and how it ended")
+    speak.out.print(
+        "  rrsync simulator &                       # a register to talk to; set its address in rrsync.toml"
+    )
+    speak.out.print("  rrsync night --dry-run                   # who would be due tonight")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ConfigError(f"The folder {folder} is not empty", todo="Name a new one")
+    except OSError as error:
+        raise ConfigError(f"The folder {folder} cannot be made: {error.strerror}", todo="Name another") from error
+
+
+def _write_members(world: World, path: Path, count: int | None) -> None:
+    rows = member_rows(world, count)
+    try:
+        with open(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline=""
+        ) as file:
+            first = next(rows)
+            writer = csv.DictWriter(file, fieldnames=list(first))
+            writer.writeheader()
+            writer.writerow(first)
+            writer.writerows(rows)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", todo="Name another file") from error

@@ -1,0 +1,209 @@
+"""The doors for desk staff: refresh one member, and the holds that await a person."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, voices
+from rrsync.cli.words import ADVICE, FIELDS, SAY
+from rrsync.core.compare import Change, Hold, Same
+from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.exchange import Found, Reason
+from rrsync.core.person import Address, Name, PartialDate
+from rrsync.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rrsync.core.member import Held
+    from rrsync.store.holds import OpenHold
+    from rrsync.sync.refresh import Refreshed
+    from rrsync.wiring import App
+
+_CASE_LENGTH = 40
+
+ActorOption = Annotated[str, typer.Option("--actor", help="Who asks: the name your library knows them by.")]
+HoldArgument = Annotated[int, typer.Argument(help="The hold's number, from `rrsync holds list`.", metavar="HOLD")]
+
+holds_app = typer.Typer(no_args_is_help=True, help="What a person must look at: list, show, accept or dismiss.")
+
+
+def refresh(
+    member_no: Annotated[str, typer.Argument(help="The library's own member number, never the national number.")],
+    library: LibraryOption,
+    purpose: Annotated[str, typer.Option("--purpose", help="Why, by a code the authorisation names, such as desk.")],
+    case: Annotated[
+        str, typer.Option("--case", help="What for: a reference you can find back, such as a loan or letter.")
+    ],
+    actor: ActorOption,
+    preview: Annotated[bool, typer.Option("--preview", help="Show the difference and write nothing.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Ask the register about one member, now, for a reason.
+
+    Who asks, why and for which case are written in the access log before anything is sent. A preview is an access too.
+
+    Example: rrsync refresh M000123 --library demo --purpose desk --case letter-2026-118 --actor an.peeters
+    """
+    for name, text in (("--case", case), ("--actor", actor), ("--purpose", purpose)):
+        if not text.strip() or len(text) > _CASE_LENGTH or not text.isprintable():
+            raise ConfigError(f"{name} must be 1 to {_CASE_LENGTH} printable characters", kept="Nothing was asked")
+    speak = voices()
+    with opened(config) as app:
+        chosen(app.settings, [library])
+        who = Actor(ActorKind.PERSON, actor.strip())
+        done = app.desk().refresh(library, member_no, actor=who, purpose=purpose, case=case.strip(), preview=preview)
+        language = app.settings.language
+    if as_json:
+        speak.document(_refreshed(done))
+    else:
+        _tell(speak, done, language)
+    if isinstance(done.verdict, Hold) and done.verdict.reason is Reason.MISMATCH:
+        raise typer.Exit(4)
+
+
+def _refreshed(done: Refreshed) -> dict[str, object]:
+    verdict = done.verdict
+    return {
+        "library": done.member.library,
+        "member_no": done.member.number,
+        "verdict": type(verdict).__name__.lower(),
+        "hold_reason": verdict.reason.value if isinstance(verdict, Hold) else None,
+        "applied": done.applied,
+        "reference": done.reference,
+        "difference": [dict(zip(("field", "before", "after"), row, strict=True)) for row in _rows(done)],
+        "withheld": dict(done.answer.withheld) if isinstance(done.answer, Found) else {},
+    }
+
+
+def _rows(done: Refreshed) -> list[tuple[str, str, str]]:
+    match done.verdict:
+        case Change() | Same():
+            return difference(done.member.held, done.verdict.after)
+        case Hold():
+            proposal = done.verdict.proposal
+            return [] if proposal is None else difference(done.member.held, proposal)
+
+
+def _tell(speak: Voices, done: Refreshed, language: str) -> None:
+    say = SAY[language]
+    if isinstance(done.verdict, Hold):
+        means, todo = ADVICE[done.verdict.reason][language]
+        speak.out.print(f"{say['hold']}: {means} ({done.verdict.reason.value}).")
+        speak.out.print(f"{say['todo']}: {todo}.")
+    elif done.applied or isinstance(done.verdict, Same):
+        speak.out.print(say[type(done.verdict).__name__.lower()])
+    if rows := _rows(done):
+        speak.out.print(_table(rows, language))
+    if not done.applied:
+        speak.out.print(say["preview"])
+
+
+def difference(before: Held, after: Held) -> list[tuple[str, str, str]]:
+    """Give the fields that differ: name, what we hold, what the register says."""
+    ours, theirs = _flat(before), _flat(after)
+    return [(name, ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]]
+
+
+def _flat(held: Held) -> dict[str, str]:
+    texts = {part.name: getattr(held.name, part.name) for part in fields(Name)}
+    texts["birth_date"] = _date(held.birth_date)
+    texts |= {part.name: getattr(held.address, part.name) for part in fields(Address)}
+    return texts | {"address_since": _date(held.address_since)}
+
+
+def _date(day: PartialDate | None) -> str:
+    return day.text if day else ""
+
+
+def _table(rows: list[tuple[str, str, str]], language: str) -> Table:
+    table = Table("", SAY[language]["before"], SAY[language]["after"])
+    for name, ours, theirs in rows:
+        table.add_row(FIELDS[language][name], ours, theirs)
+    return table
+
+
+@holds_app.command("list")
+def list_holds(
+    library: Annotated[str | None, typer.Option("--library", help="Only this library's.", metavar="ID")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List what a person must look at, the oldest first."""
+    speak = voices()
+    with opened(config) as app:
+        chosen(app.settings, [library] if library else None)
+        language = app.settings.language
+        found = list(app.holds.open(library=library))
+    if as_json:
+        speak.document([_brief(hold) for hold in found])
+        return
+    if not found:
+        speak.out.print(SAY[language]["none"])
+        return
+    table = Table("hold", "library", "member", "since", "reason", "")
+    for hold in found:
+        since = f"{hold.opened_at:%Y-%m-%d}"
+        table.add_row(
+            str(hold.id), hold.library, hold.number, since, hold.reason.value, ADVICE[hold.reason][language][0]
+        )
+    speak.out.print(table)
+
+
+def _brief(hold: OpenHold) -> dict[str, object]:
+    return {
+        "hold": hold.id,
+        "library": hold.library,
+        "member_no": hold.number,
+        "reason": hold.reason.value,
+        "opened_at": hold.opened_at.isoformat(),
+        "proposes": hold.proposal is not None or hold.new_insz is not None,
+    }
+
+
+@holds_app.command("show")
+def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Show one hold: why, what to do, and what accepting would write."""
+    speak = voices()
+    with opened(config) as app:
+        found = _find(app, hold)
+        standing = app.members.find(found.library, found.number)
+        language = app.settings.language
+    rows = difference(standing.member.held, found.proposal) if standing and found.proposal else []
+    if as_json:
+        named = [dict(zip(("field", "before", "after"), row, strict=True)) for row in rows]
+        speak.document({**_brief(found), "difference": named})
+        return
+    means, todo = ADVICE[found.reason][language]
+    speak.out.print(f"{found.library} {found.number}: {means} ({found.reason.value}).")
+    speak.out.print(f"{SAY[language]['todo']}: {todo}.")
+    if rows:
+        speak.out.print(_table(rows, language))
+    if found.new_insz is not None:
+        speak.out.print(SAY[language]["new_insz"])
+
+
+@holds_app.command("accept")
+def accept(hold: HoldArgument, actor: ActorOption, config: ConfigOption = None) -> None:
+    """Take over what the register says; the decision and who took it go into the access log."""
+    with opened(config) as app:
+        app.settlement.accept(_find(app, hold), Actor(ActorKind.PERSON, actor))
+        voices().out.print(SAY[app.settings.language]["accepted"])
+
+
+@holds_app.command("dismiss")
+def dismiss(hold: HoldArgument, actor: ActorOption, config: ConfigOption = None) -> None:
+    """Keep what we hold; the decision and who took it go into the access log."""
+    with opened(config) as app:
+        app.settlement.dismiss(_find(app, hold), Actor(ActorKind.PERSON, actor))
+        voices().out.print(SAY[app.settings.language]["dismissed"])
+
+
+def _find(app: App, number: int) -> OpenHold:
+    found = app.holds.find(number)
+    if found is None:
+        raise ConfigError(f"There is no open hold {number}", todo="See `rrsync holds list`")
+    return found

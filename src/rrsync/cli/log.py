@@ -1,0 +1,93 @@
+"""The doors of the access log, for the data-protection officer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, chosen, opened, voices
+from rrsync.core.entry import decode
+from rrsync.errors import ConfigError
+from rrsync.store.verify import verify as verify_log
+
+if TYPE_CHECKING:
+    from rrsync.core.entry import JSON
+    from rrsync.wiring import App
+
+log_app = typer.Typer(no_args_is_help=True, help="The access log: who looked at whom, why, and is it whole.")
+
+
+@log_app.command("verify")
+def verify(
+    library: Annotated[
+        list[str] | None, typer.Option("--library", help="Only this library; may be given again.", metavar="ID")
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Recompute the whole log from its exact bytes and hold it against its head.
+
+    Exit code 0 when every log is whole; else 4, with the library, the entry and the cause of the first fault.
+    """
+    speak = voices()
+    with opened(config) as app:
+        heads = [verify_log(app.database, name) for name in chosen(app.settings, library)]
+    if as_json:
+        speak.document({head.library: {"size": head.size, "root": head.root} for head in heads})
+        return
+    for head in heads:
+        speak.out.print(f"The access log of {head.library} is whole: {head.size} entries, root {head.root}.")
+
+
+@log_app.command("show")
+def show(
+    library: LibraryOption,
+    member: Annotated[str | None, typer.Option("--member", help="Only about this member.", metavar="MEMBER_NO")] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="Only the last so many entries.")] = 50,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show the last entries of a library's log, or those about one member; people stand in it as pseudonyms only."""
+    speak = voices()
+    with opened(config) as app:
+        chosen(app.settings, [library])
+        lines = _lines(app, library, member, last)
+    if as_json:
+        speak.document([{"seq": seq, **line} for seq, line in lines])
+        return
+    table = Table("entry", "when (UTC)", "what", "who", "why", "case", "outcome", "about", "reference")
+    for seq, line in lines:
+        table.add_row(str(seq), *(_cell(line, *path) for path in _CELLS))
+    speak.out.print(table)
+
+
+_CELLS = (
+    ("ts",),
+    ("kind",),
+    ("actor", "id"),
+    ("why", "code"),
+    ("why", "case"),
+    ("out", "status"),
+    ("subj", "ref"),
+    ("ref",),
+)
+
+
+def _lines(app: App, library: str, member: str | None, last: int) -> list[tuple[int, dict[str, JSON]]]:
+    if member is None:
+        size = next((head.size for head in app.ledger.heads() if head.library == library), 0)
+        return [(seq, decode(data)) for seq, data in app.ledger.entries(library, since=max(0, size - last))]
+    standing = app.members.find(library, member)
+    if standing is None or standing.member.insz is None:
+        raise ConfigError("The library has no such member with a national number", todo="Check the member number")
+    return [(seq, decode(data)) for seq, data in app.ledger.of_subject(library, standing.member.insz)[-last:]]
+
+
+def _cell(line: dict[str, JSON], *path: str) -> str:
+    value: JSON = line
+    for name in path:
+        value = value.get(name, "") if isinstance(value, dict) else ""
+    text = str(value)
+    return text[:8] if path == ("subj", "ref") else text[:19] if path == ("ts",) else text

@@ -1,0 +1,135 @@
+"""The door of the nightly run."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from rrsync import logs
+from rrsync.cli.context import ConfigOption, JsonOption, Voices, chosen, opened, voices
+from rrsync.core.plan import Plan, seconds_left, tonight
+from rrsync.errors import ConfigError
+from rrsync.wiring import App, stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rrsync.core.report import Report
+    from rrsync.sync.night import Progress
+
+_EVERY_S = 10
+
+
+def night(
+    library: Annotated[
+        list[str] | None, typer.Option("--library", help="Only this library; may be given again.", metavar="ID")
+    ] = None,
+    channel: Annotated[str, typer.Option("--channel", help="How to ask: online, one person a call.")] = "online",
+    full: Annotated[
+        bool, typer.Option("--full", help="Ask about everybody, however recently they were asked.")
+    ] = False,
+    most: Annotated[int | None, typer.Option("--max", min=1, help="Add at most so many members to the run.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List who is due and why, and ask nobody.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Bring members' addresses up to date: who is due, ask, compare, settle, report.
+
+    Meant for a timer. It may be stopped at any moment, by SIGTERM or by a crash: the next one goes on where it was. Exit
+    codes: 0 done, 3 done but steps are still open, 4 stopped on purpose, 75 another night is running.
+    """
+    if channel != "online":
+        raise ConfigError(
+            f"There is no channel {channel!r} in this version", todo="Leave --channel out: online is meant"
+        )
+    speak = voices()
+    logs.configure("warning")
+    with opened(config) as app:
+        libraries = chosen(app.settings, library)
+        days = app.settings.night.stale_after_days
+        plan = tonight(now=app.chance.clock(), stale_after_days=days, full=full, most=most)
+        if dry_run:
+            _forecast(app, speak, libraries, plan, as_json=as_json)
+            return
+        with stopping(app.stop), _progress(app, speak) as progress:
+            report = app.night().run(libraries, plan, progress=progress)
+    if as_json:
+        speak.document(report.as_json())
+    else:
+        _print(report, speak)
+    raise typer.Exit(report.exit_code)
+
+
+def _forecast(app: App, speak: Voices, libraries: list[str], plan: Plan, *, as_json: bool) -> None:
+    forecast = app.runs.forecast(libraries, plan)
+    total = sum(each.members for each in forecast)
+    seconds = seconds_left(total, app.settings.registry.max_per_second)
+    if as_json:
+        due = [{"library": each.library, "why": each.why.value, "members": each.members} for each in forecast]
+        speak.document({"due": due, "total": total, "seconds": seconds})
+        return
+    table = Table("library", "why", "members")
+    for each in forecast:
+        table.add_row(each.library, each.why.value, str(each.members))
+    speak.out.print(table)
+    speak.out.print(f"{total} members are due, about {_time(seconds)} at the allowed rate. Nobody was asked.")
+
+
+@contextmanager
+def _progress(app: App, speak: Voices) -> Iterator[Callable[[Progress], None]]:
+    """Give what shows progress: a bar on a terminal, else a line every ten seconds."""
+    if not speak.err.is_terminal:
+        last: list[datetime] = [app.chance.clock()]
+
+        def line(at: Progress) -> None:
+            now = app.chance.clock()
+            if (now - last[0]).total_seconds() >= _EVERY_S:
+                last[0] = now
+                speak.err.print(f"{at.tried} of {at.due} members, about {_time(at.seconds_left)} left")
+
+        yield line
+        return
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("members, about {task.fields[left]} left")
+    with Bar(*columns, console=speak.err, transient=True) as bar:
+        task = bar.add_task("", total=None, left="?")
+        yield lambda at: bar.update(task, completed=at.tried, total=at.due, left=_time(at.seconds_left))
+
+
+def _print(report: Report, speak: Voices) -> None:
+    table = Table(title=f"Night {report.run}", show_header=False, title_justify="left")
+    rows = [
+        ("due", report.due),
+        ("asked", report.asked),
+        ("same", report.same),
+        ("changed", report.change),
+        ("on hold", sum(report.hold.values())),
+        *((f"  {reason}", count) for reason, count in sorted(report.hold.items())),
+        ("still open", report.open),
+        ("calls a second", report.calls_per_second),
+    ]
+    for name, value in rows:
+        table.add_row(name, str(value))
+    speak.out.print(table)
+    if report.withheld:
+        paths = ", ".join(f"{path} ({count})" for path, count in report.withheld.most_common(5))
+        speak.out.print(f"Withheld, as the authorisation does not name it: {paths}.")
+    for name, (size, root) in sorted(report.log.items()):
+        speak.out.print(f"Access log of {name}: {size} entries, root {root}.")
+    if report.stopped:
+        speak.err.print(f"Stopped: {report.stopped[1]}")
+    elif report.exit_code:
+        speak.err.print(f"{report.open} members are still open: the next `rrsync night` goes on with them.")
+
+
+def _time(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

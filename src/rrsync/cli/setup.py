@@ -1,0 +1,153 @@
+"""The doors for who installs rrsync: make what is missing, and check what is there."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from rrsync.cli.context import BEFORE, ConfigOption, JsonOption, opened, voices
+from rrsync.config import FILE_NAME, TEMPLATE, load, read_keys
+from rrsync.core.entry import decode
+from rrsync.errors import ConfigError, RrsyncError
+from rrsync.registry.certificates import expiry
+from rrsync.store.verify import verify
+from rrsync.wiring import fresh_keys, holds_data, prepare_database, usual_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rrsync.config import Settings
+    from rrsync.wiring import App
+
+_WARN_DAYS: Final = 60
+
+
+def init(config: ConfigOption = None) -> None:
+    """Make what is missing here, and touch nothing that is there.
+
+    Settings, keys (mode 0600), the scope file, and the database that the settings name, brought to the newest schema.
+    Keep a copy of the keys apart from the database: without them nobody can read it.
+    """
+    path = config or BEFORE.get() or Path(FILE_NAME)
+    made = [path] if _make(path, TEMPLATE) else []
+    settings = load(path)
+    for library in settings.library:
+        if library.authorisation is not None and _make(library.authorisation.scope, usual_scope()):
+            made.append(library.authorisation.scope)
+    if _make_keys(settings):
+        made.append(settings.keys.file)
+    prepare_database(settings)
+    speak = voices()
+    for each in made:
+        speak.out.print(f"Made {os.path.relpath(each)}.")
+    speak.out.print("The database is at the newest schema.")
+    speak.out.print("Next: `rrsync check`, then `rrsync members import FILE --library ID`.")
+
+
+def _make(path: Path, text: str, mode: int = 0o644) -> bool:
+    """Write a file that is not there; say whether it was written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise ConfigError(
+            f"{path.name} cannot be made: {error.strerror}", todo="Check the rights on its folder"
+        ) from error
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        file.write(text)
+    return True
+
+
+def _make_keys(settings: Settings) -> bool:
+    try:
+        read_keys(settings)
+    except ConfigError:
+        if settings.keys.file.exists():
+            raise
+    else:
+        return False
+    if holds_data(settings):
+        raise ConfigError(
+            "The key file is missing, but the database holds data that was written with it",
+            todo="Restore the key file from your backup; new keys could not read the data",
+        )
+    return _make(settings.keys.file, fresh_keys(), 0o600)
+
+
+def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Check settings, keys, database, authorisations, certificates, clock and log; the register is asked about nobody.
+
+    Exit code 0 when all is well, else 2; a warning alone is well.
+    """
+    speak = voices()
+    found: list[dict[str, str]] = []
+    with opened(config) as app:
+        found += [{"what": what, "state": "ok", "text": "can be used"} for what in ("settings", "keys", "database")]
+        for what, look in _looks(app):
+            try:
+                state, text = look()
+            except RrsyncError as error:
+                state, text = "fault", str(error)
+            found.append({"what": what, "state": state, "text": text})
+    if as_json:
+        speak.document(found)
+    else:
+        for each in found:
+            speak.out.print(f"{each['state']:7} {each['what']}: {each['text']}")
+    raise typer.Exit(2 if any(each["state"] == "fault" for each in found) else 0)
+
+
+def _looks(app: App) -> list[tuple[str, Callable[[], tuple[str, str]]]]:
+    today = app.chance.clock().date()
+    looks: list[tuple[str, Callable[[], tuple[str, str]]]] = [("clock", lambda: _clock(app))]
+    if app.settings.registry.certificate is not None:
+        looks.append(("certificate", lambda: _certificate(app.settings.registry.certificate, today)))
+    looks.append(("register", lambda: _register(app)))
+    for library in app.settings.library:
+        looks.append((f"authorisation of {library.id}", lambda name=library.id: _authorised(app, name, today)))  # type: ignore[misc] # a default binds the loop's value
+        looks.append((f"access log of {library.id}", lambda name=library.id: _log(app, name)))  # type: ignore[misc] # the same
+    return looks
+
+
+def _clock(app: App) -> tuple[str, str]:
+    """The clock must not be behind what it once said: the log's last entries."""
+    now = app.chance.clock()
+    for head in app.ledger.heads():
+        for _, data in app.ledger.entries(head.library, since=max(0, head.size - 1)):
+            last = datetime.fromisoformat(str(decode(data)["ts"])).astimezone(UTC)
+            if last > now:
+                return "fault", f"it is behind the last entry of the access log of {head.library}; set it right"
+    return "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _certificate(path: Path | None, today: date) -> tuple[str, str]:
+    end = expiry(path) if path else today
+    days = (end - today).days
+    if days < 0:
+        return "fault", f"it ended on {end}; ask for a new one"
+    return ("warning" if days <= _WARN_DAYS else "ok"), f"valid until {end}, {days} days"
+
+
+def _register(app: App) -> tuple[str, str]:
+    app.gate()
+    return "ok", f"{app.settings.registry.environment}; it was asked nothing"
+
+
+def _authorised(app: App, library: str, today: date) -> tuple[str, str]:
+    found = app.authorisations.get(library)
+    if found is None:
+        return "fault", "there is none, so the register is never asked for this library"
+    if not found.valid_from <= today <= found.valid_until:
+        return "fault", f"{found.decision} is in force from {found.valid_from} to {found.valid_until}, not today"
+    return "ok", f"{found.decision}, until {found.valid_until}, for {', '.join(sorted(found.purposes))}"
+
+
+def _log(app: App, library: str) -> tuple[str, str]:
+    head = verify(app.database, library)
+    return "ok", f"whole, {head.size} entries"

@@ -1,0 +1,80 @@
+"""How a run is going: what is in the air, what was counted, and what must stop it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Self
+
+from rrsync.core.compare import Verdict, compare
+from rrsync.core.exchange import Answer
+from rrsync.core.member import Member
+from rrsync.core.plan import Due
+from rrsync.core.report import Report
+from rrsync.core.surge import Surge
+from rrsync.errors import Stopped
+from rrsync.registry.gate import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many questions at once, and what stops a run by itself (settings, ``[night]``)."""
+
+    in_flight: int
+    mismatches: int
+    unavailable: int
+    change_share: float
+    same_address: int
+
+
+@dataclass(slots=True)
+class Course:
+    """A run under way: what is in the air, what was counted, and which libraries are stopped."""
+
+    report: Report
+    surge: Surge
+    limits: Limits
+    air: dict[Future[Exchange], Due] = field(default_factory=dict)
+    barred: dict[str, tuple[str, str]] = field(default_factory=dict)
+    tried: int = 0
+    away: int = 0
+    mismatches: int = 0
+    mass_change: bool = False
+
+    @classmethod
+    def begin(cls, report: Report, limits: Limits) -> Self:
+        """Give the course of a run that has done nothing yet."""
+        return cls(report, Surge(share=limits.change_share, same_address=limits.same_address), limits)
+
+    def judge(self, member: Member, answer: Answer) -> Verdict:
+        """Give the verdict on a member, with an eye on all the others."""
+        verdict = compare(member, answer)
+        self.mass_change = self.surge.trips(member, verdict) or self.mass_change
+        return compare(member, answer, mass_change=True) if self.mass_change else verdict
+
+    def check(self) -> None:
+        """Stop the run when it must.
+
+        Raises:
+            Stopped: mix-up, mass change, or the register away.
+        """
+        if self.mismatches >= self.limits.mismatches:
+            raise Stopped(
+                "The register answered about somebody else than was asked about",
+                reason="mix_up",
+                kept="Those answers were dropped, the members are on hold and nothing of them was changed",
+                todo="Call the MAGDA service desk and the data-protection officer before the next run",
+            )
+        if self.mass_change:
+            raise Stopped(
+                "Far more addresses changed than people move",
+                reason="mass_change",
+                kept="The last changes were not applied: they are on hold",
+                todo="Look at them with `rrsync holds list`; if they are right, raise [night] max_change_share",
+            )
+        if self.away >= self.limits.unavailable:
+            raise Stopped(
+                "The register did not answer many times in a row",
+                reason="breaker",
+                todo="Run `rrsync night` again when the register is back: it goes on where it stopped",
+            )

@@ -1,0 +1,96 @@
+"""What all tests share: known clock and dice, a store on each kind of database, the government's own files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from rrsync.store.engine import Database
+from rrsync.store.seal import Keyring
+from tests.support import Clock, Dice, Postgres, References, Store, magda_folder, open_store, postgres_folder
+
+#: A PostgreSQL server that is started when it is first asked for.
+StartPostgres = Callable[[], Postgres]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give a clock that stands still until the test sets it."""
+    return Clock()
+
+
+@pytest.fixture
+def random() -> Dice:
+    """Give bytes that are the same in every run of the test."""
+    return Dice()
+
+
+@pytest.fixture
+def new_reference() -> References:
+    """Give references that count."""
+    return References()
+
+
+@pytest.fixture(scope="session")
+def start_postgres() -> Iterator[StartPostgres]:
+    """Give this process's PostgreSQL server, started the first time it is called for."""
+    started: list[Postgres] = []
+    with ExitStack() as stack:
+
+        def start() -> Postgres:
+            if not started:
+                started.append(Postgres(stack.enter_context(postgres_folder())))
+                stack.callback(started[0].stop)
+            return started[0]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a SQLite database at the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "rrsync.db"
+    database = Database(f"sqlite:///{path}")
+    database.upgrade()
+    database.close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path, start_postgres: StartPostgres
+) -> Iterator[str]:
+    """Give the URL of a fresh database at the newest schema, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'rrsync.db')}"
+        return
+    with start_postgres().database() as url:
+        yield url
+
+
+@pytest.fixture
+def keys() -> Keyring:
+    """Give the keys of one installation."""
+    return Keyring.fresh(Dice("keys"))
+
+
+@pytest.fixture
+def store(database_url: str, clock: Clock, random: Dice, keys: Keyring) -> Iterator[Store]:
+    """Give the store's rooms on a fresh database."""
+    opened = open_store(database_url, clock=clock, random=random, keys=keys)
+    yield opened
+    opened.database.close()
+
+
+@pytest.fixture(scope="session")
+def magda_data() -> Path:
+    """Give the government's own schemas, requests and personas, which are not part of this repository."""
+    place = magda_folder()
+    for part in ("xsd", "personas/GeefPersoon-02.02", "requests/GeefPersoon-02.02.xml"):
+        if not (place / part).exists():
+            pytest.skip(f"the government's files are not here: {part} is missing (set RRSYNC_MAGDA_DATA)")
+    return place

@@ -1,0 +1,119 @@
+"""The schema: how it comes to be, that it is the one the code works with, and that the log can only grow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
+
+from rrsync.errors import ConfigError, StoreError
+from rrsync.store.engine import Database
+from tests.support import Store, intent
+
+
+def test_the_migrations_make_what_the_classes_say(store: Store) -> None:
+    """From nothing to the newest schema gives the tables of the code, with nothing more and nothing less."""
+    with store.database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+
+
+def test_upgrading_twice_changes_nothing(store: Store) -> None:
+    """What stands in the database stays when it is upgraded again."""
+    store.ledger.append([intent("ref-1")])
+    before = store.ledger.heads()
+    store.database.upgrade()
+    assert store.ledger.heads() == before
+    store.database.require_newest()
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("DELETE FROM alembic_version", "none"),
+        ("UPDATE alembic_version SET version_num = '9999'", "9999"),
+        ("DROP TABLE alembic_version", "none"),
+    ],
+)
+def test_another_schema_is_refused_with_a_sentence(store: Store, statement: str, found: str) -> None:
+    """An older, a newer or an empty database is named as such, with what to do."""
+    store.execute(statement)
+    with pytest.raises(ConfigError, match=rf"at schema {found}, this rrsync works with \d+\. .*`rrsync init`"):
+        store.database.require_newest()
+
+
+def test_an_empty_file_holds_no_data_and_no_schema(tmp_path: Path) -> None:
+    """A database that nobody upgraded is refused, and so is reading from it."""
+    database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    assert not database.holds_data()
+    with pytest.raises(ConfigError, match="at schema none"):
+        database.require_newest()
+    database.close()
+
+
+def test_a_database_knows_whether_it_holds_data(store: Store) -> None:
+    """A migrated database holds none until there is a member or an entry."""
+    assert not store.database.holds_data()
+    store.ledger.append([intent("ref-1")])
+    assert store.database.holds_data()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "oracle://x", "nonsense", "mysql+pymysql://root@host/name", "postgresql+nodriver://host/name"]
+)
+def test_another_kind_of_database_is_refused(url: str) -> None:
+    """A URL that is no SQLite and no PostgreSQL is refused before anything is opened."""
+    with pytest.raises(ConfigError, match=r"\[store\] url is no database rrsync knows"):
+        Database(url)
+
+
+ALTERING = [
+    "UPDATE entry SET data = data",
+    "UPDATE entry SET run = 'x' WHERE seq = 0",
+    "DELETE FROM entry",
+    "DELETE FROM entry WHERE seq = 1",
+    "DELETE FROM log",
+]
+
+
+@pytest.mark.parametrize("statement", ALTERING)
+def test_the_database_refuses_to_alter_the_log(store: Store, statement: str) -> None:
+    """Even raw SQL with all rights on the rows changes and removes nothing."""
+    store.ledger.append([intent("ref-1"), intent("ref-2")])
+    before = list(store.ledger.entries("hasselt"))
+    with pytest.raises(DBAPIError, match="append-only"):
+        store.execute(statement)
+    assert list(store.ledger.entries("hasselt")) == before
+
+
+@pytest.mark.parametrize("table", ["entry", "log", "entry, log CASCADE"])
+def test_the_log_cannot_be_emptied_at_once(store: Store, table: str) -> None:
+    """TRUNCATE, which passes by the guards on rows, is refused too; SQLite has none."""
+    store.ledger.append([intent("ref-1")])
+    with pytest.raises(DBAPIError, match="syntax error" if store.database.is_sqlite else "append-only"):
+        store.execute(f"TRUNCATE {table}")
+    assert store.counts()["entry"] == 1
+
+
+@pytest.mark.parametrize(("seq", "reference"), [(0, "forged"), (7, "ref-1")])
+def test_an_entry_cannot_be_replaced_by_inserting(store: Store, seq: int, reference: str) -> None:
+    """SQLite's ``INSERT OR REPLACE`` deletes without a word to the guards on DELETE; it is refused all the same."""
+    store.ledger.append([intent("ref-1"), intent("ref-2")])
+    before = list(store.ledger.entries("hasselt"))
+    verb = "INSERT OR REPLACE" if store.database.is_sqlite else "INSERT"
+    with pytest.raises(DBAPIError):
+        store.execute(
+            f"{verb} INTO entry (library, seq, data, leaf, kind, reference, run, at) "
+            f"SELECT library, {seq}, data, leaf, kind, '{reference}', run, at FROM entry WHERE seq = 0"
+        )
+    assert list(store.ledger.entries("hasselt")) == before
+
+
+def test_a_refusal_of_the_database_is_told_as_such(store: Store) -> None:
+    """Code that tries to alter the log gets a sentence that calls it an attack or a bug."""
+    store.ledger.append([intent("ref-1")])
+    with pytest.raises(StoreError, match="refused to change the access log"), store.database.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM entry")
