@@ -83,7 +83,7 @@ def store(database_url: str, clock: Clock, random: Dice, keys: Keyring) -> Itera
     """Give the store's rooms on a fresh database."""
     opened = open_store(database_url, clock=clock, random=random, keys=keys)
     yield opened
-    opened.database.close()
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
@@ -97,6 +97,7 @@ class Store:
     holds: Holds
     runs: Runs
     settlement: Settlement
+    others: list[Store] = field(default_factory=list)
 
     def take(self, *members: Member, import_id: str = "import-1") -> list[Taken]:
         """Import members, one a line from line 2 on."""
@@ -104,8 +105,16 @@ class Store:
         return self.members.take(incoming, import_id=import_id, at=self.clock())
 
     def again(self, **changes: object) -> Store:
-        """Open the same database anew, as another process would."""
-        return open_store(self.url, clock=self.clock, random=Dice("again"), keys=self.keys, **changes)  # type: ignore[arg-type]
+        """Open the same database anew, as another process would; it is closed with this one."""
+        facts: dict[str, Any] = {"clock": self.clock, "random": Dice("again"), "keys": self.keys} | changes
+        self.others.append(open_store(self.url, **facts))
+        return self.others[-1]
+
+    def close(self) -> None:
+        """Close every connection."""
+        for other in self.others:
+            other.close()
+        self.database.close()
 
     def execute(self, statement: str, **values: object) -> int:
         """Run raw SQL, as the owner of the database could; give how many rows it touched."""

@@ -71,8 +71,8 @@ _FILES: Final = ("certificate", "private_key", "ca")
 class NightSettings(_Table):
     """``[night]``: who is due, and what stops a run by itself.
 
-    ``max_mismatches`` replies about somebody else stop a run: by default the first, or the fifth from a simulator, whose
-    persona files hold known slips. More than ``max_change_share`` of the last 1 000 addresses compared, or more than
+    ``max_mismatches`` replies about somebody else stop a run: by default the first, or the fifth from a simulator,
+    whose persona files hold known slips. More than ``max_change_share`` of the last 1 000 addresses compared, or more than
     ``max_same_address`` members moving to one address, and no change is believed without a person.
     """
 
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 — pydantic's
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — no .env file is read
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     def _library_ids_differ(self) -> Self:
         ids = [library.id for library in self.library]
         if twice := {name for name in ids if ids.count(name) > 1}:
-            raise ValueError(f"two libraries have the id {sorted(twice)[0]}")
+            raise ValueError(f"two libraries have the id {min(twice)}")
         return self
 
     @property

@@ -1,6 +1,6 @@
-"""The operational log: JSON lines on standard error, with keys from an allow-list, so that no person's data can be in it.
+"""The operational log: JSON lines on standard error, with keys from an allow-list.
 
-It is never evidence; the access log is.
+So no person's data can be in it. It is never evidence; the access log is.
 """
 
 from __future__ import annotations

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from rrsync.core.entry import JSON
 
 _SIMULATOR_MISMATCHES: Final = 5
+_DESK_WAIT_S: Final = 8.0
+_NIGHT_WAIT_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class App:
     settlement: Settlement
     authorisations: dict[str, Authorisation]
 
-    def gate(self) -> Gate:
-        """Build the gate to the register.
+    def gate(self, *, max_wait_s: float) -> Gate:
+        """Build the gate to the register; ``max_wait_s`` bounds the tries of one question.
 
         Raises:
             ConfigError: the register's settings cannot be used.
@@ -108,6 +110,7 @@ class App:
             source=registry.source,
             production=self.production,
             sleep=self.pause,
+            max_wait_s=max_wait_s,
             interrupted=self.stop.is_set,
         )
 
@@ -127,7 +130,9 @@ class App:
 
     def desk(self) -> Desk:
         """Build the desk, which refreshes single members."""
-        return Desk(self.gate(), self.members, self.ledger, self.settlement, self.chance.new_reference)
+        return Desk(
+            self.gate(max_wait_s=_DESK_WAIT_S), self.members, self.ledger, self.settlement, self.chance.new_reference
+        )
 
     def night(self) -> Night:
         """Build the night."""
@@ -141,7 +146,7 @@ class App:
             same_address=night.max_same_address,
         )
         return Night(
-            gate=self.gate(),
+            gate=self.gate(max_wait_s=_NIGHT_WAIT_S),
             members=self.members,
             ledger=self.ledger,
             settlement=self.settlement,

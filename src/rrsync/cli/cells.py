@@ -1,7 +1,7 @@
 """One row of a member file as a member, and one member as a row of the export.
 
-A row is taken as a whole or refused as a whole, for its first cell that cannot be used; the reason never repeats a cell.
-A cell that a spreadsheet would take for a formula is written with an apostrophe before it, and read without.
+A row is taken as a whole or refused as a whole, for its first cell that cannot be used; the reason never repeats a
+cell. A cell that a spreadsheet would take for a formula is written with an apostrophe before it, and read without.
 
 >>> escape("=1+1"), unescape("'=1+1"), escape("O'Neill")
 ("'=1+1", '=1+1', "O'Neill")
@@ -56,7 +56,7 @@ def escape(cell: str) -> str:
 
 def unescape(cell: str) -> str:
     """Give what ``escape`` was given."""
-    return _ESCAPED.sub(r"\1\2", cell)
+    return _ESCAPED.sub(r"\1\2", cell) if "'" in cell else cell
 
 
 class _Unusable(InputError):
@@ -151,9 +151,10 @@ def _cell(row: dict[str, str], column: str, reader: Callable[[str], _T]) -> _T:
 
 def _keep_apart(insz: Insz, cells: dict[str, str]) -> None:
     """Refuse a row that holds the national number where it would be kept or exported in clear."""
-    for column, cell in cells.items():
-        if insz.digits in cell.translate(_SEPARATORS):
-            raise _Unusable(column, "it holds the national number, which may stand in its own column only")
+    if insz.digits not in "|".join(cells.values()).translate(_SEPARATORS):
+        return
+    column = next(name for name, cell in cells.items() if insz.digits in cell.translate(_SEPARATORS))
+    raise _Unusable(column, "it holds the national number, which may stand in its own column only")
 
 
 def _number(text: str) -> str:

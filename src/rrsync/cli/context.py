@@ -1,7 +1,7 @@
 """What every command shares: its options, the rooms, and where words go.
 
-A command's result goes to standard output; progress and messages go to standard error. With ``--json`` standard output is
-one JSON document and nothing else.
+A command's result goes to standard output; progress and messages go to standard error. With ``--json`` standard output
+is one JSON document and nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import orjson
 import typer
@@ -28,6 +28,9 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 LibraryOption = Annotated[str, typer.Option("--library", help="The library's id in the settings.", metavar="ID")]
+
+#: How wide a table may be that goes to a file or another program.
+_FILE_WIDTH: Final = 240
 
 #: The settings file that was named before the command: ``rrsync --config FILE night``.
 BEFORE: ContextVar[Path | None] = ContextVar("BEFORE", default=None)
@@ -47,7 +50,10 @@ class Voices:
 
 def voices() -> Voices:
     """Give the terminal's two voices."""
-    return Voices(Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True))
+    out, err = (Console(stderr=stderr, highlight=False, soft_wrap=True) for stderr in (False, True))
+    if not out.is_terminal:
+        out.width = _FILE_WIDTH
+    return Voices(out, err)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +16,7 @@ from rrsync.cli.context import opened, voices
 from rrsync.cli.log import verify
 from rrsync.cli.members import import_members
 from rrsync.cli.night import night
-from rrsync.cli.setup import init
+from rrsync.cli.setup import install
 from rrsync.config import FILE_NAME, TEMPLATE
 from rrsync.errors import ConfigError
 from rrsync.simulator.faults import SENTENCES, Fault
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 _SEED: Final = 1
 _LIBRARY: Final = "demo"
+_ENDPOINT: Final = "http://127.0.0.1:8080/"
 _FAULTS: Final = " ".join(f"\b\n\n{kind.value}: {text}" for kind, text in SENTENCES.items())
 
 
@@ -61,7 +61,7 @@ def simulator(
     faults = tuple(Fault.parse(spec) for spec in fault or ())
     world = World(seed=_SEED, people=people)
     if members is not None:
-        _write_members(world, members, None)
+        _write_members(world, members)
         speak.err.print(f"Wrote {members}: import it with `rrsync members import {members} --library ID`.")
     luck = wiring.chance()
     server = Simulator(
@@ -110,17 +110,19 @@ def demo(
         verify(config=config)
         with opened(config) as app:
             waiting = sum(1 for _ in app.holds.open())
-    _farewell(speak, keep, waiting)
+    if keep is not None:
+        config.write_text(TEMPLATE, encoding="utf-8")  # from now on as `rrsync simulator` is found
+    _farewell(speak, keep, waiting, members)
     raise typer.Exit(code)
 
 
 def _prepare(speak: Voices, folder: Path, url: str, world: World) -> Path:
     config, file = folder / FILE_NAME, folder / "members.csv"
-    text = TEMPLATE.replace("http://127.0.0.1:8080/", url).replace("max_per_second = 8.0 ", "max_per_second = 50.0")
+    text = TEMPLATE.replace(_ENDPOINT, url).replace("max_per_second = 8.0 ", "max_per_second = 50.0")
     config.write_text(text, encoding="utf-8")
     _title(speak, f"A library with {len(world)} invented members, and a simulated MAGDA at {url}")
-    init(config=config)
-    _write_members(world, file, None)
+    install(config)
+    _write_members(world, file)
     import_members(file, library=_LIBRARY, config=config)
     return config
 
@@ -137,20 +139,26 @@ def _title(speak: Voices, text: str) -> None:
     speak.out.print(f"\n[bold]{escape(text)}[/bold]")
 
 
-def _farewell(speak: Voices, keep: Path | None, waiting: int) -> None:
+def _farewell(speak: Voices, keep: Path | None, waiting: int, members: int) -> None:
     _title(speak, "What to do next")
     if keep is None:
         speak.out.print(f"{waiting} members are on hold for a person to look at. To see them, keep the demo's folder:")
         speak.out.print("  .venv/bin/rrsync demo --keep demo")
         return
-    speak.out.print(f"  cd {keep}")
-    speak.out.print(f"  rrsync holds list                        # the {waiting} members that a person must look at")
-    speak.out.print("  rrsync members export members-new.csv    # the addresses as they are now")
-    speak.out.print(f"  rrsync log show --library {_LIBRARY}           # who was asked about, why, and how it ended")
-    speak.out.print(
-        "  rrsync simulator &                       # a register to talk to; set its address in rrsync.toml"
+    lines = (
+        ("holds list", f"the {waiting} members that a person must look at"),
+        ("members export now.csv", "the addresses as they are now"),
+        (f"log show --library {_LIBRARY}", "who was asked about, why, and how it ended"),
+        (f"simulator --people {members} &", "the register again"),
+        (
+            f"refresh M000001 --library {_LIBRARY} --purpose desk --case trial-1 --actor you --preview",
+            "one member, now",
+        ),
+        ("night --dry-run", "who is due tonight"),
     )
-    speak.out.print("  rrsync night --dry-run                   # who would be due tonight")
+    speak.out.print(f"  cd {keep}")
+    for words, what in lines:
+        speak.out.print(f"  rrsync {words:40} # {what}")
 
 
 def _make_folder(folder: Path) -> None:
@@ -162,8 +170,8 @@ def _make_folder(folder: Path) -> None:
         raise ConfigError(f"The folder {folder} cannot be made: {error.strerror}", todo="Name another") from error
 
 
-def _write_members(world: World, path: Path, count: int | None) -> None:
-    rows = member_rows(world, count)
+def _write_members(world: World, path: Path) -> None:
+    rows = member_rows(world)
     try:
         with open(
             os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline=""

@@ -41,8 +41,8 @@ def night(
 ) -> None:
     """Bring members' addresses up to date: who is due, ask, compare, settle, report.
 
-    Meant for a timer. It may be stopped at any moment, by SIGTERM or by a crash: the next one goes on where it was. Exit
-    codes: 0 done, 3 done but steps are still open, 4 stopped on purpose, 75 another night is running.
+    Meant for a timer. It may be stopped at any moment, by SIGTERM or by a crash: the next one goes on where it was.
+    Exit codes: 0 done, 3 done but steps are still open, 4 stopped on purpose, 75 another night is running.
     """
     if channel != "online":
         raise ConfigError(

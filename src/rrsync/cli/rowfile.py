@@ -1,8 +1,8 @@
-"""A member file: looked at as a whole, then read row by row; and files written so that none is ever half.
+"""A member file: looked at as a whole, then read row by row.
 
-What is wrong with the file as a whole refuses it as a whole, before the first row is taken: not UTF-8 text, no header with
-``member_no``, a quotation mark that is never closed, a row without end. No line and no row is ever held that is longer
-than 128 KiB, so memory does not grow with the file. No message repeats a cell.
+What is wrong with the file as a whole refuses it as a whole, before the first row is taken: not UTF-8 text, no header
+with ``member_no``, a quotation mark that is never closed, a row without end. No line and no row is ever held that is
+longer than 128 KiB, so memory does not grow with the file. No message repeats a cell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
 from rrsync.cli.cells import COLUMNS
@@ -41,7 +40,7 @@ _MAGIC: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The columns of a file: each cell's name, ``""`` where it is ignored; and the ignored names, as they may be shown."""
+    """The columns of a file, ``""`` where one is ignored; and the names of those, as they may be shown."""
 
     delimiter: str
     columns: tuple[str, ...]
@@ -74,7 +73,8 @@ class RowFile:
         self._refuse_foreign()
         lines = _Lines(self._file, self._name)
         header = _header(lines)
-        rows, cells = 0, []
+        rows = 0
+        cells: list[str] = []
         for rows, (_, cells) in enumerate(_records(lines, header), start=1):  # noqa: B007 — the last ones count
             if rows % 1_000 == 0:
                 told(lines.read)
@@ -115,13 +115,13 @@ def opened(path: Path) -> Iterator[RowFile]:
             raise _unusable(f"{name} is a folder", "Name the file in it")
         if not stat.S_ISREG(mode):
             raise _unusable(f"{name} is no ordinary file", "It is read twice, so write it to disk first")
-        with path.open("rb") as file:
-            yield RowFile(file, name)
+        file = path.open("rb")
     except FileNotFoundError as error:
         raise _unusable(f"There is no file {name}", "Check its name and folder") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "its name is no name"
-        raise _unusable(f"{name} cannot be read: {reason}", "Check its rights") from error
+    except OSError as error:
+        raise _unusable(f"{name} cannot be read: {error.strerror}", "Check its rights") from error
+    with file:
+        yield RowFile(file, name)
 
 
 def shown(text: object) -> str:
@@ -148,7 +148,10 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        raw = self._file.readline(LONGEST + 1)
+        try:
+            raw = self._file.readline(LONGEST + 1)
+        except OSError as error:
+            raise _unusable(f"{self.name} cannot be read to its end: {error.strerror}", "Check its disk") from error
         if not raw:
             raise StopIteration
         self.line += 1
@@ -206,7 +209,10 @@ def _header(lines: _Lines) -> Header:
     delimiter = max(split, key=lambda each: ("member_no" in _folded(split[each]), len(split[each])))
     names = _folded(split[delimiter])
     if "member_no" not in names:
-        lines.refuse(f"the first row has no column member_no{_found(split[delimiter])}", "Give it a header row")
+        lines.refuse(
+            f"the first row has no column member_no{_found(split[delimiter] if all(split.values()) else [])}",
+            "Give it a header row",
+        )
     for name in COLUMNS:
         if names.count(name) > 1:
             lines.refuse(f"the header has the column {name} twice", "Keep one of them")
@@ -254,8 +260,3 @@ def _is_data(name: str) -> bool:
 
 def _unusable(what: str, todo: str) -> InputError:
     return InputError(what, kept="Nothing was imported", todo=todo)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Writer]:
-    ...

@@ -32,20 +32,27 @@ def init(config: ConfigOption = None) -> None:
     Settings, keys (mode 0600), the scope file, and the database that the settings name, brought to the newest schema.
     Keep a copy of the keys apart from the database: without them nobody can read it.
     """
-    path = config or BEFORE.get() or Path(FILE_NAME)
-    made = [path] if _make(path, TEMPLATE) else []
-    settings = load(path)
-    for library in settings.library:
-        if library.authorisation is not None and _make(library.authorisation.scope, usual_scope()):
-            made.append(library.authorisation.scope)
-    if _make_keys(settings):
-        made.append(settings.keys.file)
-    prepare_database(settings)
     speak = voices()
-    for each in made:
+    for each in install(config or BEFORE.get() or Path(FILE_NAME)):
         speak.out.print(f"Made {os.path.relpath(each)}.")
     speak.out.print("The database is at the newest schema.")
     speak.out.print("Next: `rrsync check`, then `rrsync members import FILE --library ID`.")
+
+
+def install(path: Path) -> list[Path]:
+    """Make what a settings file and its installation lack; give the files made.
+
+    Raises:
+        ConfigError: a file cannot be made, or keys are missing for a database with data.
+        StoreError: the database cannot be reached.
+    """
+    made = [path] if _make(path, TEMPLATE) else []
+    settings = load(path)
+    scopes = [library.authorisation.scope for library in settings.library if library.authorisation is not None]
+    made += [scope for scope in scopes if _make(scope, usual_scope())]
+    made += [settings.keys.file] if _make_keys(settings) else []
+    prepare_database(settings)
+    return made
 
 
 def _make(path: Path, text: str, mode: int = 0o644) -> bool:
@@ -135,7 +142,7 @@ def _certificate(path: Path | None, today: date) -> tuple[str, str]:
 
 
 def _register(app: App) -> tuple[str, str]:
-    app.gate()
+    app.desk()
     return "ok", f"{app.settings.registry.environment}; it was asked nothing"
 
 

@@ -1,6 +1,6 @@
 """Who may ask what, about whom, why and when; and the cut of a reply to what may be seen.
 
-1. An authorisation belongs to one library: a decision with a number, the purposes it allows and the days it is in force.
+1. An authorisation belongs to one library: a decision with a number, the purposes it allows, the days it is in force.
 2. Its scope is a file of register paths, one a line, ``#`` starts a comment. A path allows itself and all below it.
 3. What the scope does not name is withheld: counted at the highest element of which nothing may be seen, never kept.
 

@@ -6,15 +6,16 @@
    and ``box``, leading zeros of a box.
 4. Else ``Same``, which may fill in what we did not have (birth date, NIS code, since when).
 
-What the register does not say never blanks what we hold. An address is read from the largest part to the smallest (town,
-street, number, box): a part not given keeps ours unless a larger one changed, for then ours belongs to another place.
+What the register does not say never blanks what we hold. An address is read from the largest part to the smallest
+(town, street, number, box): a part not given keeps ours unless a larger one changed, for then ours belongs to another
+place.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from rrsync.core.exchange import Answer, Found, Reason, Refused, Unknown
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 _ORDER: Final = tuple(Reason)
 _LEVELS: Final = (("country", "postal_code", "municipality"), ("street",), ("house_number",), ("box",))
 _NOT_WORD: Final = re.compile(r"[^\w]+")
+_LOOSE: Final = re.compile(r"(?<!\d) | (?!\d)")  # a blank that may go: between two digits it tells 1/2 from 12
 _BOX_WORD: Final = re.compile(r"^(?:bus|box|bte|boite|b(?=\d))")
 _BOX_IN_NUMBER: Final = re.compile(
-    r"^(?P<number>.*?\S)\s*(?:\b|(?<=\d))(?:bus|box|bte|bo[iî]te)\b\.?\s*(?P<box>\S.*)$", re.I
+    r"^(?P<number>.*?\S)\s*(?:\b|(?<=\d))(?:bus|box|bte|bo[iî]te)(?:\b|(?=\d))\.?\s*(?P<box>\S.*)$", re.IGNORECASE
 )
 
 
@@ -127,13 +129,12 @@ def _merge_address(ours: Address, theirs: Address) -> Address:
     ours, parts, moved = _split_box(ours), {}, False
     for level in _LEVELS:
         moved = moved or any(
-            _part(name, getattr(theirs, name)) != _part(name, getattr(ours, name))
-            for name in level
-            if getattr(theirs, name)
+            not _alike(name, getattr(theirs, name), getattr(ours, name)) for name in level if getattr(theirs, name)
         )
         for name in level:
             parts[name] = getattr(theirs, name) or ("" if moved else getattr(ours, name))
-    town_stays = _part("municipality", parts["municipality"]) == _part("municipality", ours.municipality)
+    town = ("municipality",) if parts["municipality"] else _LEVELS[0]
+    town_stays = all(_alike(name, parts[name], getattr(ours, name)) for name in town)
     parts["nis_code"] = theirs.nis_code or (ours.nis_code if town_stays else "")
     return Address(**parts)
 
@@ -145,22 +146,18 @@ def _birth_date_differs(held: Held, person: Person) -> bool:
 
 def name_differs(ours: Name, theirs: Name) -> bool:
     """Whether two names really differ, spelling apart."""
-    return plain(ours.last) != plain(theirs.last) or plain(ours.first) != plain(theirs.first)
+    return not (_alike("last", ours.last, theirs.last) and _alike("first", ours.first, theirs.first))
 
 
 def address_differs(ours: Address, theirs: Address) -> bool:
     """Whether two addresses really differ, spelling apart; the NIS code is no part of what is on an envelope."""
     ours, theirs = _split_box(ours), _split_box(theirs)
-    return any(
-        _part(part.name, getattr(ours, part.name)) != _part(part.name, getattr(theirs, part.name))
-        for part in fields(Address)
-        if part.name != "nis_code"
-    )
+    return not all(_alike(name, getattr(ours, name), getattr(theirs, name)) for level in _LEVELS for name in level)
 
 
 def differs(ours: str, theirs: str) -> bool:
     """Whether both are given and really differ, spelling apart."""
-    return bool(ours and theirs) and plain(ours) != plain(theirs)
+    return bool(ours and theirs) and not _alike("", ours, theirs)
 
 
 def plain(text: str) -> str:
@@ -169,18 +166,24 @@ def plain(text: str) -> str:
     >>> plain("Sint-Jorisstraat ") == plain("SINT JORISSTRAAT")
     True
     """
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    bare = "".join(char for char in apart if not unicodedata.combining(char))
-    return _NOT_WORD.sub(" ", bare).strip()
+    if not text.isascii():
+        apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+        text = "".join(char for char in apart if not unicodedata.combining(char))
+    return _NOT_WORD.sub(" ", text.casefold()).strip()
+
+
+def _alike(name: str, ours: str, theirs: str) -> bool:
+    """Whether one part of a name or an address is the same, spelling apart."""
+    return ours == theirs or _part(name, ours) == _part(name, theirs)
 
 
 def _part(name: str, text: str) -> str:
     """Give one part of an address in the form in which it is compared."""
     if name == "house_number":
-        return plain(text).replace(" ", "")
+        return _LOOSE.sub("", plain(text))
     if name == "box":
-        tight = plain(text).replace(" ", "")
-        return _BOX_WORD.sub("", tight).lstrip("0") or tight[-1:]
+        bare = _BOX_WORD.sub("", _LOOSE.sub("", plain(text)))
+        return bare.lstrip("0") or bare[-1:]
     return plain(text)
 
 

@@ -69,7 +69,7 @@ class Status(StrEnum):
     INDETERMINATE = "indeterminate"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Draft(Masked):
     """An entry before its place in the log is known; ``subject`` is sealed when it is written."""
 
@@ -85,7 +85,7 @@ def encode(draft: Draft, *, log: str, seq: int, at: datetime, subject: Mapping[s
     """Give the exact bytes of the entry that stands at ``seq`` of ``log``.
 
     Raises:
-        ValueError: it would be longer than 4 KiB.
+        ValueError: it would be longer than 4 KiB, or holds what JSON cannot say.
     """
     line: dict[str, JSON] = dict(draft.body)
     line |= {"v": VERSION, "log": log, "seq": seq, "kind": draft.kind.value, "ts": stamp(at)}
@@ -95,9 +95,12 @@ def encode(draft: Draft, *, log: str, seq: int, at: datetime, subject: Mapping[s
         line["run"] = draft.run
     if subject:
         line["subj"] = dict(subject)
-    data = orjson.dumps(line, option=orjson.OPT_SORT_KEYS)
+    try:
+        data = orjson.dumps(line, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise ValueError("an entry holds what cannot be written as JSON") from error
     if len(data) > MAX_BYTES:
-        raise ValueError("an entry of the access log is longer than 4 KiB")
+        raise ValueError("an entry is longer than 4 KiB")
     return data
 
 

@@ -60,7 +60,7 @@ class Notice:
     severity: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Found(Masked):
     """The register knows the person: what we may see, the signals (hold reasons), and what came unasked."""
 
@@ -72,7 +72,7 @@ class Found(Masked):
     withheld: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Unknown(Masked):
     """The register has nobody under this number (any more): UNKNOWN, CANCELLED or NEW_NUMBER."""
 
@@ -82,7 +82,7 @@ class Unknown(Masked):
     notices: tuple[Notice, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Refused(Masked):
     """No answer that may be used: MISMATCH, UNREADABLE or REFUSED; nothing of the content is here."""
 

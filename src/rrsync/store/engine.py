@@ -1,7 +1,7 @@
 """The connection to the database: durable transactions, one kind of error, the newest schema.
 
-SQLite runs in WAL with ``synchronous=FULL``: what is committed survives a power cut. A writing transaction takes its lock at
-once (``BEGIN IMMEDIATE``), so it never fails half-way for another writer.
+SQLite runs in WAL with ``synchronous=FULL``: what is committed survives a power cut. A writing transaction takes its
+lock at once (``BEGIN IMMEDIATE``), so it never fails half-way for another writer.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _POOL: Final = 24
 _CAUSES: Final = (
     ("locked", "The database stayed locked by another program", "Close what holds it and run the command again"),
+    ("lock timeout", "The database stayed locked by another program", "Close what holds it and run the command again"),
+    ("no space left", "The disk of the database is full", "Make room and run the command again"),
     ("full", "The disk of the database is full", "Make room and run the command again"),
     ("readonly", "The database cannot be written", "Give this user the right to write to it"),
     ("read-only", "The database cannot be written", "Give this user the right to write to it"),

@@ -76,7 +76,7 @@ class Holds:
 
 
 def set_hold(session: Session, rows: Rows, key: tuple[str, str], hold: Hold, *, reference: str, at: datetime) -> None:
-    """Open a hold, or renew the one that is open; what a person dismissed stays dismissed while the register repeats it."""
+    """Open a hold, or renew the open one; what a person dismissed stays dismissed while the register repeats it."""
     library, number = key
     where = f"{library}|{number}"
     wanted = (

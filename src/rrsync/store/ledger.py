@@ -1,7 +1,8 @@
 """The access log: append-only, one per library, its sequence without gaps, its head the root of a Merkle tree.
 
-An entry gets its place, its time and its sealed subject in the transaction that writes it, under the lock of the log's head;
-so its place cannot be lost by a roll-back, and a reader sees whole entries only. The database refuses updates and deletes.
+An entry gets its place, its time and its sealed subject in the transaction that writes it, under the lock of the log's
+head; so its place cannot be lost by a roll-back, and a reader sees whole entries only. The database refuses updates and
+deletes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, text, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from rrsync.core.entry import JSON, Draft, Kind, encode
@@ -104,9 +106,9 @@ class Ledger:
         try:
             with self._database.write() as session:
                 yield session
-        except LedgerError:
-            raise
         except StoreError as error:
+            if not isinstance(error.__cause__, SQLAlchemyError):
+                raise  # it is what was to be written that cannot be, not the database that refused
             raise LedgerError(f"The access log could not be written: {error.what}", todo=_TODO) from error
 
     def append_in(self, session: Session, drafts: Sequence[Draft]) -> list[int]:
@@ -130,12 +132,12 @@ class Ledger:
 
     def _head(self, session: Session, library: str) -> LogRow:
         wanted = select(LogRow).where(LogRow.library == library).with_for_update()
-        log = session.exec(wanted.execution_options(populate_existing=True)).one_or_none()
-        if log is not None:
-            session.expunge(log)
-            return log
-        log = LogRow(library=library, origin=self._origins.get(library, library), size=0, edge=b"")
-        session.execute(insert(LogRow).values(**log.model_dump()))
+        wanted = wanted.execution_options(populate_existing=True)
+        log = session.exec(wanted).one_or_none()
+        if log is None:  # two writers may begin it at once: one of them does
+            session.execute(_BEGIN, {"library": library, "origin": self._origins.get(library, library), "edge": b""})
+            log = session.exec(wanted).one()
+        session.expunge(log)
         return log
 
     def _row(self, session: Session, log: LogRow, seq: int, draft: Draft, now: datetime) -> _Line:
@@ -149,7 +151,7 @@ class Ledger:
         try:
             data = encode(draft, log=log.origin, seq=seq, at=now, subject=subject)
         except ValueError as error:
-            raise LedgerError("An entry of the access log would be longer than 4 KiB", todo=_TODO) from error
+            raise LedgerError(f"The access log cannot be written: {error}", todo=_TODO) from error
         return {
             "library": log.library,
             "seq": seq,
@@ -164,15 +166,17 @@ class Ledger:
 
     def _key(self, session: Session, library: str, year: int) -> SubjectKey:
         """Give the key of a library and year; the first entry of the year makes it, and it is kept once committed."""
-        if (library, year) in self._keys:
-            return self._keys[library, year]
+        made: dict[tuple[str, int], SubjectKey] = session.info.setdefault("made", {})
+        if key := self._keys.get((library, year)) or made.get((library, year)):
+            return key
         where = f"log_key|key|{library}|{year}"
         row = session.get(LogKeyRow, (library, year))
         if row is None:
             fresh = self._seal.fresh_key()
             sealed = self._seal.seal(fresh, where=where)
             session.execute(insert(LogKeyRow).values(library=library, year=year, key=sealed))
-            return SubjectKey(fresh, self._random)
+            made[library, year] = SubjectKey(fresh, self._random)
+            return made[library, year]
         self._keys[library, year] = SubjectKey(self._seal.open(row.key, where=where), self._random)
         return self._keys[library, year]
 
@@ -234,6 +238,9 @@ class Ledger:
             return list(session.exec(wanted.order_by(col(EntryRow.seq))).all())
 
 
+_BEGIN: Final = text(
+    "INSERT INTO log (library, origin, size, edge) VALUES (:library, :origin, 0, :edge) ON CONFLICT DO NOTHING"
+)
 _ENTER: Final = table(EntryRow).insert()
 _AWAIT: Final = table(PendingRow).insert()
 

@@ -102,7 +102,7 @@ class Members:
             return []
         library = incoming[0].member.library
         with self._database.write() as session:
-            known = member_rows(session, [(library, item.member.number) for item in incoming])
+            known = member_rows(session, [(library, item.member.number) for item in incoming], lock=True)
             keys = [self._rows.insz_key(library, item.member.insz) for item in incoming if item.member.insz]
             batch = _Batch(self._rows, import_id, known, _holders(session, library, keys))
             taken = [batch.take(item) for item in incoming]

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
-
-from sqlmodel import Session, col, select
+from typing import TYPE_CHECKING, Final, cast
 
 from rrsync.core.insz import Insz
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Masked, Name, PartialDate
-from rrsync.store.tables import MemberRow
+from rrsync.store.tables import MemberRow, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from sqlmodel import Session
+
     from rrsync.store.seal import Seal
 
 
+_MEMBER: Final = table(MemberRow)
 _ADDRESS: Final = tuple(part.name for part in fields(Address))
 
 
@@ -127,9 +128,10 @@ def member_rows(
     rows: dict[tuple[str, str], MemberRow] = {}
     for library in sorted({library for library, _ in keys}):
         numbers = [number for of, number in keys if of == library]
-        wanted = select(MemberRow).where(MemberRow.library == library, col(MemberRow.number).in_(numbers))
-        found = session.exec(wanted.order_by(col(MemberRow.number)).with_for_update() if lock else wanted)
-        rows |= {(library, row.number): row for row in found}
+        wanted = _MEMBER.select().where(_MEMBER.c.library == library, _MEMBER.c.number.in_(numbers))
+        found = session.execute(wanted.order_by(_MEMBER.c.number).with_for_update() if lock else wanted)
+        # A plain row has the same names as the class, and costs a third of it.
+        rows |= {(library, row.number): cast("MemberRow", row) for row in found}
     return rows
 
 

@@ -1,16 +1,18 @@
 """The run journal: who is due tonight, what is done and what is still open; and the lease that one run holds.
 
-A run stays open until every step of it was tried. A night that finds one open goes on with it, and adds who became due since.
+A run stays open until every step of it was tried. A night that finds one open goes on with it, and adds who became due
+since.
 """
 
 from __future__ import annotations
 
 import fcntl
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, case, exists, func, insert, literal, or_, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col
 
 from rrsync.core.plan import Due, Plan, Why
@@ -20,6 +22,7 @@ from rrsync.store.tables import MemberRow, RunRow, StepRow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from sqlalchemy import ColumnElement, Select
 
@@ -83,22 +86,21 @@ class Runs:
             Busy: another run holds it.
         """
         path = self._database.path
-        if path is not None:
-            with path.with_name(path.name + ".lease").open("a") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError as error:
-                    raise _busy() from error
-                yield Lease()
-            return
+        with self._on_server() if path is None else _on_file(path.with_name(path.name + ".lease")) as lease:
+            yield lease
+
+    @contextmanager
+    def _on_server(self) -> Iterator[Lease]:
         with self._database.read() as session:
+            # The lock is the connection's: one throughout, and no transaction that stays open on it for hours.
+            session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
             if not session.execute(select(func.pg_try_advisory_lock(_LEASE))).scalar_one():
                 raise _busy()
-            session.commit()
             try:
                 yield Lease(session)
             finally:
-                session.execute(select(func.pg_advisory_unlock(_LEASE)))
+                with suppress(SQLAlchemyError):  # a connection that was lost has let go by itself
+                    session.execute(select(func.pg_advisory_unlock(_LEASE)))
 
     def forecast(self, libraries: Sequence[str], plan: Plan) -> list[Forecast]:
         """Give who a night would ask about, by library and why; the steps left open by the last one included."""
@@ -152,6 +154,22 @@ class Runs:
         """Whether there was a run of this name."""
         with self._database.read() as session:
             return session.get(RunRow, run) is not None
+
+
+@contextmanager
+def _on_file(path: Path) -> Iterator[Lease]:
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise StoreError(
+            "The lease file beside the database cannot be opened", todo="Check [store] url and the rights on its folder"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise _busy() from error
+        yield Lease()
 
 
 def _open_run(session: Session) -> str | None:

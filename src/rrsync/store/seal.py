@@ -1,7 +1,7 @@
 """Keys, encrypted columns and keyed lookup.
 
-A key file holds one key a line: ``data`` keys encrypt (the first is used for writing, the others still read), the ``index``
-key makes the lookup values. A sealed value is ``0x01``, the key's name (8 bytes), a nonce (12) and AES-256-GCM
+A key file holds one key a line: ``data`` keys encrypt (the first is used for writing, the others still read), the
+``index`` key makes the lookup values. A sealed value is ``0x01``, the key's name (8 bytes), a nonce (12) and AES-256-GCM
 ciphertext with tag; what it belongs to (table, column, row) is bound as associated data, so that it cannot be moved.
 """
 
@@ -53,7 +53,7 @@ class Keyring(Masked):
             if not words:
                 continue
             match words:
-                case ["data", name, key] if len(name) == _NAME and name.isascii():
+                case ["data", name, key] if len(name) == _NAME and name.isascii() and name not in data:
                     data[name] = _key(key, number)
                 case ["index", key]:
                     index.append(_key(key, number))
@@ -109,7 +109,7 @@ class Seal:
             )
         try:
             return cipher.decrypt(data[1 + _NAME : _HEAD], data[_HEAD:], where.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
             raise StoreError(
                 "A value in the database was altered, moved, or belongs to other keys",
                 todo="Restore the database, or put the key file that belongs to it back",
@@ -149,7 +149,7 @@ class SubjectKey:
         """
         try:
             return self._cipher.decrypt(data[:_NONCE], data[_NONCE:], where.encode()).decode()
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise StoreError(
                 "A number in the access log was altered or moved", todo="Run `rrsync log verify`"
             ) from error
@@ -161,6 +161,8 @@ def derive(key: bytes, label: str) -> bytes:
 
 
 def _key(text: str, number: int) -> bytes:
+    if not text.isascii():  # else the decoder's own error would show the key
+        raise _bad_line(number)
     try:
         key = base64.b64decode(text, validate=True)
     except binascii.Error as error:

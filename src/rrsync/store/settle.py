@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Judge: TypeAlias = "Callable[[Member, Answer], Verdict]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Item(Masked):
     """One answer to settle: for which member, with the outcome that the gate drafted."""
 
@@ -40,7 +40,7 @@ class Item(Masked):
     outcome: Draft
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Written(Masked):
     """One member's data to be written, with the entry that says so and what was there before."""
 
@@ -54,7 +54,7 @@ class Written(Masked):
     changed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Judged(Masked):
     """An item with the member as it is now, and the verdict; ``None`` when the answer is about it no longer."""
 
@@ -141,19 +141,22 @@ class Settlement:
 
     def _write(self, session: Session, written: Sequence[Written]) -> None:
         """Write members' new data, each with its change."""
+        held, changed, changes = [], [], []
         for each in written:
             library, number = each.key
-            columns = self._rows.seal_held(library, number, each.after)
-            session.execute(_HELD, columns | {"at_library": library, "at_number": number})
+            here = {"at_library": library, "at_number": number}
+            held.append(here | self._rows.seal_held(library, number, each.after))
             if each.changed_at:
-                session.execute(_CHANGED, {"at_library": library, "at_number": number, "changed_at": each.changed_at})
+                changed.append(here | {"changed_at": each.changed_at})
             where = f"{library}|{each.seq}"
-            sides = {
-                "before": self._rows.seal_side(f"change|before|{where}", each.before),
-                "after": self._rows.seal_side(f"change|after|{where}", each.after),
-            }
-            row = {"library": library, "number": number, "seq": each.seq, "run": each.run, "verdict": each.word}
-            session.execute(_CHANGE, row | sides | {"at": each.at})
+            row: dict[str, object] = {"library": library, "number": number, "seq": each.seq, "run": each.run}
+            row["verdict"] = each.word
+            row["before"] = self._rows.seal_side(f"change|before|{where}", each.before)
+            row["after"] = self._rows.seal_side(f"change|after|{where}", each.after)
+            changes.append(row | {"at": each.at})
+        for statement, rows in ((_HELD, held), (_CHANGED, changed), (_CHANGE, changes)):
+            if rows:
+                session.execute(statement, rows)
 
     def accept(self, hold: OpenHold, actor: Actor) -> None:
         """Write what a hold proposes, with the decision as an entry of the access log.
@@ -209,8 +212,8 @@ class Settlement:
 
     @staticmethod
     def _open_row(session: Session, hold: OpenHold) -> MemberRow:
+        row = session.get(MemberRow, (hold.library, hold.number), with_for_update=True)  # first, as settling does
         still = session.get(HoldRow, hold.id)
-        row = session.get(MemberRow, (hold.library, hold.number))
         if still is None or still.closed_at is not None or still.reference != hold.reference or row is None:
             raise StoreError(
                 "This hold was decided or renewed meanwhile", todo="Look at it again with `rrsync holds list`"

@@ -30,11 +30,16 @@ def verify(database: Database, library: str, *, progress: Callable[[int, int], N
     with database.read() as session:
         log = session.get(LogRow, library)
         if log is None:
+            if session.exec(select(EntryRow.seq).where(EntryRow.library == library).limit(1)).first() is not None:
+                raise _broken(library, 0, "the head is missing")
             return Head(library, 0, Edge().root().hex())
         session.expunge(log)
     edge = Edge()
     while edge.size < log.size:
-        edge = _verify_page(database, log, edge)
+        try:
+            edge = _verify_page(database, log, edge)
+        except (TypeError, ValueError) as error:  # SQLite takes anything in any column
+            raise _broken(library, edge.size, "here or soon after, a column holds what no entry has") from error
         if progress:
             progress(edge.size, log.size)
     count = select(func.count()).select_from(EntryRow).where(EntryRow.library == library).scalar_subquery()

@@ -46,6 +46,7 @@ NIGHT: Final = Actor(ActorKind.PROCESS, "rrsync night")
 PURPOSE: Final = "member-administration"
 _DESK_TIME: Final = timedelta(minutes=15)
 _PAGE: Final = 500
+_GATHER_S: Final = 0.02
 
 log = structlog.get_logger()
 
@@ -122,8 +123,7 @@ class Night:
         with ThreadPoolExecutor(self.limits.in_flight, thread_name_prefix="ask") as pool:
             try:
                 while self._launch(course, steps, pool) or course.air:
-                    done, _ = wait(course.air, return_when=FIRST_COMPLETED)
-                    self._land(course, done)
+                    self._land(course, _landed(course))
                     course.check()
                     lease.check()
                     progress(self._progress(course))
@@ -194,10 +194,11 @@ class Night:
             except RegistryUnavailable:
                 course.away += 1
                 course.tried += 1
-            except RegistryRefused as error:
+            except (RegistryRefused, NotAuthorised) as error:
                 course.tried += 1
-                course.barred.setdefault(due.library, ("refused", str(error)))
-                log.warning("night.barred", library=due.library, reason="refused")
+                reason = "refused" if isinstance(error, RegistryRefused) else "not_authorised"
+                course.barred.setdefault(due.library, (reason, str(error)))
+                log.warning("night.barred", library=due.library, reason=reason)
             except Interrupted:
                 course.report.interrupted = True
             else:
@@ -219,6 +220,7 @@ class Night:
 
     def _close(self, course: Course, libraries: Sequence[str]) -> None:
         report = course.report
+        is_over = report.stopped is None and not report.interrupted  # who was barred is due again the next night
         if course.barred and report.stopped is None:
             library, (reason, hint) = next(iter(course.barred.items()))
             report.stopped = (reason, f"{library}: {hint}")
@@ -226,7 +228,7 @@ class Night:
         report.seconds = (report.finished - report.started).total_seconds()
         try:
             report.open = self.runs.left(report.run)
-            if report.stopped is None and not report.interrupted:
+            if is_over:
                 self.runs.end(report.run, at=report.finished)
             body: dict[str, JSON] = {"asked": report.asked, "open": report.open}
             if report.stopped is not None:
@@ -236,6 +238,13 @@ class Night:
         except StoreError as error:
             report.stopped = report.stopped or ("evidence", str(error))
         log.info("night.close", run=report.run, count=report.asked, seconds=report.seconds)
+
+
+def _landed(course: Course) -> set[Future[Exchange]]:
+    """Wait for an answer, and a little longer for others, so that many share one transaction."""
+    wait(course.air, return_when=FIRST_COMPLETED)
+    done, _ = wait(course.air, timeout=_GATHER_S)
+    return done
 
 
 def _library(step: tuple[Due, Member]) -> str:

@@ -35,6 +35,13 @@ def upgrade() -> None:
             f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table} "
             "BEGIN SELECT RAISE(ABORT, 'the access log is append-only'); END"
         )
+    # INSERT OR REPLACE deletes what is in its way without asking the triggers on DELETE.
+    op.execute(
+        "CREATE TRIGGER entry_no_replace BEFORE INSERT ON entry WHEN EXISTS (SELECT 1 FROM entry WHERE "
+        "library = NEW.library AND seq = NEW.seq) OR EXISTS (SELECT 1 FROM entry WHERE library = NEW.library "
+        "AND reference = NEW.reference AND kind = NEW.kind AND reference <> '') "
+        "BEGIN SELECT RAISE(ABORT, 'an entry is unique, and append-only'); END"
+    )
 
 
 def _tables() -> None:

@@ -1,0 +1,103 @@
+"""Files written for people: readable by their owner alone, and never left half."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TextIO
+
+from rrsync.cli.cells import escape
+from rrsync.cli.rowfile import shown
+from rrsync.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rrsync.store.members import Taken
+
+_PRIVATE: Final = 0o600
+
+
+class Rejects:
+    """``FILE.rejects.csv``: the refused rows, by line, column and reason, never by what stood there."""
+
+    def __init__(self, file: TextIO, path: Path) -> None:
+        self._file = file
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._writer.writerow(("line", "column", "reason"))
+        self.path = path
+        self.rows = 0
+
+    def add(self, refused: Sequence[Taken]) -> None:
+        """Write refused rows to disk.
+
+        Raises:
+            ConfigError: they cannot be written.
+        """
+        try:
+            self._writer.writerows((one.line, one.column, escape(one.reason)) for one in refused)
+            self._file.flush()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        self.rows += len(refused)
+
+
+@contextmanager
+def rejects(source: Path) -> Iterator[Rejects]:
+    """Give the rejects of a member file, in the place of those of an earlier import; none is left when none was needed.
+
+    Raises:
+        InputError: they cannot be written beside the file.
+    """
+    path = source.with_name(f"{source.name}.rejects.csv")
+    try:
+        path.unlink(missing_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+    except OSError as error:
+        raise InputError(
+            f"{shown(path.name)} cannot be written: {error.strerror}",
+            kept="Nothing was imported",
+            todo="Put the member file in a folder you can write to, as refused rows are noted beside it",
+        ) from error
+    file = os.fdopen(handle, "w", encoding="utf-8", newline="")
+    noted = Rejects(file, path)
+    try:
+        yield noted
+    finally:
+        with suppress(OSError):  # what could not be written was told by ``add``
+            file.close()
+        if not noted.rows:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Callable[[Sequence[str]], object]]:
+    """Give what writes rows to a new CSV file, which takes the place of ``path`` at the end, when all went well.
+
+    Raises:
+        ConfigError: it cannot be written; what stood there still stands.
+    """
+    try:
+        path = path.resolve()
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{shown(path.name)} is no ordinary file", todo="Name a file to write")
+        handle, name = tempfile.mkstemp(prefix=".rrsync-", suffix=".part", dir=path.parent)
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                yield csv.writer(file, lineterminator="\n").writerow
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    what = f"{shown(path.name)} cannot be written: {error.strerror}"
+    return ConfigError(what, todo="Check the folder, its rights and the room on its disk")

@@ -1,0 +1,50 @@
+"""Answers and verdicts to settle, in few words."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.exchange import Refused
+from rrsync.core.exchange import Reason
+from rrsync.store.settle import Item
+from tests.support import intent, outcome
+
+if TYPE_CHECKING:
+    from rrsync.core.compare import Verdict
+    from rrsync.core.exchange import Answer
+    from rrsync.core.insz import Insz
+    from rrsync.core.member import Member
+    from rrsync.store.settle import Judge
+    from tests.support import Store
+
+AN: Final = Actor(ActorKind.PERSON, "an")
+_NUMBERS: Final = count(1)
+
+
+def always(verdict: Verdict) -> Judge:
+    """Give a judge of one mind."""
+    return lambda member, answer: verdict  # noqa: ARG005 — a judge is asked about both
+
+
+def ask(store: Store, number: str, *, subject: Insz | None, run: str = "", library: str = "hasselt") -> Item:
+    """Record a question about a member, and give its answer to be settled."""
+    reference = f"scene-{next(_NUMBERS)}"
+    store.ledger.append([intent(reference, library=library, subject=subject, run=run)])
+    answer: Answer = Refused(reference, Reason.REFUSED)
+    return Item(library, number, answer, outcome(reference, library=library, subject=subject, run=run))
+
+
+def present(store: Store, number: str, library: str = "hasselt") -> Member:
+    """Give a member that is there."""
+    standing = store.members.find(library, number)
+    assert standing is not None
+    return standing.member
+
+
+def record(store: Store, number: str, verdict: Verdict, *, run: str = "", library: str = "hasselt") -> Item:
+    """Ask about a member and settle on this verdict."""
+    item = ask(store, number, subject=present(store, number, library).insz, run=run, library=library)
+    assert store.settlement.settle([item], always(verdict)) == [verdict]
+    return item
