@@ -2,7 +2,8 @@
 
 The register is the simulator in a process of its own, with no latency, and signing is off. The bare loop posts the very
 envelopes of a night, one after another on one connection, and throws the replies away; it runs before and after the
-night, in the same run, so that a noisy machine weighs on both. Each night is a process of its own on a fresh SQLite database.
+night, in the same run, so that a noisy machine weighs on both. Each night is a process of its own on a fresh SQLite
+database.
 
     python -m bench.night [--members 20000] [--small 2000]
 """

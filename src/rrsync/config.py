@@ -72,8 +72,8 @@ class NightSettings(_Table):
     """``[night]``: who is due, and what stops a run by itself.
 
     ``max_mismatches`` replies about somebody else stop a run: by default the first, or the fifth from a simulator,
-    whose persona files hold known slips. More than ``max_change_share`` of the last 1 000 addresses compared, or more than
-    ``max_same_address`` members moving to one address, and no change is believed without a person.
+    whose persona files hold known slips. More than ``max_change_share`` of the last 1 000 addresses compared, or more
+    than ``max_same_address`` members moving to one address, and no change is believed without a person.
     """
 
     stale_after_days: Annotated[int, Field(ge=1)] = 30

@@ -173,9 +173,8 @@ def _make_folder(folder: Path) -> None:
 def _write_members(world: World, path: Path) -> None:
     rows = member_rows(world)
     try:
-        with open(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline=""
-        ) as file:
+        path.touch(mode=0o600)
+        with path.open("w", encoding="utf-8", newline="") as file:
             first = next(rows)
             writer = csv.DictWriter(file, fieldnames=list(first))
             writer.writeheader()

@@ -1,8 +1,9 @@
 """Keys, encrypted columns and keyed lookup.
 
 A key file holds one key a line: ``data`` keys encrypt (the first is used for writing, the others still read), the
-``index`` key makes the lookup values. A sealed value is ``0x01``, the key's name (8 bytes), a nonce (12) and AES-256-GCM
-ciphertext with tag; what it belongs to (table, column, row) is bound as associated data, so that it cannot be moved.
+``index`` key makes the lookup values. A sealed value is ``0x01``, the key's name (8 bytes), a nonce (12) and
+AES-256-GCM ciphertext with tag; what it belongs to (table, column, row) is bound as associated data, so that it cannot
+be moved.
 """
 
 from __future__ import annotations
