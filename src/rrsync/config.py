@@ -7,6 +7,7 @@ paths in it are relative to it. An unknown key, or a value that cannot be, is on
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from datetime import date
 from hashlib import sha256
@@ -23,8 +24,8 @@ from rrsync.errors import ConfigError
 FILE_NAME: Final = "rrsync.toml"
 KEYS_VARIABLE: Final = "RRSYNC_KEYRING"
 _CREDENTIAL: Final = "rrsync.keys"
-_PRIVATE: Final = 0o077
-_SQLITE: Final = "sqlite:///"
+_SQLITE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(.+)")
+_PREFIX: Final = "RRSYNC_"
 
 
 class _Table(BaseModel):
@@ -107,7 +108,7 @@ class Settings(BaseSettings):
     """All settings of one installation."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, env_prefix="RRSYNC_", env_nested_delimiter="__"
+        extra="forbid", frozen=True, hide_input_in_errors=True, env_prefix=_PREFIX, env_nested_delimiter="__"
     )
 
     language: Literal["nl", "en"] = "nl"
@@ -141,7 +142,7 @@ class Settings(BaseSettings):
     def digest(self) -> str:
         """The SHA-256 of the settings in force, with which a run opens in the access log; no password is in it."""
         parts = urlsplit(self.store.url)
-        store = StoreSettings(url=urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
+        store = StoreSettings(url=urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")))
         return sha256(self.model_copy(update={"store": store}).model_dump_json().encode()).hexdigest()
 
     def endpoint(self, service: str) -> str:
@@ -151,27 +152,15 @@ class Settings(BaseSettings):
             ConfigError: the table of addresses does not name it.
         """
         endpoint = self.registry.endpoint
-        if isinstance(endpoint, str):
-            return endpoint
-        if service not in endpoint:
+        address = endpoint if isinstance(endpoint, str) else endpoint.get(service)
+        if address is None:
             raise ConfigError(f"[registry] endpoint has no address for {service}", todo="Add it to the table")
-        return endpoint[service]
+        return address
 
 
-def find_file(named: Path | None) -> Path:
-    """Give the settings file to read.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    said = named or (Path(os.environ["RRSYNC_CONFIG"]) if os.environ.get("RRSYNC_CONFIG") else None)
-    path = said or Path(FILE_NAME)
-    if not path.is_file():
-        raise ConfigError(
-            f"There is no settings file {path}",
-            todo="Name the right one with --config, or run `rrsync init` to make one here",
-        )
-    return path.resolve()
+def named_file(named: Path | None) -> Path:
+    """Give the settings file that is meant, whether it is there or not."""
+    return named or Path(os.environ.get("RRSYNC_CONFIG") or FILE_NAME)
 
 
 def load(named: Path | None = None) -> Settings:
@@ -180,20 +169,34 @@ def load(named: Path | None = None) -> Settings:
     Raises:
         ConfigError: what cannot be read or used, in one sentence.
     """
-    path = find_file(named)
+    path = named_file(named)
     try:
+        if not path.is_file():
+            raise ConfigError(
+                f"There is no settings file {path}",
+                todo="Name the right one with --config, or run `rrsync init` to make one here",
+            )
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name} is no valid TOML: {error}", todo="Correct that line") from error
     except OSError as error:
-        raise ConfigError(f"{path.name} cannot be read: {error.strerror}", todo="Check its rights") from error
+        raise ConfigError(f"The settings file cannot be read: {error.strerror}", todo="Check its rights") from error
+    _refuse_unknown_tables()
     try:
         settings = Settings(**content)
     except ValidationError as error:
         raise ConfigError(_sentence(path, error), todo="Correct the settings") from error
     except SettingsError as error:
         raise ConfigError(f"A setting in the environment is wrong: {error}", todo="Correct the variable") from error
-    return _anchored(settings, path.parent)
+    return _anchored(settings, path.resolve().parent)
+
+
+def _refuse_unknown_tables() -> None:
+    """Refuse a misspelled table in the environment; it must hold ``__``, as Kubernetes sets ``RRSYNC_PORT`` itself."""
+    for name in sorted(os.environ):
+        table, deeper, _ = name.upper().removeprefix(_PREFIX).partition("__")
+        if deeper and name.upper().startswith(_PREFIX) and table.lower() not in Settings.model_fields:
+            raise ConfigError(f"The environment has a key rrsync does not know: {name}", todo="Correct its name")
 
 
 def _sentence(path: Path, error: ValidationError) -> str:
@@ -201,13 +204,14 @@ def _sentence(path: Path, error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{path.name} or the environment has a key rrsync does not know: {where}"
-    return f"{path.name} or the environment has a wrong value for {where or 'the whole'}: {first['msg']}"
+    said = str(first["msg"]).removeprefix("Value error, ")
+    return f"{path.name} or the environment has a wrong value for {where}: {said}" if where else f"{path.name}: {said}"
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
     """Give the settings with every relative path made relative to their file."""
-    if settings.store.url.startswith(_SQLITE):
-        store = StoreSettings(url=f"{_SQLITE}{folder / settings.store.url.removeprefix(_SQLITE)}")
+    if match := _SQLITE.fullmatch(settings.store.url):
+        store = StoreSettings(url=f"{match[1]}{folder / match[2]}")
         settings = settings.model_copy(update={"store": store})
     registry = settings.registry.model_copy(
         update={name: folder / value for name in _FILES if (value := getattr(settings.registry, name)) is not None}
@@ -222,10 +226,9 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
 
 
 def _anchored_library(library: LibrarySettings, folder: Path) -> LibrarySettings:
-    if library.authorisation is None:
+    if (said := library.authorisation) is None:
         return library
-    scope = folder / library.authorisation.scope
-    return library.model_copy(update={"authorisation": library.authorisation.model_copy(update={"scope": scope})})
+    return library.model_copy(update={"authorisation": said.model_copy(update={"scope": folder / said.scope})})
 
 
 def read_keys(settings: Settings) -> str:
@@ -235,12 +238,11 @@ def read_keys(settings: Settings) -> str:
         ConfigError: there are none, or others can read the file.
     """
     file = settings.keys.file
-    credential = (
-        Path(os.environ["CREDENTIALS_DIRECTORY"]) / _CREDENTIAL if "CREDENTIALS_DIRECTORY" in os.environ else None
-    )
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(folder) / _CREDENTIAL if folder else None
     try:
         if file.is_file():
-            if file.stat().st_mode & _PRIVATE:
+            if file.stat().st_mode & 0o077:
                 raise ConfigError("Others can read the key file", todo=f"Run `chmod 600 {file.name}`")
             return file.read_text(encoding="ascii")
         if credential is not None and credential.is_file():

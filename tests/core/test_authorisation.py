@@ -15,7 +15,17 @@ from rrsync.core.exchange import Question
 from rrsync.errors import ConfigError
 from tests.support import insz
 
-KNOWN = {"Naam", "Naam/Achternamen", "Naam/Achternamen/Achternaam", "Geslacht", "Geboorte/Datum", "A", "A/B", "A/B/C", "D"}
+KNOWN = {
+    "Naam",
+    "Naam/Achternamen",
+    "Naam/Achternamen/Achternaam",
+    "Geslacht",
+    "Geboorte/Datum",
+    "A",
+    "A/B",
+    "A/B/C",
+    "D",
+}
 FROM, UNTIL = date(2009, 5, 18), date(2029, 12, 31)
 AUTHORISATION = Authorisation(
     "hasselt", "RR 28/2009", "sender", "1300", frozenset({"desk", "b"}), FROM, UNTIL, Scope.parse("Naam", known=KNOWN)
@@ -138,6 +148,9 @@ class TestLimiting:
 
     def test_signals_are_no_news(self) -> None:
         """What is read as a signal is neither kept nor reported as withheld."""
-        tree: Tree = {"Overlijden": [{"Datum": ["2020-01-01"]}], "Adressen": [{"NietMededeelbaarAdres": [{}], "X": ["1"]}]}
+        tree: Tree = {
+            "Overlijden": [{"Datum": ["2020-01-01"]}],
+            "Adressen": [{"NietMededeelbaarAdres": [{}], "X": ["1"]}],
+        }
         kept, withheld = limit(tree, Scope.parse("Adressen/Y", known={"Adressen/Y"}))
         assert (kept, withheld) == ({"Adressen": [{}]}, {"Adressen/X": 1})

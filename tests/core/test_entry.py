@@ -20,11 +20,13 @@ VALUES: st.SearchStrategy[JSON] = st.recursive(
     max_leaves=8,
 )
 BODIES = st.dictionaries(KEYS, VALUES, max_size=5)
-MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+MOMENTS = st.datetimes(timezones=st.just(UTC)).filter(lambda at: at.year >= 1000)
 
 
 @given(BODIES, TEXT, st.sampled_from(Kind), TEXT, TEXT, st.integers(0, 2**40), MOMENTS)
-def test_the_bytes_are_rfc_8785s(body: dict[str, JSON], log: str, kind: Kind, ref: str, run: str, seq: int, at: datetime) -> None:
+def test_the_bytes_are_rfc_8785s(
+    body: dict[str, JSON], log: str, kind: Kind, ref: str, run: str, seq: int, at: datetime
+) -> None:
     """Whatever is said, the bytes are those of the canonical form, and read back to what was said."""
     subject: dict[str, JSON] = {"ref": "00ff", "enc": "x==", "key": "2026"}
     data = encode(Draft("hasselt", kind, ref, insz(1), run, body), log=log, seq=seq, at=at, subject=subject)
@@ -56,8 +58,6 @@ def test_a_body_cannot_speak_for_the_log() -> None:
         "run": "run-1",
         "subj": {"ref": "r"},
     }
-    bare = decode(encode(Draft("hasselt", Kind.RUN_OPEN, "", body=body), log="l", seq=0, at=NOW, subject={}))
-    assert set(bare) == {"v", "log", "seq", "kind", "ts"}
 
 
 def test_an_entry_has_a_greatest_length() -> None:

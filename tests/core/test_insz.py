@@ -79,7 +79,9 @@ def test_a_number_is_of_one_century_only(nine: str) -> None:
     assert not is_insz(nine + "00", production=False)
 
 
-@pytest.mark.parametrize("text", ["85.07.30-033 28", " 85 07 30 033 28 ", "85/07/30-033.28", "85073003328", "85-07-30.033/28"])
+@pytest.mark.parametrize(
+    "text", ["85.07.30-033 28", " 85 07 30 033 28 ", "85/07/30-033.28", "85073003328", "85-07-30.033/28"]
+)
 def test_a_number_may_be_typed_with_separators(text: str) -> None:
     """Blanks, dots, dashes and slashes are no part of it."""
     assert Insz.parse(text, production=True).digits == "85073003328"
@@ -129,7 +131,9 @@ def test_what_is_never_given_out_is_refused_in_production(nine: str, rule: str) 
     assert Insz.parse(made(nine), production=False).is_test == (rule == "month")
 
 
-@pytest.mark.parametrize("nine", ["850000001", "000001001", "850712001", "850731998", "852001001", "853231001", "855200001"])
+@pytest.mark.parametrize(
+    "nine", ["850000001", "000001001", "850712001", "850731998", "852001001", "853231001", "855200001"]
+)
 def test_unknown_days_and_all_families_are_taken_in_production(nine: str) -> None:
     """A month or day of ``00`` is a day that was not known, or a day that ran out of serials."""
     assert is_insz(made(nine))
@@ -139,7 +143,7 @@ def test_it_never_shows() -> None:
     """Printed, formatted, logged or in a traceback it is masked; it comes out by ``.digits`` alone."""
     one = Insz.parse("85073003328", production=True)
     record = logging.LogRecord("x", logging.INFO, "", 0, "asked about %s, %r", (one, one), None)
-    said = f"{one} {one!r} {one!s} {[one]} {({one: one})} {record.getMessage()}"
+    said = f"{one} {one!r} {one!s} {[one]} { ({one: one}) } {record.getMessage()}"
     assert "85073003328" not in said
     assert said.count("Insz(***)") == 8
     assert str(one) == repr(one) == "Insz(***)"

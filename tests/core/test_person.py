@@ -117,6 +117,8 @@ def test_values_print_as_their_type_alone(value: object) -> None:
 def test_whatever_is_masked_is_masked(room: ModuleType) -> None:
     """A dataclass makes its own repr unless told not to: none that is meant to be masked has done so."""
     masked = [
-        kind for kind in vars(room).values() if isinstance(kind, type) and is_dataclass(kind) and issubclass(kind, Masked)
+        kind
+        for kind in vars(room).values()
+        if isinstance(kind, type) and is_dataclass(kind) and issubclass(kind, Masked)
     ]
     assert [kind.__name__ for kind in masked if kind.__repr__ is not Masked.__repr__] == []

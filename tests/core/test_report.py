@@ -73,13 +73,15 @@ class TestReport:
 
     def test_the_document_is_the_contracts(self) -> None:
         """``night --json``: these keys, in this order, with plain values."""
-        report = Report("run-1", NOW, due=3, calls=30, seconds=8.0, stopped=("breaker", "wait"), log={"b": (2, "x"), "a": (1, "y")})
+        report = Report(
+            "run-1", NOW, due=3, calls=30, seconds=8.0, stopped=("breaker", "wait"), log={"b": (2, "x"), "a": (1, "y")}
+        )
         assert report.as_json()["finished"] is None
         report.count(*PAIRS[2])
         report.finished = NOW + timedelta(seconds=8)
         document = report.as_json()
-        keys = "run started finished due asked found unknown refused same change hold open withheld stopped calls_per_second log"
-        assert " ".join(document) == keys
+        keys = "run started finished due asked found unknown refused same change hold open withheld stopped"
+        assert " ".join(document) == f"{keys} calls_per_second log"
         assert document == {
             "run": "run-1",
             "started": "2026-07-01T02:00:00+00:00",
@@ -118,7 +120,9 @@ class TestPlan:
         """However fresh, however settled."""
         assert tonight(now=NOW, stale_after_days=30, full=True, most=None) == Plan(date(2026, 7, 1), None, frozenset())
 
-    @pytest.mark.parametrize(("steps", "rate", "seconds"), [(80, 8.0, 10), (0, 8.0, 0), (5, 0.0, 0), (5, -1.0, 0), (1, 8.0, 0)])
+    @pytest.mark.parametrize(
+        ("steps", "rate", "seconds"), [(80, 8.0, 10), (0, 8.0, 0), (5, 0.0, 0), (5, -1.0, 0), (1, 8.0, 0)]
+    )
     def test_how_long_it_takes(self, steps: int, rate: float, seconds: int) -> None:
         """In whole seconds; without a rate nobody knows."""
         assert seconds_left(steps, rate) == seconds
@@ -156,7 +160,9 @@ class TestSurge:
     def test_too_many_at_one_address_trip_at_once(self) -> None:
         """However it is spelled; another box is another place."""
         surge = Surge(share=1.0, same_address=2)
-        same = [Change(held(), held("99", street=street)) for street in ("Lange straat", "LANGE STRAAT", "lange-straat")]
+        same = [
+            Change(held(), held("99", street=street)) for street in ("Lange straat", "LANGE STRAAT", "lange-straat")
+        ]
         assert [surge.trips(member(), one) for one in same] == [False, False, True]
         assert not surge.trips(member(), Change(held(), held("99", street="Lange straat", box="4")))
 

@@ -29,7 +29,7 @@ def entries(size: int) -> list[bytes]:
     return [f"entry {number}".encode() for number in range(size)]
 
 
-@pytest.mark.parametrize("sizes", [range(0, 100), range(100, 200), range(200, 301)], ids=["0-99", "100-199", "200-300"])
+@pytest.mark.parametrize("sizes", [range(100), range(100, 200), range(200, 301)], ids=["0-99", "100-199", "200-300"])
 def test_the_root_is_the_rfcs(sizes: range) -> None:
     """For every size up to 300, grown one by one or at once, and read back from its bytes on the way."""
     edge = Edge().extend(leaf_hash(data) for data in entries(sizes.start))
@@ -46,7 +46,7 @@ def test_the_root_is_pymerkles() -> None:
     for data in entries(300):
         other.append_entry(data)
         edge = edge.extend([leaf_hash(data)])
-        assert edge.root() == other.get_state()
+        assert edge.root() == other.get_root()
 
 
 @given(st.lists(st.integers(0, 40), max_size=8))

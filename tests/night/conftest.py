@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
@@ -22,9 +21,7 @@ LibraryNight = Callable[..., House]
 
 
 @pytest.fixture
-def library_night(
-    database_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> Iterator[LibraryNight]:
+def library_night(database_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[LibraryNight]:
     """Give what builds an installation; when the test ends, I1 to I6 are checked once more."""
     built: list[House] = []
     with _heard() as heard, ExitStack() as stack:
@@ -36,7 +33,6 @@ def library_night(
 
         yield build
         out, err = capfd.readouterr()
-        sys.stdout.write(out)
         for one in built:
             findings = one.last(out + err + heard.getvalue())
             if findings and not one.excused:

@@ -1,7 +1,7 @@
 """A whole installation for a test: settings, keys, scope, database, members, a register over HTTP, and an auditor.
 
-The auditor is told every reference that reaches the register, before it is answered, and looks it up in the access log on a
-connection of its own. After every run it holds the invariants against what is there (``invariants``).
+The auditor is told every reference that reaches the register, before it is answered, and looks it up in the access log
+on a connection of its own. After every run it holds the invariants against what is there (``invariants``).
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class House:
         self.prepare(libraries=chosen, full=full)
         plan = tonight(now=self.clock(), stale_after_days=STALE_DAYS, full=full, most=most)
         night = self.app.night()
-        report = self.told(lambda: (change(night) if change else night).run(chosen, plan, progress=progress))
+        report: Report = self.told(lambda: (change(night) if change else night).run(chosen, plan, progress=progress))
         if most is not None:
             self.scene.due &= {step.key for step in self.raw.state().steps if step.run == report.run}
         if not self.excused:
@@ -230,7 +230,7 @@ class House:
         return Canaries.of(set(numbers), set(words))
 
 
-def build(  # noqa: PLR0913 — what a test may want otherwise
+def build(
     folder: Path,
     url: str,
     stack: ExitStack,

@@ -1,6 +1,6 @@
 """The invariants I1 to I6 of the design, held against what is really there, by code that shares nothing with rrsync.
 
-Each check gives sentences that begin with the name of the invariant; none is good news. They name members by number only.
+Each check gives sentences that begin with the name of the invariant; none is good news. They name members by number.
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from rrsync.simulator.citizen import Citizen, Situation
-from tests.night.raw import Entry, Held, Key, Member, State
+from tests.night.raw import Entry, Held, Key, Member, State, Step, Written
 
 INTENT: Final = "access.intent"
 OUTCOME: Final = "access.outcome"
@@ -52,9 +51,9 @@ class Base:
 class Scene:
     """What the checks need to know of what happened outside of the database.
 
-    ``asked`` is what reached the register, reference and number; ``recorded`` says of each reference whether its intent was
-    committed when it came. ``tolerated`` are hold reasons that a fault of the register may give to anybody; members of ``barred`` libraries need
-    not be asked about.
+    ``asked`` is what reached the register, reference and number; ``recorded`` says of each reference whether its intent
+    was committed when it came. ``tolerated`` are hold reasons that a fault of the register may give to anybody; members
+    of ``barred`` libraries need not be asked about.
     """
 
     before: dict[Key, Base]
@@ -85,7 +84,9 @@ def recorded_first(scene: Scene, state: State) -> Iterator[str]:
     """I1: every reference that reached the register has an intent committed before it."""
     intents = {entry.reference for entry in _entries(state) if entry.kind == INTENT}
     for reference, _ in scene.asked:
-        if not scene.recorded.get(reference, False):
+        if reference not in scene.recorded:
+            yield f"I1: the auditor could not look for {reference} when it reached the register"
+        elif not scene.recorded[reference]:
             yield f"I1: {reference} reached the register before its intent was committed"
         elif reference not in intents:
             yield f"I1: the intent of {reference} is no longer there"
@@ -93,48 +94,52 @@ def recorded_first(scene: Scene, state: State) -> Iterator[str]:
 
 def one_outcome(state: State, *, dead: bool = False) -> Iterator[str]:
     """I2: every intent has exactly one outcome, after it; no outcome lacks its intent."""
-    intents: dict[Key, int] = {}
-    outcomes: Counter[Key] = Counter()
+    kinds: dict[Key, list[str]] = {}
     for entry in _entries(state):
-        key = entry.library, entry.reference
-        if entry.kind == INTENT:
-            if key in intents:
-                yield f"I2: {entry.reference} has two intents"
-            intents[key] = entry.seq
-        elif entry.kind == OUTCOME:
-            outcomes[key] += 1
-            if key not in intents:
-                yield f"I2: the outcome of {entry.reference} has no intent before it"
-    for key in intents:
-        if outcomes[key] > 1 or (not outcomes[key] and not dead):
-            yield f"I2: {key[1]} has {outcomes[key]} outcomes"
-    without = {key for key in intents if not outcomes[key]}
+        if entry.kind in {INTENT, OUTCOME}:
+            kinds.setdefault((entry.library, entry.reference), []).append(entry.kind)
+    for (_, reference), found in kinds.items():
+        if found != [INTENT, OUTCOME] and not (dead and found == [INTENT]):
+            yield f"I2: of {reference} the log has {', '.join(found)}"
+    without = {key for key, found in kinds.items() if OUTCOME not in found}
     if state.pending != without:
         yield f"I2: {len(state.pending)} accesses are marked as pending, {len(without)} have no outcome"
 
 
 def no_unsaid_change(scene: Scene, state: State) -> Iterator[str]:
     """I3: what was held became what is held by changes of which each has its outcome, which names what changed."""
-    written = {(change.key[0], change.seq): change for change in state.changes}
     entries = {(entry.library, entry.seq): entry for entry in _entries(state)}
+    by_member: dict[Key, list[Written]] = {}
+    for change in state.changes:
+        by_member.setdefault(change.key, []).append(change)
     for key, base in scene.before.items():
-        now = state.members.get(key)
-        held, digits = base.member.held, base.member.digits
-        for change in (one for one in state.changes if one.key == key and one.seq >= base.seq):
-            entry = entries.get((key[0], change.seq))
-            if entry is None or entry.kind != OUTCOME or entry.digits != digits:
-                yield f"I3: the change of {key[1]} at {change.seq} has no outcome about that member"
-            elif set(entry.line.get("changed", [])) != change.before.changed(change.after):
-                yield f"I3: the outcome at {change.seq} does not name what changed of {key[1]}"
-            if change.before != held:
-                yield f"I3: before the change at {change.seq}, {key[1]} was another than the log says"
-            held = change.after
+        now, held = state.members.get(key), base.member.held
+        for change in by_member.get(key, []):
+            if change.seq >= base.seq:
+                yield from _said(change, entries.get((key[0], change.seq)), base.member.digits)
+                if change.before != held:
+                    yield f"I3: before the change at {change.seq}, {key[1]} was another than the log says"
+                held = change.after
         if now is not None and now.held != held:
             yield f"I3: {key[1]} is not what its changes made of it"
-    for (library, seq), entry in entries.items():
-        said = entry.kind == OUTCOME and (entry.line.get("changed") or entry.line.get("verdict") == "change")
-        if said and (library, seq) not in written:
-            yield f"I3: the outcome at {seq} says that data changed, and none did"
+    yield from _done_as_said(state)
+
+
+def _done_as_said(state: State) -> Iterator[str]:
+    """Look for outcomes that say that data changed, where none did."""
+    written = {(change.key[0], change.seq) for change in state.changes}
+    for entry in _entries(state):
+        says = entry.kind == OUTCOME and (entry.line.get("changed") or entry.line.get("verdict") == "change")
+        if says and (entry.library, entry.seq) not in written:
+            yield f"I3: the outcome at {entry.seq} says that data changed, and none did"
+
+
+def _said(change: Written, entry: Entry | None, digits: str) -> Iterator[str]:
+    """Hold a change against the entry that should say it."""
+    if entry is None or entry.kind != OUTCOME or entry.digits != digits:
+        yield f"I3: the change of {change.key[1]} at {change.seq} has no outcome about that member"
+    elif set(entry.line.get("changed", [])) != change.before.changed(change.after):
+        yield f"I3: the outcome at {change.seq} does not name what changed of {change.key[1]}"
 
 
 def whole_log(scene: Scene, state: State) -> Iterator[str]:
@@ -171,15 +176,19 @@ def right_person(scene: Scene, state: State) -> Iterator[str]:
         if entry.kind == OUTCOME and entry.line.get("run") and entry.line.get("verdict", "void") != "void"
     }
     for step in state.steps:
-        if step.state != "done" or (step.run, step.key) in scene.done:
-            continue
-        scene.done.add((step.run, step.key))
-        member, base = state.members[step.key], scene.before.get(step.key)
-        said = last.get((step.run, step.key[0], member.digits))
-        if said is None or (said.line["verdict"], said.line.get("hold", "")) != (step.verdict, step.reason):
-            yield f"I5: the step of {step.key[1]} says otherwise than the outcome about that member"
-        if base is not None and base.member.digits == member.digits and step.reason not in scene.tolerated:
-            yield from _as_the_register(scene, base.member, member, (step.verdict, step.reason))
+        if step.state == "done" and (step.run, step.key) not in scene.done:
+            scene.done.add((step.run, step.key))
+            yield from _right_step(scene, state, step, last)
+
+
+def _right_step(scene: Scene, state: State, step: Step, last: dict[tuple[str, str, str], Entry]) -> Iterator[str]:
+    """Hold a step that is done against the outcome about that member, and against the register."""
+    member, base = state.members[step.key], scene.before.get(step.key)
+    said = last.get((step.run, step.key[0], member.digits))
+    if said is None or (said.line["verdict"], said.line.get("hold", "")) != (step.verdict, step.reason):
+        yield f"I5: the step of {step.key[1]} says otherwise than the outcome about that member"
+    if base is not None and base.member.digits == member.digits and step.reason not in scene.tolerated:
+        yield from _as_the_register(scene, base.member, member, (step.verdict, step.reason))
 
 
 def _as_the_register(scene: Scene, before: Member, now: Member, verdict: tuple[str, str]) -> Iterator[str]:
@@ -294,7 +303,7 @@ class Canaries:
 
 
 def merkle(leaves: list[bytes]) -> bytes:
-    """Give the root of a tree as RFC 6962 §2.1 writes it: MTH({}), MTH({d}), and the split at the largest power of two."""
+    """Give the root of a tree as RFC 6962 §2.1 writes it: split at the largest power of two below its size."""
     if not leaves:
         return hashlib.sha256(b"").digest()
     if len(leaves) == 1:
@@ -319,5 +328,3 @@ def _folded(edge: bytes) -> bytes:
 def _entries(state: State) -> Iterator[Entry]:
     for library in sorted(state.entries):
         yield from state.entries[library]
-
-

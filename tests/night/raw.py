@@ -6,11 +6,11 @@ import base64
 import contextlib
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 import psycopg
@@ -111,13 +111,13 @@ class State:
 
 @dataclass(slots=True)
 class Raw:
-    """Reads one database, on connections of its own: one for each thread that asks."""
+    """Reads one database, on connections of its own, each lent to one thread at a time."""
 
     url: str
     keys: str
-    _own: threading.local = field(default_factory=threading.local)
-    _all: list[Any] = field(default_factory=list)
+    _free: SimpleQueue[Any] = field(default_factory=SimpleQueue)
     _read: dict[bytes, Entry] = field(default_factory=dict)
+    _opened: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def path(self) -> Path | None:
@@ -128,30 +128,34 @@ class Raw:
         """Give what raw SQL finds; ``?`` stands for a value."""
         if self.path is None:
             statement = statement.replace("?", "%s")
-        connection = self._connection()
-        cursor = connection.execute(statement, values)
-        return list(cursor.fetchall())
+        with self._lent() as connection:
+            return list(connection.execute(statement, values).fetchall())
 
-    def _connection(self) -> Any:
-        if not hasattr(self._own, "connection"):
-            if self.path is not None:
-                made: Any = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-            else:
-                url = self.url.replace("+psycopg", "", 1)
-                made = psycopg.connect(url, autocommit=True, application_name=OUTSIDER)
-            self._own.connection = made
-            self._all.append(made)
-        return self._own.connection
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[Any]:
+        try:
+            connection = self._free.get_nowait()
+        except Empty:
+            connection = self._connect()
+        try:
+            yield connection
+        finally:
+            self._free.put(connection)
+
+    def _connect(self) -> Any:
+        if self.path is not None:
+            return sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        return psycopg.connect(self.url.replace("+psycopg", "", 1), autocommit=True, application_name=OUTSIDER)
 
     def close(self) -> None:
         """Close every connection."""
-        for connection in self._all:
-            with contextlib.suppress(Exception):
-                connection.close()
+        while not self._free.empty():
+            self._free.get().close()
 
     def was_recorded(self, reference: str) -> bool:
         """Whether the intent to ask under this reference is committed, as the bytes of an entry say it."""
-        found = self.rows("SELECT data FROM entry WHERE reference = ?", reference)
+        wanted = "SELECT data FROM log JOIN entry USING (library) WHERE reference = ? AND reference <> ''"
+        found = self.rows(wanted, reference)
         lines = [json.loads(bytes(data)) for (data,) in found]
         return any(line["ref"] == reference and line["kind"] == "access.intent" for line in lines)
 
@@ -170,7 +174,9 @@ class Raw:
             changes=list(self._changes()),
             steps=[Step(run, (library, number), *rest) for run, library, number, *rest in steps],
             ended={run: ended is not None for run, ended in self.rows("SELECT id, ended_at FROM run")},
-            pending={(library, reference) for library, reference in self.rows("SELECT library, reference FROM pending")},
+            pending={
+                (library, reference) for library, reference in self.rows("SELECT library, reference FROM pending")
+            },
         )
 
     def members(self) -> Iterator[Member]:
@@ -216,18 +222,19 @@ class Raw:
 
     def _subject_keys(self) -> dict[Key, bytes]:
         rows = self.rows("SELECT library, year, key FROM log_key")
-        return {
-            (library, str(year)): self._open(key, f"log_key|key|{library}|{year}") for library, year, key in rows
-        }
+        return {(library, str(year)): self._open(key, f"log_key|key|{library}|{year}") for library, year, key in rows}
 
     def _open(self, sealed: bytes, where: str) -> bytes:
-        """Open a sealed value: 0x01, the key's name (8), a nonce (12), AES-256-GCM; ``where`` is its associated data."""
+        """Open a sealed value: 0x01, the key's name (8), a nonce (12), AES-256-GCM bound to ``where``."""
         sealed = bytes(sealed)
+        if sealed in self._opened:
+            return self._opened[sealed]
         words = [line.split("#")[0].split() for line in self.keys.splitlines()]
         keys = {word[1]: base64.b64decode(word[2]) for word in words if word and word[0] == "data"}
         assert sealed[:1] == b"\x01"
         cipher = AESGCM(_derive(keys[sealed[1:9].decode()], "data"))
-        return cipher.decrypt(sealed[9:21], sealed[21:], where.encode())
+        self._opened[sealed] = cipher.decrypt(sealed[9:21], sealed[21:], where.encode())
+        return self._opened[sealed]
 
     def bytes(self) -> Iterator[tuple[str, bytes]]:
         """Give the raw bytes of everything the database keeps, each with where it stands."""
@@ -258,5 +265,3 @@ def _derive(key: bytes, label: str) -> bytes:
         info = f"rrsync {label}".encode()
         _DERIVED[key, label] = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key)
     return _DERIVED[key, label]
-
-

@@ -146,7 +146,11 @@ def test_progress_counts_up_to_everybody(library_night: LibraryNight) -> None:
     """The estimate of the end follows the rate, and is nothing when all were tried."""
     house = library_night(people=100, in_flight=4)
     house.fill()
-    house.audit.also = lambda _: house.clock.pass_by(seconds=0.1) and None
+
+    def pass_by(_: str) -> None:
+        house.clock.pass_by(seconds=0.1)
+
+    house.audit.also = pass_by
     seen: list[Progress] = []
     report = house.night(progress=seen.append)
     assert [one.tried for one in seen] == sorted(one.tried for one in seen)
@@ -216,6 +220,27 @@ def test_a_library_that_is_barred_for_long_holds_up_no_other(library_night: Libr
     assert second.same == first.same + first.change > 0
 
 
+def test_a_night_of_one_library_leaves_another_as_due_as_it_was(library_night: LibraryNight) -> None:
+    """Whoever was in an open run and is not asked about tonight is asked about in the next night of all."""
+    house = library_night(people=30, libraries=("aalst", "genk"), in_flight=2)
+    house.fill()
+
+    def stop_at_ten(_: str) -> None:
+        if len(house.audit.recorded) == 10:
+            house.app.stop.set()
+
+    house.audit.also = stop_at_ten
+    first = house.night()
+    house.audit.also = None
+    house.reopen()
+    house.scene.barred = {"aalst"}
+    second = house.night(libraries=["genk"])
+    house.scene.barred = set()
+    third = house.night()
+    assert third.exit_code == 0
+    assert first.asked + second.asked + third.asked == first.due == len(set(numbers_asked(house))) * 2
+
+
 def test_an_authorisation_may_end_between_two_tries(library_night: LibraryNight) -> None:
     """The night goes on to its end: nothing more is sent for that library, and the denial is in its log."""
     house = library_night(people=20, libraries=("aalst", "genk"), last_days=("aalst",), faults=("busy:1",))
@@ -279,6 +304,8 @@ def test_the_door_gives_the_contract_s_document_and_nothing_else(library_night: 
     assert code == 0
     assert tuple(document) == KEYS
     assert document["stopped"] is None
-    assert document["asked"] == document["due"] == document["same"] + document["change"] + sum(document["hold"].values())
+    assert (
+        document["asked"] == document["due"] == document["same"] + document["change"] + sum(document["hold"].values())
+    )
     assert set(document["log"]["demo"]) == {"size", "root"}
     assert document["log"]["demo"]["size"] == len(house.raw.state().entries["demo"])

@@ -64,7 +64,7 @@ class SettlesInTwo(Stranger):
         super().__init__(true)
         self.ledger = ledger
 
-    def settle(self, items: Sequence[Item], judge: Judge) -> list[Verdict | None]:
+    def settle(self, items: Sequence[Item], _: Judge) -> list[Verdict | None]:
         """Write the members, with no word of it in the log, and die at the first that changed."""
         with self.ledger.writing() as session:
             for item in items:

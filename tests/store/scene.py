@@ -6,8 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from rrsync.core.entry import Actor, ActorKind
-from rrsync.core.exchange import Refused
-from rrsync.core.exchange import Reason
+from rrsync.core.exchange import Reason, Refused
 from rrsync.store.settle import Item
 from tests.support import intent, outcome
 

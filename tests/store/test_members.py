@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,12 @@ class TestTaking:
         standing = store.members.find("hasselt", "M0001")
         assert standing is not None
         assert standing.member == member(1)
-        assert (standing.verdict, standing.hold_reason, standing.refreshed_at, standing.changed_at) == ("", "", None, None)
+        assert (standing.verdict, standing.hold_reason, standing.refreshed_at, standing.changed_at) == (
+            "",
+            "",
+            None,
+            None,
+        )
         assert store.members.count("hasselt") == 2
         assert store.members.find("hasselt", "M9999") is None
         assert store.members.find("genk", "M0001") is None
@@ -54,8 +60,10 @@ class TestTaking:
         assert standing.member.held.address.house_number == "99"
         assert (standing.verdict, standing.refreshed_at) == ("change", NOW)
 
-    @pytest.mark.parametrize("change", [{"held": held("13")}, {"insz": insz(7)}, {"insz": None}, {"held": held(last="A")}])
-    def test_a_row_that_says_something_new_is_written_and_due_again(self, store: Store, change: dict[str, object]) -> None:
+    @pytest.mark.parametrize(
+        "change", [{"held": held("13")}, {"insz": insz(7)}, {"insz": None}, {"held": held(last="A")}]
+    )
+    def test_a_row_that_says_something_new_is_written_and_due_again(self, store: Store, change: dict[str, Any]) -> None:
         """The library knows better now: its row is taken, what was found out before is forgotten, holds are closed."""
         store.take(member(1))
         record(store, "M0001", Hold(Reason.DECEASED))
@@ -112,7 +120,9 @@ class TestTaking:
     def test_a_number_may_move_to_another_member(self, store: Store) -> None:
         """Who gives a number up and who takes it may stand in one batch, the first before the second."""
         store.take(member(1), member(2))
-        moved = store.take(member(1, insz=insz(8)), member(2, insz=insz(1)), member(3, insz=insz(2)), import_id="import-2")
+        moved = store.take(
+            member(1, insz=insz(8)), member(2, insz=insz(1)), member(3, insz=insz(2)), import_id="import-2"
+        )
         assert results(moved) == ["changed", "changed", "new"]
         holders = [store.members.holder("hasselt", insz(serial)) for serial in (8, 1, 2)]
         assert holders == ["M0001", "M0002", "M0003"]

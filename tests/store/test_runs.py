@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from rrsync.core.compare import Hold, Same
+from rrsync.core.compare import Hold, Same, Verdict
 from rrsync.core.exchange import Reason
 from rrsync.core.plan import Due, Plan, Why, tonight
 from rrsync.errors import Busy, StoreError
@@ -184,11 +184,14 @@ def test_a_forecast_is_what_opening_makes(store: Store, seed: int) -> None:
         )
         for serial in dice.sample(range(1, 25), 12):
             store.clock.now = NOW - timedelta(days=dice.choice([1, 29, 30, 31, 90]))
-            verdict = dice.choice([Same(held()), Hold(Reason.DECEASED), Hold(Reason.PROTECTED)])
+            verdicts: list[Verdict] = [Same(held()), Hold(Reason.DECEASED), Hold(Reason.PROTECTED)]
+            verdict = dice.choice(verdicts)
             record(store, f"M{serial:04d}", verdict, library=library)
     store.clock.now = NOW
     if dice.random() < 0.6:
-        store.runs.open(dice.choice([BOTH, ["genk"]]), night(store, most=dice.choice([None, 5])), new_id="run-1", at=NOW)
+        store.runs.open(
+            dice.choice([BOTH, ["genk"]]), night(store, most=dice.choice([None, 5])), new_id="run-1", at=NOW
+        )
     plan = night(store, full=dice.random() < 0.5, most=dice.choice([None, 0, 3, 20]))
     libraries = dice.choice([BOTH, ["hasselt"], ["genk"]])
     forecast = store.runs.forecast(libraries, plan)
@@ -261,12 +264,18 @@ class TestLease:
         """When the server ends the connection, the night learns it at its next look, and says what to do."""
         if store.database.is_sqlite:
             pytest.skip("a file has no connection to lose")
-        with pytest.raises(StoreError, match="The lease on the nightly run was lost"), store.runs.lease() as lease:
-            store.again().execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
-                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            )
-            lease.check()
+        end = (
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+
+        def night() -> None:
+            with store.runs.lease() as lease:
+                store.again().execute(end)
+                lease.check()
+
+        with pytest.raises(StoreError, match="The lease on the nightly run was lost"):
+            night()
         with store.runs.lease():
             pass
 

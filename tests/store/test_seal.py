@@ -83,7 +83,10 @@ class TestSeal:
         """The same text gives the same value under the same key and kind alone."""
         one, other = seal(), seal(Keyring.fresh(Dice("others")))
         assert one.lookup("insz", "1") == one.lookup("insz", "1")
-        assert len({one.lookup("insz", "1"), one.lookup("mark", "1"), one.lookup("insz", "2"), other.lookup("insz", "1")}) == 4
+        assert (
+            len({one.lookup("insz", "1"), one.lookup("mark", "1"), one.lookup("insz", "2"), other.lookup("insz", "1")})
+            == 4
+        )
 
 
 class TestKeyring:
@@ -96,7 +99,9 @@ class TestKeyring:
 
     def test_comments_and_empty_lines_are_free(self) -> None:
         """A key file may be commented."""
-        assert Keyring.parse(f"# mine\n\ndata 12345678 {KEY} # first\nindex {KEY}\n").data == {"12345678": b"k" * KEY_BYTES}
+        assert Keyring.parse(f"# mine\n\ndata 12345678 {KEY} # first\nindex {KEY}\n").data == {
+            "12345678": b"k" * KEY_BYTES
+        }
 
     @pytest.mark.parametrize(
         "line",

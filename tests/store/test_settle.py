@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from rrsync.core.person import PartialDate
 from rrsync.core.plan import Plan
 from rrsync.errors import LedgerError, StoreError
 from rrsync.store.holds import OpenHold
+from rrsync.store.settle import Item
 from rrsync.store.tables import ChangeRow
 from rrsync.store.verify import verify
 from tests.store.scene import AN, always, ask, present, record
@@ -73,6 +75,7 @@ class TestSettling:
         assert (found.verdict, found.refreshed_at, found.changed_at) == ("same", NOW, None)
         assert store.counts()["change"] == 0
         assert "changed" not in last(store)
+        assert last(store)["verdict"] == "same"
 
     def test_what_the_same_fills_in_is_written_and_said(self, store: Store) -> None:
         """A birth date that we did not have is a write like any other, but no change to export."""
@@ -109,7 +112,11 @@ class TestSettling:
             ask(store, "M0001", subject=insz(1), library="genk"),
             ask(store, "M0001", subject=insz(1)),
         ]
-        verdicts = {("hasselt", "M0001"): MOVED, ("hasselt", "M0002"): Hold(Reason.DECEASED), ("genk", "M0001"): Same(held())}
+        verdicts: dict[tuple[str, str], Verdict] = {
+            ("hasselt", "M0001"): MOVED,
+            ("hasselt", "M0002"): Hold(Reason.DECEASED),
+            ("genk", "M0001"): Same(held()),
+        }
         given = store.settlement.settle(items, lambda one, _: verdicts[one.library, one.number])
         assert given == [verdicts[item.library, item.number] for item in items]
         assert (standing(store), standing(store, "M0002")) == (("change", ""), ("hold", "deceased"))
@@ -163,7 +170,7 @@ class TestSettling:
 class TestAllOrNothing:
     """A failure anywhere leaves everything as it was."""
 
-    def items(self, store: Store) -> Sequence[object]:
+    def items(self, store: Store) -> Sequence[Item]:
         """Ask about two members of a run."""
         store.take(member(1), member(2))
         run = store.runs.open(["hasselt"], PLAN, new_id="run-1", at=NOW).id
@@ -186,7 +193,7 @@ class TestAllOrNothing:
             return MOVED
 
         with pytest.raises(ZeroDivisionError):
-            store.settlement.settle(items, judge)  # type: ignore[arg-type]
+            store.settlement.settle(items, judge)
         assert self.whole(store) == before
 
     @pytest.mark.parametrize("table", ["change", "hold", "entry", "pending", "step", "member", "log"])
@@ -204,12 +211,10 @@ class TestAllOrNothing:
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
                 "$$ BEGIN RAISE EXCEPTION 'disk is full'; END $$"
             )
-            store.execute(
-                f'CREATE TRIGGER refuse BEFORE {event} ON "{table}" FOR EACH ROW EXECUTE FUNCTION refuse()'
-            )
-        verdicts = {"M0001": MOVED, "M0002": Hold(Reason.DECEASED)}
+            store.execute(f'CREATE TRIGGER refuse BEFORE {event} ON "{table}" FOR EACH ROW EXECUTE FUNCTION refuse()')
+        verdicts: dict[str, Verdict] = {"M0001": MOVED, "M0002": Hold(Reason.DECEASED)}
         with pytest.raises(LedgerError, match=r"could not be written: The disk of the database is full\. Nothing was"):
-            store.settlement.settle(items, lambda one, _: verdicts[one.number])  # type: ignore[arg-type]
+            store.settlement.settle(items, lambda one, _: verdicts[one.number])
         assert self.whole(store) == before
 
     def test_an_answer_cannot_be_settled_twice(self, store: Store) -> None:
@@ -318,7 +323,9 @@ class TestDeciding:
         store.take(member(1), member(9))
         record(store, "M0001", Hold(Reason.NEW_NUMBER, new_insz=insz(9)))
         before = store.counts(), present(store, "M0001")
-        with pytest.raises(StoreError, match=r"^The new number is that of member M0009 already\..*join the two") as caught:
+        with pytest.raises(
+            StoreError, match=r"^The new number is that of member M0009 already\..*join the two"
+        ) as caught:
             store.settlement.accept(only_hold(store), AN)
         assert not isinstance(caught.value, LedgerError)
         assert (store.counts(), present(store, "M0001")) == before
@@ -363,7 +370,7 @@ class TestDeciding:
 
 
 class TestTogether:
-    """PostgreSQL lets many write at once; whoever needs the same members takes them in one order. SQLite lets one in."""
+    """PostgreSQL lets many write at once: whoever needs the same members takes them in one order."""
 
     @pytest.fixture(autouse=True)
     def _postgres(self, store: Store) -> None:
@@ -371,10 +378,12 @@ class TestTogether:
             pytest.skip("SQLite lets one writer in at a time")
 
     @staticmethod
-    def wait_for(store: Store, waiting: int, unless: Sequence[Future[object]] = ()) -> None:
+    def wait_for(store: Store, waiting: int, unless: Sequence[Future[Any]] = ()) -> None:
         """Go on when so many connections wait for a lock, or one of these is over."""
         tick = threading.Event()
-        counted = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        counted = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
         while store.scalars(counted) != [waiting] and not any(one.done() for one in unless):
             tick.wait(0.01)
 
@@ -384,7 +393,7 @@ class TestTogether:
         record(store, "M0001", Hold(Reason.NAME_DIFFERS, proposal=held("98")))
         seen = only_hold(store)
         item = ask(store, "M0001", subject=insz(1))
-        deciding: list[Future[object]] = []
+        deciding: list[Future[Any]] = []
         with ThreadPoolExecutor(1) as pool:
 
             def judge(one: Member, _: Answer) -> Verdict:

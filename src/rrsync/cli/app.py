@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 import traceback
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,8 +17,11 @@ from rrsync.cli.log import log_app
 from rrsync.cli.members import members_app
 from rrsync.errors import RrsyncError
 
-_UNEXPECTED = 1
-_INTERRUPTED = 130
+_UNEXPECTED: Final = 1
+_INTERRUPTED: Final = 130
+
+#: What looks like a national number: somebody may type one where another word belongs, and messages end in log files.
+_NUMBER: Final = re.compile(r"(?<!\d)\d(?:[ ./-]?\d){10}(?!\d)")
 
 app = typer.Typer(
     name="rrsync",
@@ -31,12 +36,12 @@ app = typer.Typer(
 app.command()(setup.init)
 app.command()(demo.demo)
 app.command()(setup.check)
-app.add_typer(members_app, name="members")
+app.add_typer(members_app, name="members", short_help="Take members over from a file, or write them to one.")
 app.command()(night.night)
 app.command()(desk.refresh)
 app.add_typer(desk.holds_app, name="holds")
 app.add_typer(log_app, name="log")
-app.command()(demo.simulator)
+app.command(epilog=demo.FAULTS)(demo.simulator)
 
 
 @app.callback()
@@ -61,23 +66,28 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="rrsync", standalone_mode=False)
     except RrsyncError as error:
-        sys.stderr.write(f"rrsync: {error}\n")
+        _write(f"rrsync: {error}\n")
         return error.exit_code
     except Exception as error:  # noqa: BLE001 — the door: whatever is left becomes a sentence and exit code 1
         return _tell(error)
-    except KeyboardInterrupt:
-        sys.stderr.write("rrsync: Stopped. What was committed is kept; running the command again is safe.\n")
-        return _INTERRUPTED
+    if code == _INTERRUPTED:  # what Typer makes of Ctrl-C
+        _write("rrsync: Stopped. What was committed is kept; running the command again is safe.\n")
     return code if isinstance(code, int) else 0
 
 
 def _tell(error: Exception) -> int:
     if callable(show := getattr(error, "show", None)):  # a usage error of the command line
-        show()
+        said = io.StringIO()
+        show(file=said)
+        _write(said.getvalue())
         return int(getattr(error, "exit_code", 2))
     frames = "".join(traceback.format_tb(error.__traceback__)[-3:])  # places in our code, no values
-    sys.stderr.write(
+    _write(
         f"rrsync: Something unexpected happened ({type(error).__name__}). What was committed is kept, and running the "
         f"command again is safe. Please report it with these lines, which hold no person's data:\n{frames}"
     )
     return _UNEXPECTED
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(_NUMBER.sub("[number]", text))

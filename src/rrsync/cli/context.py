@@ -49,8 +49,10 @@ class Voices:
 
 
 def voices() -> Voices:
-    """Give the terminal's two voices."""
-    out, err = (Console(stderr=stderr, highlight=False, soft_wrap=True) for stderr in (False, True))
+    """Give the terminal's two voices, which print a name or street as it is, brackets and colons too."""
+    out, err = (
+        Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False) for stderr in (False, True)
+    )
     if not out.is_terminal:
         out.width = _FILE_WIDTH
     return Voices(out, err)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import shutil
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.markup import escape
 
 from rrsync import wiring
 from rrsync.cli.context import opened, voices
@@ -29,21 +30,36 @@ if TYPE_CHECKING:
 _SEED: Final = 1
 _LIBRARY: Final = "demo"
 _ENDPOINT: Final = "http://127.0.0.1:8080/"
-_FAULTS: Final = " ".join(f"\b\n\n{kind.value}: {text}" for kind, text in SENTENCES.items())
+
+#: The end of the simulator's help: a line for each kind of fault.
+FAULTS: Final = "\b\nExample: rrsync simulator --people 300 --members members.csv --fault busy:10\n\n\b\n" + "\n".join(
+    ["The kinds of fault:", *(f"  {kind.value:13}{text}" for kind, text in SENTENCES.items())]
+)
 
 
 def simulator(
-    port: Annotated[int, typer.Option("--port", help="Where to listen, on 127.0.0.1.")] = 8080,
-    people: Annotated[int, typer.Option("--people", min=1, help="How many invented people it knows.")] = 1_000,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", min=0, max=65_535, help="Where to listen, on 127.0.0.1; 0 takes a free one.", metavar="N"
+        ),
+    ] = 8080,
+    people: Annotated[
+        int, typer.Option("--people", min=1, help="How many invented people it knows.", metavar="N")
+    ] = 1_000,
     personas: Annotated[
         Path | None, typer.Option("--personas", help="A folder of persona files, as in MAGDA-Mock.", metavar="DIR")
     ] = None,
-    latency_ms: Annotated[int, typer.Option("--latency-ms", min=0, help="How long an answer takes.")] = 0,
+    latency_ms: Annotated[
+        int, typer.Option("--latency-ms", min=0, help="How long an answer takes, in milliseconds.", metavar="N")
+    ] = 0,
     max_per_second: Annotated[
-        int | None, typer.Option("--max-per-second", min=1, help="Throttle as MAGDA does, above so many a second.")
+        int | None,
+        typer.Option("--max-per-second", min=1, help="Throttle as MAGDA does, above so many a second.", metavar="N"),
     ] = None,
     fault: Annotated[
-        list[str] | None, typer.Option("--fault", help="A fault at every so many requests.", metavar="KIND:EVERY")
+        list[str] | None,
+        typer.Option("--fault", help="A fault at every so many requests; may be given again.", metavar="KIND:EVERY"),
     ] = None,
     members: Annotated[
         Path | None,
@@ -52,8 +68,8 @@ def simulator(
 ) -> None:
     """Serve a MAGDA to talk to, with invented people, until Ctrl-C.
 
-    It checks every request against the schema, and counts what it was asked: see /counts. Give --members FILE for a
-    member file that fits it.
+    It checks every request against the schema, and counts what it was asked: see /counts. The settings that `rrsync
+    init` makes look for it on port 8080. Give --members FILE for a member file that fits it.
     """
     speak = voices()
     if personas is not None and not personas.is_dir():
@@ -84,13 +100,21 @@ def simulator(
 
 
 def demo(
-    members: Annotated[int, typer.Option("--members", min=1, max=100_000, help="How many invented members.")] = 300,
+    members: Annotated[
+        int, typer.Option("--members", min=1, max=100_000, help="How many invented members.", metavar="N")
+    ] = 300,
     keep: Annotated[
         Path | None,
         typer.Option("--keep", help="Leave settings, database and files in this new folder.", metavar="DIR"),
     ] = None,
 ) -> None:
-    """Run a whole night on invented people: settings, import, a register over HTTP and SOAP, report, verified log."""
+    """Run a whole night on invented people.
+
+    Settings, import, a register over real HTTP and SOAP, the report, the verified access log, and what to type next.
+    With --keep the folder stays, to play with.
+
+    Example: rrsync demo --members 50 --keep demo
+    """
     speak = voices()
     with ExitStack() as stack:
         if keep is None:
@@ -136,14 +160,14 @@ def _night(config: Path) -> int:
 
 
 def _title(speak: Voices, text: str) -> None:
-    speak.out.print(f"\n[bold]{escape(text)}[/bold]")
+    speak.out.print(f"\n{text}", style="bold")
 
 
 def _farewell(speak: Voices, keep: Path | None, waiting: int, members: int) -> None:
     _title(speak, "What to do next")
     if keep is None:
         speak.out.print(f"{waiting} members are on hold for a person to look at. To see them, keep the demo's folder:")
-        speak.out.print("  .venv/bin/rrsync demo --keep demo")
+        speak.out.print(f"  {_program()} demo --keep demo")
         return
     lines = (
         ("holds list", f"the {waiting} members that a person must look at"),
@@ -158,7 +182,12 @@ def _farewell(speak: Voices, keep: Path | None, waiting: int, members: int) -> N
     )
     speak.out.print(f"  cd {keep}")
     for words, what in lines:
-        speak.out.print(f"  rrsync {words:40} # {what}")
+        speak.out.print(f"  {_program()} {words:40} # {what}")
+
+
+def _program() -> str:
+    """Give what to type for rrsync, from any folder."""
+    return "rrsync" if shutil.which("rrsync") else str(Path(sys.executable).with_name("rrsync"))
 
 
 def _make_folder(folder: Path) -> None:

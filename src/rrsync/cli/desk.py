@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, voices
-from rrsync.cli.words import ADVICE, FIELDS, SAY
+from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, SAY
 from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Found, Reason
@@ -22,23 +22,38 @@ if TYPE_CHECKING:
     from rrsync.sync.refresh import Refreshed
     from rrsync.wiring import App
 
-_CASE_LENGTH = 40
+_LENGTH = 40
+_MOST_HOLDS = 2**31 - 1
 
-ActorOption = Annotated[str, typer.Option("--actor", help="Who asks: the name your library knows them by.")]
-HoldArgument = Annotated[int, typer.Argument(help="The hold's number, from `rrsync holds list`.", metavar="HOLD")]
+ActorOption = Annotated[
+    str, typer.Option("--actor", help="Who acts: the name your library knows them by.", metavar="NAME")
+]
+HoldArgument = Annotated[
+    int,
+    typer.Argument(min=1, max=_MOST_HOLDS, help="The hold's number, from `rrsync holds list`.", metavar="HOLD"),
+]
 
-holds_app = typer.Typer(no_args_is_help=True, help="What a person must look at: list, show, accept or dismiss.")
+holds_app = typer.Typer(
+    no_args_is_help=True,
+    help="What a person must look at: list, show, accept or dismiss.",
+    epilog="Begin with `rrsync holds list`, then `rrsync holds show HOLD`: it says what is wrong and what to do.",
+)
 
 
 def refresh(
-    member_no: Annotated[str, typer.Argument(help="The library's own member number, never the national number.")],
+    member_no: Annotated[
+        str, typer.Argument(help="The library's own member number, never the national number.", metavar="MEMBER_NO")
+    ],
     library: LibraryOption,
-    purpose: Annotated[str, typer.Option("--purpose", help="Why, by a code the authorisation names, such as desk.")],
+    purpose: Annotated[
+        str, typer.Option("--purpose", help="Why, by a code the authorisation names, such as desk.", metavar="CODE")
+    ],
     case: Annotated[
-        str, typer.Option("--case", help="What for: a reference you can find back, such as a loan or letter.")
+        str,
+        typer.Option("--case", help="What for: a reference you can find back, such as a letter's.", metavar="REF"),
     ],
     actor: ActorOption,
-    preview: Annotated[bool, typer.Option("--preview", help="Show the difference and write nothing.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Show the difference; the member stays as it is.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -48,14 +63,12 @@ def refresh(
 
     Example: rrsync refresh M000123 --library demo --purpose desk --case letter-2026-118 --actor an.peeters
     """
-    for name, text in (("--case", case), ("--actor", actor), ("--purpose", purpose)):
-        if not text.strip() or len(text) > _CASE_LENGTH or not text.isprintable():
-            raise ConfigError(f"{name} must be 1 to {_CASE_LENGTH} printable characters", kept="Nothing was asked")
+    who, what_for = _person(actor), _short("--case", case)
+    why = _short("--purpose", purpose)
     speak = voices()
     with opened(config) as app:
         chosen(app.settings, [library])
-        who = Actor(ActorKind.PERSON, actor.strip())
-        done = app.desk().refresh(library, member_no, actor=who, purpose=purpose, case=case.strip(), preview=preview)
+        done = app.desk().refresh(library, member_no, actor=who, purpose=why, case=what_for, preview=preview)
         language = app.settings.language
     if as_json:
         speak.document(_refreshed(done))
@@ -63,6 +76,22 @@ def refresh(
         _tell(speak, done, language)
     if isinstance(done.verdict, Hold) and done.verdict.reason is Reason.MISMATCH:
         raise typer.Exit(4)
+
+
+def _person(name: str) -> Actor:
+    return Actor(ActorKind.PERSON, _short("--actor", name))
+
+
+def _short(option: str, text: str) -> str:
+    """Give what an option says, trimmed; it is to stand in the access log for good.
+
+    Raises:
+        ConfigError: it is empty, longer than that, or not printable.
+    """
+    text = text.strip()
+    if not text or len(text) > _LENGTH or not text.isprintable():
+        raise ConfigError(f"{option} must be 1 to {_LENGTH} printable characters", kept="Nothing was asked or changed")
+    return text
 
 
 def _refreshed(done: Refreshed) -> dict[str, object]:
@@ -94,6 +123,8 @@ def _tell(speak: Voices, done: Refreshed, language: str) -> None:
         means, todo = ADVICE[done.verdict.reason][language]
         speak.out.print(f"{say['hold']}: {means} ({done.verdict.reason.value}).")
         speak.out.print(f"{say['todo']}: {todo}.")
+        if done.applied:
+            speak.out.print(say["see"])
     elif done.applied or isinstance(done.verdict, Same):
         speak.out.print(say[type(done.verdict).__name__.lower()])
     if rows := _rows(done):
@@ -132,7 +163,10 @@ def list_holds(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List what a person must look at, the oldest first."""
+    """List what a person must look at, the oldest first.
+
+    Next: `rrsync holds show HOLD` says what is wrong with one, and what to do.
+    """
     speak = voices()
     with opened(config) as app:
         chosen(app.settings, [library] if library else None)
@@ -144,7 +178,7 @@ def list_holds(
     if not found:
         speak.out.print(SAY[language]["none"])
         return
-    table = Table("hold", "library", "member", "since", "reason", "")
+    table = Table(*HOLD_HEADS[language])
     for hold in found:
         since = f"{hold.opened_at:%Y-%m-%d}"
         table.add_row(
@@ -166,7 +200,10 @@ def _brief(hold: OpenHold) -> dict[str, object]:
 
 @holds_app.command("show")
 def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show one hold: why, what to do, and what accepting would write."""
+    """Show one hold: why, what to do, and what accepting would write.
+
+    Next: `rrsync holds accept HOLD --actor NAME` or `rrsync holds dismiss HOLD --actor NAME`.
+    """
     speak = voices()
     with opened(config) as app:
         found = _find(app, hold)
@@ -188,17 +225,26 @@ def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption =
 
 @holds_app.command("accept")
 def accept(hold: HoldArgument, actor: ActorOption, config: ConfigOption = None) -> None:
-    """Take over what the register says; the decision and who took it go into the access log."""
+    """Take over what the register says.
+
+    The decision and who took it go into the access log. Example: rrsync holds accept 7 --actor an.peeters
+    """
+    who = _person(actor)
     with opened(config) as app:
-        app.settlement.accept(_find(app, hold), Actor(ActorKind.PERSON, actor))
+        app.settlement.accept(_find(app, hold), who)
         voices().out.print(SAY[app.settings.language]["accepted"])
 
 
 @holds_app.command("dismiss")
 def dismiss(hold: HoldArgument, actor: ActorOption, config: ConfigOption = None) -> None:
-    """Keep what we hold; the decision and who took it go into the access log."""
+    """Keep what the library holds.
+
+    The decision and who took it go into the access log. The hold comes back only when the register says something else.
+    Example: rrsync holds dismiss 7 --actor an.peeters
+    """
+    who = _person(actor)
     with opened(config) as app:
-        app.settlement.dismiss(_find(app, hold), Actor(ActorKind.PERSON, actor))
+        app.settlement.dismiss(_find(app, hold), who)
         voices().out.print(SAY[app.settings.language]["dismissed"])
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, chosen, opened, voices
 from rrsync.core.entry import decode
-from rrsync.errors import ConfigError
+from rrsync.errors import BrokenChain, ConfigError
 from rrsync.store.verify import verify as verify_log
 
 if TYPE_CHECKING:
     from rrsync.core.entry import JSON
     from rrsync.wiring import App
 
-log_app = typer.Typer(no_args_is_help=True, help="The access log: who looked at whom, why, and is it whole.")
+log_app = typer.Typer(
+    no_args_is_help=True,
+    help="The access log: who looked at whom, why, and is it whole.",
+    epilog="Begin with `rrsync log verify`, then `rrsync log show --library ID --last 20`.",
+)
 
 
 @log_app.command("verify")
@@ -27,8 +31,9 @@ def verify(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Recompute the whole log from its exact bytes and hold it against its head.
+    """Recompute the whole log and hold it against its head.
 
+    Every entry is read as its exact bytes, and the tree over them must be the one the log closed with.
     Exit code 0 when every log is whole; else 4, with the library, the entry and the cause of the first fault.
     """
     speak = voices()
@@ -45,11 +50,15 @@ def verify(
 def show(
     library: LibraryOption,
     member: Annotated[str | None, typer.Option("--member", help="Only about this member.", metavar="MEMBER_NO")] = None,
-    last: Annotated[int, typer.Option("--last", min=1, help="Only the last so many entries.")] = 50,
+    last: Annotated[int, typer.Option("--last", min=1, help="Only the last so many entries.", metavar="N")] = 50,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show the last entries of a library's log, or those about one member; people stand in it as pseudonyms only."""
+    """Show the last entries of a library's log.
+
+    People stand in it as pseudonyms only. With --member it shows the entries about one member, whoever asked.
+    Example: rrsync log show --library hasselt --member M000123
+    """
     speak = voices()
     with opened(config) as app:
         chosen(app.settings, [library])
@@ -57,7 +66,8 @@ def show(
     if as_json:
         speak.document([{"seq": seq, **line} for seq, line in lines])
         return
-    table = Table("entry", "when (UTC)", "what", "who", "why", "case", "outcome", "about", "reference")
+    heads = ("entry", "when (UTC)", "what", "who", "why", "case", "outcome", "about", "reference")
+    table = Table(*(Column(head, overflow="fold") for head in heads))
     for seq, line in lines:
         table.add_row(str(seq), *(_cell(line, *path) for path in _CELLS))
     speak.out.print(table)
@@ -78,11 +88,27 @@ _CELLS = (
 def _lines(app: App, library: str, member: str | None, last: int) -> list[tuple[int, dict[str, JSON]]]:
     if member is None:
         size = next((head.size for head in app.ledger.heads() if head.library == library), 0)
-        return [(seq, decode(data)) for seq, data in app.ledger.entries(library, since=max(0, size - last))]
+        return [(seq, read(library, seq, data)) for seq, data in app.ledger.entries(library, since=max(0, size - last))]
     standing = app.members.find(library, member)
     if standing is None or standing.member.insz is None:
         raise ConfigError("The library has no such member with a national number", todo="Check the member number")
-    return [(seq, decode(data)) for seq, data in app.ledger.of_subject(library, standing.member.insz)[-last:]]
+    found = app.ledger.of_subject(library, standing.member.insz)[-last:]
+    return [(seq, read(library, seq, data)) for seq, data in found]
+
+
+def read(library: str, seq: int, data: bytes) -> dict[str, JSON]:
+    """Read an entry to show it.
+
+    Raises:
+        BrokenChain: the bytes are no entry.
+    """
+    try:
+        return decode(data)
+    except ValueError as error:
+        raise BrokenChain(
+            f"Entry {seq} of the access log of {library} cannot be read",
+            todo="Run `rrsync log verify`: it names the cause",
+        ) from error
 
 
 def _cell(line: dict[str, JSON], *path: str) -> str:
@@ -90,4 +116,4 @@ def _cell(line: dict[str, JSON], *path: str) -> str:
     for name in path:
         value = value.get(name, "") if isinstance(value, dict) else ""
     text = str(value)
-    return text[:8] if path == ("subj", "ref") else text[:19] if path == ("ts",) else text
+    return text[:8] if path == ("subj", "ref") else text[:19].replace("T", " ") if path == ("ts",) else text

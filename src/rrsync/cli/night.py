@@ -30,16 +30,22 @@ def night(
     library: Annotated[
         list[str] | None, typer.Option("--library", help="Only this library; may be given again.", metavar="ID")
     ] = None,
-    channel: Annotated[str, typer.Option("--channel", help="How to ask: online, one person a call.")] = "online",
+    channel: Annotated[
+        str, typer.Option("--channel", help="How to ask: online, one person a call.", metavar="CHANNEL")
+    ] = "online",
     full: Annotated[
         bool, typer.Option("--full", help="Ask about everybody, however recently they were asked.")
     ] = False,
-    most: Annotated[int | None, typer.Option("--max", min=1, help="Add at most so many members to the run.")] = None,
+    most: Annotated[
+        int | None, typer.Option("--max", min=1, help="Add at most so many members to the run.", metavar="N")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List who is due and why, and ask nobody.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Bring members' addresses up to date: who is due, ask, compare, settle, report.
+    """Bring members' addresses up to date.
+
+    Who is due, ask, compare, settle, report. First time? `rrsync night --dry-run`, then `rrsync night --max 10`.
 
     Meant for a timer. It may be stopped at any moment, by SIGTERM or by a crash: the next one goes on where it was.
     Exit codes: 0 done, 3 done but steps are still open, 4 stopped on purpose, 75 another night is running.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
 from rrsync.cli.context import BEFORE, ConfigOption, JsonOption, opened, voices
-from rrsync.config import FILE_NAME, TEMPLATE, load, read_keys
-from rrsync.core.entry import decode
+from rrsync.cli.log import read
+from rrsync.config import TEMPLATE, load, named_file, read_keys
+from rrsync.core.entry import stamp
 from rrsync.errors import ConfigError, RrsyncError
 from rrsync.registry.certificates import expiry
 from rrsync.store.verify import verify
@@ -19,6 +18,8 @@ from rrsync.wiring import fresh_keys, holds_data, prepare_database, usual_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
+    from pathlib import Path
 
     from rrsync.config import Settings
     from rrsync.wiring import App
@@ -33,7 +34,7 @@ def init(config: ConfigOption = None) -> None:
     Keep a copy of the keys apart from the database: without them nobody can read it.
     """
     speak = voices()
-    for each in install(config or BEFORE.get() or Path(FILE_NAME)):
+    for each in install(named_file(config or BEFORE.get())):
         speak.out.print(f"Made {os.path.relpath(each)}.")
     speak.out.print("The database is at the newest schema.")
     speak.out.print("Next: `rrsync check`, then `rrsync members import FILE --library ID`.")
@@ -60,9 +61,9 @@ def _make(path: Path, text: str, mode: int = 0o644) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError:
-        return False
     except OSError as error:
+        if path.exists():
+            return False
         raise ConfigError(
             f"{path.name} cannot be made: {error.strerror}", todo="Check the rights on its folder"
         ) from error
@@ -88,20 +89,24 @@ def _make_keys(settings: Settings) -> bool:
 
 
 def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Check settings, keys, database, authorisations, certificates, clock and log; the register is asked about nobody.
+    """Check the whole installation; the register is asked nothing.
 
-    Exit code 0 when all is well, else 2; a warning alone is well.
+    Settings, keys, database, authorisations, certificate dates, clock and access log. Exit code 0 when all is well,
+    else 2; a warning alone is well.
     """
     speak = voices()
     found: list[dict[str, str]] = []
-    with opened(config) as app:
-        found += [{"what": what, "state": "ok", "text": "can be used"} for what in ("settings", "keys", "database")]
-        for what, look in _looks(app):
-            try:
-                state, text = look()
-            except RrsyncError as error:
-                state, text = "fault", str(error)
-            found.append({"what": what, "state": state, "text": text})
+    try:
+        with opened(config) as app:
+            found += [{"what": what, "state": "ok", "text": "can be used"} for what in ("settings", "keys", "database")]
+            for what, look in _looks(app):
+                try:
+                    state, text = look()
+                except RrsyncError as error:
+                    state, text = "fault", str(error)
+                found.append({"what": what, "state": state, "text": text})
+    except RrsyncError as error:
+        found.append({"what": "installation", "state": "fault", "text": str(error)})
     if as_json:
         speak.document(found)
     else:
@@ -126,9 +131,8 @@ def _clock(app: App) -> tuple[str, str]:
     """The clock must not be behind what it once said: the log's last entries."""
     now = app.chance.clock()
     for head in app.ledger.heads():
-        for _, data in app.ledger.entries(head.library, since=max(0, head.size - 1)):
-            last = datetime.fromisoformat(str(decode(data)["ts"])).astimezone(UTC)
-            if last > now:
+        for seq, data in app.ledger.entries(head.library, since=max(0, head.size - 1)):
+            if str(read(head.library, seq, data).get("ts")) > stamp(now):
                 return "fault", f"it is behind the last entry of the access log of {head.library}; set it right"
     return "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC"
 

@@ -118,6 +118,12 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
     },
 }
 
+#: The heads of the list of holds.
+HOLD_HEADS: Final[dict[str, tuple[str, ...]]] = {
+    "nl": ("nr.", "bibliotheek", "lid", "sinds", "reden", "wat het betekent"),
+    "en": ("hold", "library", "member", "since", "reason", "what it means"),
+}
+
 #: Short sentences of the desk.
 SAY: Final[dict[str, dict[str, str]]] = {
     "nl": {
@@ -125,6 +131,7 @@ SAY: Final[dict[str, dict[str, str]]] = {
         "change": "Het register zegt iets anders; het is overgenomen.",
         "preview": "Voorbeeld: er is niets overgenomen. De raadpleging staat wel in het logboek.",
         "hold": "Dit moet iemand bekijken",
+        "see": "Het staat in de lijst: zie `rrsync holds list`.",
         "none": "Er is niets te bekijken.",
         "before": "wij hebben",
         "after": "het register zegt",
@@ -138,6 +145,7 @@ SAY: Final[dict[str, dict[str, str]]] = {
         "change": "The register says otherwise; it was taken over.",
         "preview": "Preview: nothing was taken over. The access is in the log.",
         "hold": "A person must look at this",
+        "see": "It is in the list: see `rrsync holds list`.",
         "none": "There is nothing to look at.",
         "before": "we hold",
         "after": "the register says",

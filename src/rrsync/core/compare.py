@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rrsync.core.person import Person
 
 _ORDER: Final = tuple(Reason)
-_LEVELS: Final = (("country", "postal_code", "municipality"), ("street",), ("house_number",), ("box",))
+_LEVELS: Final = (("country",), ("postal_code", "municipality"), ("street",), ("house_number",), ("box",))
 _NOT_WORD: Final = re.compile(r"[^\w]+")
 _LOOSE: Final = re.compile(r"(?<!\d) | (?!\d)")  # a blank that may go: between two digits it tells 1/2 from 12
 _BOX_WORD: Final = re.compile(r"^(?:bus|box|bte|boite|b(?=\d))")
@@ -133,7 +133,7 @@ def _merge_address(ours: Address, theirs: Address) -> Address:
         )
         for name in level:
             parts[name] = getattr(theirs, name) or ("" if moved else getattr(ours, name))
-    town = ("municipality",) if parts["municipality"] else _LEVELS[0]
+    town = ("municipality",) if parts["municipality"] else ("country", "postal_code")
     town_stays = all(_alike(name, parts[name], getattr(ours, name)) for name in town)
     parts["nis_code"] = theirs.nis_code or (ours.nis_code if town_stays else "")
     return Address(**parts)

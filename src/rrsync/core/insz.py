@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Self
 
-from stdnum.exceptions import ValidationError
 from stdnum.util import clean
 
 from rrsync.errors import NotAnInsz
@@ -45,10 +44,7 @@ class Insz:
         Raises:
             NotAnInsz: naming the rule that failed, never the text.
         """
-        try:
-            digits = clean(text, " .-/").strip()
-        except ValidationError as error:
-            raise _refusal("it holds characters that are no digits") from error
+        digits = clean(text, " .-/").strip()
         if not (digits.isascii() and digits.isdigit()):
             raise _refusal("it holds characters that are no digits")
         if len(digits) != _LENGTH:

@@ -1,0 +1,117 @@
+"""What a newcomer reads first: the help of every command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+
+from rrsync.cli.app import app
+from tests.cli.conftest import Run
+from tests.support import ROOT
+
+#: The commands of the contract that this version has.
+CONTRACT = {
+    "init",
+    "demo",
+    "check",
+    "members import",
+    "members export",
+    "night",
+    "refresh",
+    "holds list",
+    "holds show",
+    "holds accept",
+    "holds dismiss",
+    "log show",
+    "log verify",
+    "simulator",
+}
+#: The options that the contract promises.
+PROMISED = {
+    "demo": {"--members", "--keep"},
+    "night": {"--library", "--channel", "--full", "--max", "--dry-run", "--json"},
+    "refresh": {"--library", "--purpose", "--case", "--actor", "--preview", "--json"},
+    "members import": {"--library"},
+    "members export": {"--library", "--changed-since"},
+    "simulator": {"--port", "--people", "--personas", "--latency-ms", "--max-per-second", "--fault"},
+}
+
+
+def _walk(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every command that does something, with its whole name."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield name, command
+        return
+    for word, each in below.items():
+        yield from _walk(each, f"{name} {word}".strip())
+
+
+COMMANDS = dict(_walk(typer.main.get_command(app)))
+GROUPS = ("", "members", "holds", "log")
+
+
+def test_every_command_of_the_contract_is_there() -> None:
+    """No more and no fewer than this version promises."""
+    assert set(COMMANDS) == CONTRACT
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_names_every_option_and_says_what_it_is_for(name: str, run: Run) -> None:
+    """A command says what it does, and of each of its options what it is for."""
+    said = run(*name.split(), "--help")
+    assert (said.code, said.err) == (0, "")
+    assert len(said.out.splitlines()) < 60
+    for parameter in COMMANDS[name].params:
+        assert parameter.help, f"{name}: {parameter.name} says nothing"
+        shown = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+        assert shown in said.out
+    options = {each for parameter in COMMANDS[name].params for each in parameter.opts}
+    assert PROMISED.get(name, set()) <= options
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_begins_with_a_whole_sentence(name: str, run: Run) -> None:
+    """The list of commands shows the first sentence, and it is not cut off."""
+    *group, word = name.split()
+    (line,) = [line for line in run(*group, "--help").out.splitlines() if line.startswith(f"  {word} ")]
+    assert line.endswith(".")
+    assert not line.endswith("...")
+
+
+@pytest.mark.parametrize("name", ["refresh", "members import", "members export", "holds accept", "simulator", "demo"])
+def test_help_shows_an_example_where_a_newcomer_needs_one(name: str, run: Run) -> None:
+    """What takes more than a word is shown once."""
+    assert f"Example: rrsync {name}" in " ".join(run(*name.split(), "--help").out.split())
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_help_of_a_group_says_where_to_begin(name: str, run: Run) -> None:
+    """A group of commands names the first to type; without a command it says the same, as an error of usage."""
+    said = run(*name.split(), "--help")
+    assert said.code == 0
+    assert "`rrsync " in " ".join(said.out.split())
+    bare = run(*name.split())
+    assert bare.code == 2
+    assert "Commands:" in bare.err + bare.out
+
+
+def test_help_of_the_simulator_lists_every_fault(run: Run) -> None:
+    """Who wants something to go wrong can read what can."""
+    said = run("simulator", "--help").out
+    assert "throttle     SOAP Fault 99995" in said
+    assert "empty-body" in said
+
+
+def test_the_readme_names_every_command() -> None:
+    """What is not in the README is found by nobody."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    if len(readme.splitlines()) <= 50:
+        pytest.skip("the README is not written yet")
+    words = {name.split()[0] for name in COMMANDS} - {"demo"} | {"make demo"}
+    missing = [word for word in sorted(words) if f"rrsync {word}" not in readme and word != "make demo"]
+    assert not missing
+    assert "make demo" in readme

@@ -1,0 +1,234 @@
+"""``rrsync init`` and ``rrsync check``: what is made, what is never touched, and what is found out."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from rrsync.config import load
+from rrsync.core.entry import Draft, Kind
+from rrsync.wiring import Chance, chance, open_app
+from tests.cli.conftest import Place
+
+MADE = ["rrsync.db", "rrsync.keys", "rrsync.toml", "scopes/libraries.txt"]
+
+
+def _files(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def _certificate(path: Path, *, days: int) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bibliotheek.example")])
+    now = datetime.now(UTC).replace(hour=12)
+    built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    built = built.serial_number(1).not_valid_before(now - timedelta(days=400))
+    path.write_bytes(
+        built.not_valid_after(now + timedelta(days=days)).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    )
+
+
+class TestInit:
+    """Makes what is missing."""
+
+    def test_an_empty_folder_gets_all_it_needs(self, empty: Place) -> None:
+        """Settings, keys, scope and database, and a word on what comes next."""
+        said = empty.run("init")
+        assert (said.code, said.err) == (0, "")
+        assert sorted(_files(empty.folder)) == MADE
+        assert "Made rrsync.keys." in said.out
+        assert "Next: `rrsync check`" in said.out
+        assert empty.run("check").code == 0
+
+    def test_nobody_else_can_read_the_keys(self, empty: Place) -> None:
+        """Whatever the umask says."""
+        before = os.umask(0)
+        try:
+            empty.run("init")
+        finally:
+            os.umask(before)
+        assert (empty.folder / "rrsync.keys").stat().st_mode & 0o777 == 0o600
+
+    def test_a_second_run_touches_nothing(self, place: Place) -> None:
+        """Not one file is written again."""
+        before = _files(place.folder)
+        said = place.run("init")
+        assert said.code == 0
+        assert "Made" not in said.out
+        assert _files(place.folder) == before
+
+    @pytest.mark.parametrize("missing", ["rrsync.toml", "scopes/libraries.txt"])
+    def test_only_what_is_missing_is_made(self, place: Place, missing: str) -> None:
+        """The other files stay as they are."""
+        (place.folder / missing).unlink()
+        before = _files(place.folder)
+        said = place.run("init")
+        assert said.code == 0
+        assert f"Made {missing}." in said.out
+        after = _files(place.folder)
+        assert after.pop(missing)
+        assert after == before
+
+    def test_new_keys_are_refused_for_a_database_with_data(self, place: Place) -> None:
+        """They could not read it."""
+        (place.folder / "rrsync.keys").unlink()
+        said = place.run("init")
+        assert said.code == 2
+        assert "Restore the key file from your backup" in said.err
+        assert not (place.folder / "rrsync.keys").exists()
+
+    def test_keys_that_others_can_read_are_left_for_a_person_to_mend(self, place: Place) -> None:
+        """Making new ones would lose the data."""
+        (place.folder / "rrsync.keys").chmod(0o640)
+        said = place.run("init")
+        assert said.code == 2
+        assert "chmod 600 rrsync.keys" in said.err
+
+    def test_keys_from_elsewhere_are_not_made_again(self, empty: Place, imported_demo: Path) -> None:
+        """Keys in the environment are keys."""
+        empty.env(KEYRING=(imported_demo / "rrsync.keys").read_text(encoding="ascii"))
+        assert empty.run("init").code == 0
+        assert not (empty.folder / "rrsync.keys").exists()
+
+    @pytest.mark.parametrize("how", ["before", "after", "environment"])
+    def test_settings_elsewhere_take_everything_with_them(self, empty: Place, how: str) -> None:
+        """A path in the settings is relative to their file, wherever the command was typed."""
+        there = empty.folder / "there" / "own.toml"
+        if how == "environment":
+            empty.env(CONFIG=str(there))
+        option = [] if how == "environment" else ["--config", str(there)]
+        words = [*option, "init"] if how == "before" else ["init", *option]
+        assert empty.run(*words).code == 0
+        assert sorted(_files(empty.folder)) == sorted(f"there/{name}" for name in [*MADE[:2], "own.toml", MADE[3]])
+        assert empty.run("--config", str(there), "check").code == 0
+
+    def test_what_cannot_be_made_is_one_sentence(self, empty: Place) -> None:
+        """A file where a folder should be."""
+        (empty.folder / "file").touch()
+        said = empty.run("init", "--config", "file/rrsync.toml")
+        assert said.code == 2
+        assert said.err.startswith("rrsync: rrsync.toml cannot be made")
+        assert said.err.count("\n") == 1
+
+
+class TestCheck:
+    """Says what is wrong before it matters."""
+
+    def test_all_is_well(self, place: Place) -> None:
+        """Every line is ok, and the register was asked nothing."""
+        register = place.register()
+        said = place.run("check")
+        assert said.code == 0, said.out
+        assert all(line.startswith("ok ") for line in said.out.splitlines())
+        document = place.run("check", "--json").document
+        assert {each["what"] for each in document} == {
+            "settings",
+            "keys",
+            "database",
+            "clock",
+            "register",
+            "authorisation of demo",
+            "access log of demo",
+        }
+        assert not register.counts
+
+    def _faults(self, place: Place) -> list[str]:
+        said = place.run("check")
+        assert (said.code, said.err) == (2, "")
+        return [line for line in said.out.splitlines() if line.startswith("fault ")]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "sign"),
+        [
+            (
+                "valid_until = 2099-12-31",
+                "valid_until = 2019-12-31",
+                "in force from 2009-05-18 to 2019-12-31, not today",
+            ),
+            ("valid_from = 2009-05-18", "valid_from = 2098-01-01", "not today"),
+            ('"http://127.0.0.1:8080/"', '"nowhere"', "endpoint"),
+            ("sign = false", "sign = true", "WS-Security"),
+            ('environment = "simulator"', 'environment = "acceptance"', "acceptance"),
+        ],
+    )
+    def test_what_would_stop_a_night_is_a_fault(self, place: Place, old: str, new: str, sign: str) -> None:
+        """An authorisation that is over or not begun, a register that cannot be asked."""
+        place.settings(old, new)
+        (line,) = self._faults(place)
+        assert sign in line
+
+    def test_a_library_without_authorisation_is_a_fault(self, place: Place) -> None:
+        """It is never asked about."""
+        text = (place.folder / "rrsync.toml").read_text(encoding="utf-8")
+        text = text[: text.index("[library.authorisation]")]
+        (place.folder / "rrsync.toml").write_text(text, encoding="utf-8")
+        (line,) = self._faults(place)
+        assert "authorisation of demo: there is none" in line
+
+    @pytest.mark.parametrize(
+        ("days", "state", "code"), [(-1, "fault", 2), (0, "warning", 0), (60, "warning", 0), (61, "ok", 0)]
+    )
+    def test_a_certificate_is_looked_at_in_time(self, place: Place, days: int, state: str, code: int) -> None:
+        """Two months before its end there is a warning, which is no fault."""
+        _certificate(place.folder / "client.pem", days=days)
+        place.settings('certificate = ""', 'certificate = "client.pem"')
+        said = place.run("check")
+        assert said.code == code
+        (line,) = [line for line in said.out.splitlines() if "certificate: " in line]
+        assert line.startswith(state)
+
+    @pytest.mark.parametrize("content", [None, "no certificate"])
+    def test_a_certificate_that_is_none_is_a_fault(self, place: Place, content: str | None) -> None:
+        """Missing, or no PEM."""
+        if content is not None:
+            (place.folder / "client.pem").write_text(content, encoding="ascii")
+        place.settings('certificate = ""', 'certificate = "client.pem"')
+        assert any("client.pem" in line for line in self._faults(place))
+
+    @pytest.mark.parametrize(
+        ("missing", "sign"),
+        [
+            ("scopes/libraries.txt", "scope file"),
+            ("rrsync.keys", "no keys"),
+            ("rrsync.db", "schema"),
+            ("rrsync.toml", "no settings file"),
+        ],
+    )
+    def test_a_missing_file_is_a_fault(self, place: Place, missing: str, sign: str) -> None:
+        """Named, with what to do."""
+        (place.folder / missing).unlink()
+        (line,) = self._faults(place)
+        assert sign in line
+        assert "rrsync init" in line
+
+    def test_a_scope_the_register_does_not_know_is_a_fault(self, place: Place) -> None:
+        """Before anybody is asked about."""
+        with (place.folder / "scopes" / "libraries.txt").open("a", encoding="utf-8") as file:
+            file.write("Schoenmaat\n")
+        (line,) = self._faults(place)
+        assert "Schoenmaat" in line
+
+    @pytest.mark.parametrize("data", [b"no entry", b"[1]", b'{"ts":"2026"}'])
+    def test_a_log_that_was_altered_is_a_fault(self, settled: Place, data: bytes) -> None:
+        """Library, entry and cause are named; whatever the bytes are now, nothing breaks."""
+        settled.tamper("UPDATE entry SET data = ? WHERE seq = (SELECT max(seq) FROM entry)", data)
+        assert any("access log of demo" in line and "does not verify" in line for line in self._faults(settled))
+
+    def test_a_clock_that_is_behind_the_log_is_a_fault(self, place: Place) -> None:
+        """Times in the log would go backwards."""
+        luck = chance()
+        ahead = Chance(lambda: luck.clock() + timedelta(hours=1), luck.new_reference, luck.random)
+        with open_app(load(place.folder / "rrsync.toml"), ahead) as app:
+            app.ledger.append([Draft("demo", Kind.RUN_OPEN, "", run="later")])
+        (line,) = self._faults(place)
+        assert "clock: it is behind the last entry" in line
