@@ -37,7 +37,7 @@ def due(store: Store, plan: Plan, libraries: list[str] | None = None) -> list[st
     opened = store.runs.open(chosen, plan, new_id=f"run-{len(store.scalars('SELECT id FROM run'))}", at=store.clock())
     steps = store.runs.steps(opened.id, chosen, after=0, most=1_000)
     assert len(steps) == opened.steps
-    store.runs.end(opened.id, at=store.clock())
+    store.runs.end(opened.id, chosen, at=store.clock())
     return [f"{one.number}:{one.why}" for _, one in steps]
 
 
@@ -126,7 +126,7 @@ class TestJournal:
             (2, Due("hasselt", "M0002", Why.NEVER)),
             (3, Due("hasselt", "M0003", Why.NEVER)),
         ]
-        assert store.runs.left("run-1") == 2
+        assert store.runs.left("run-1", ["hasselt"]) == 2
         assert store.runs.exists("run-1")
         assert not store.runs.exists("run-2")
 
@@ -146,12 +146,23 @@ class TestJournal:
         store.take(member(1), member(2))
         store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW)
         record(store, "M0001", Same(held()), run="run-1")
-        store.runs.end("run-1", at=store.clock.pass_by(hours=1))
-        assert store.runs.left("run-1") == 0
+        store.runs.end("run-1", ["hasselt"], at=store.clock.pass_by(hours=1))
+        assert store.runs.left("run-1", ["hasselt"]) == 0
         assert store.scalars("SELECT state FROM step ORDER BY number") == ["done", "left"]
         assert store.runs.open(["hasselt"], night(store), new_id="run-2", at=store.clock()).resumed is False
         assert [step.number for _, step in store.runs.steps("run-2", ["hasselt"], after=0, most=9)] == ["M0002"]
         assert store.runs.last() == "run-2"
+
+    def test_ending_a_run_for_one_library_leaves_the_others_open(self, store: Store) -> None:
+        """A night for one library closes its own steps; the run goes on for the others."""
+        store.take(member(1))
+        store.take(member(1, library="genk"))
+        store.runs.open(BOTH, FULL, new_id="run-1", at=NOW)
+        store.runs.end("run-1", ["hasselt"], at=NOW)
+        assert (store.runs.left("run-1", ["hasselt"]), store.runs.left("run-1", ["genk"])) == (0, 1)
+        assert store.runs.open(["genk"], FULL, new_id="run-2", at=NOW).id == "run-1"
+        store.runs.end("run-1", ["genk"], at=NOW)
+        assert store.runs.open(["genk"], FULL, new_id="run-2", at=NOW).id == "run-2"
 
     def test_no_run_is_no_last_run(self, store: Store) -> None:
         """Before the first night there is none."""
@@ -160,7 +171,7 @@ class TestJournal:
     def test_two_runs_of_one_name_are_refused(self, store: Store) -> None:
         """A run's name is its own for ever."""
         store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW)
-        store.runs.end("run-1", at=NOW)
+        store.runs.end("run-1", ["hasselt"], at=NOW)
         with pytest.raises(StoreError):
             store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW)
 

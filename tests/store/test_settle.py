@@ -134,7 +134,7 @@ class TestSettling:
             "doneholddeceased",
             "donechange",
         ]
-        assert store.runs.left(run) == 0
+        assert store.runs.left(run, ["hasselt"]) == 0
 
     @pytest.mark.parametrize("gone", ["renumbered", "gone"])
     def test_an_answer_about_another_number_is_void(self, store: Store, gone: str) -> None:
@@ -150,7 +150,7 @@ class TestSettling:
         assert store.settlement.settle([item], always(MOVED)) == [None]
         assert store.members.find("hasselt", "M0001") == before
         assert last(store)["verdict"] == "void"
-        assert (store.counts()["change"], store.runs.left(run), store.ledger.pending()) == (0, 1, [])
+        assert (store.counts()["change"], store.runs.left(run, ["hasselt"]), store.ledger.pending()) == (0, 1, [])
 
     def test_the_member_is_judged_as_it_is_now(self, store: Store) -> None:
         """What was imported while the register was asked is what the answer is held against."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from rrsync import logs
 from rrsync.cli.context import ConfigOption, JsonOption, Voices, chosen, opened, voices
-from rrsync.core.plan import Plan, seconds_left, tonight
+from rrsync.core.plan import Plan, Why, seconds_left, tonight
 from rrsync.errors import ConfigError
 from rrsync.wiring import App, stopping
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from rrsync.core.report import Report
     from rrsync.sync.night import Progress
 
-_EVERY_S = 10
+_EVERY_S: Final = 10
+_WHY: Final = {Why.NEVER: "never asked, or new in the library's file", Why.STALE: "asked too long ago"}
 
 
 def night(
@@ -82,7 +83,7 @@ def _forecast(app: App, speak: Voices, libraries: list[str], plan: Plan, *, as_j
         return
     table = Table("library", "why", "members")
     for each in forecast:
-        table.add_row(each.library, each.why.value, str(each.members))
+        table.add_row(each.library, _WHY[each.why], str(each.members))
     speak.out.print(table)
     speak.out.print(f"{total} members are due, about {_time(seconds)} at the allowed rate. Nobody was asked.")
 

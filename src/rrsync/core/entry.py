@@ -8,6 +8,7 @@ August 1983, art. 17).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -17,7 +18,6 @@ from rrsync.core.person import Masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from rrsync.core.insz import Insz
 
@@ -118,4 +118,4 @@ def decode(data: bytes) -> dict[str, JSON]:
 
 def stamp(at: datetime) -> str:
     """Give a moment as RFC 3339 in UTC, to the microsecond."""
-    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

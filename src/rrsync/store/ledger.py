@@ -17,7 +17,8 @@ from sqlalchemy import delete, insert, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
-from rrsync.core.entry import JSON, Draft, Kind, encode
+from rrsync.core.entry import JSON, Draft, Kind, decode, encode
+from rrsync.core.insz import Insz
 from rrsync.core.tree import Edge, leaf_hash
 from rrsync.errors import BrokenChain, LedgerError, StoreError
 from rrsync.store.seal import SubjectKey
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from rrsync.core.insz import Insz
     from rrsync.store.engine import Database
     from rrsync.store.seal import Seal
 
@@ -46,12 +46,13 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An intent without an outcome."""
+    """An intent without an outcome, and whom it is about while the key of its year is there."""
 
     library: str
     reference: str
     run: str
     at: datetime
+    subject: Insz | None
 
 
 class _Line(TypedDict):
@@ -202,8 +203,23 @@ class Ledger:
     def pending(self) -> list[Pending]:
         """Give the intents that have no outcome, the oldest first."""
         with self._database.read() as session:
-            rows = session.exec(select(PendingRow).order_by(col(PendingRow.at), col(PendingRow.reference))).all()
-            return [Pending(row.library, row.reference, row.run, row.at) for row in rows]
+            intent = (EntryRow.library == PendingRow.library) & (EntryRow.reference == PendingRow.reference)
+            wanted = select(PendingRow, EntryRow, LogRow.origin).where(
+                intent, EntryRow.kind == Kind.INTENT.value, LogRow.library == PendingRow.library
+            )
+            rows = session.exec(wanted.order_by(col(PendingRow.at), col(PendingRow.reference))).all()
+            return [
+                Pending(row.library, row.reference, row.run, row.at, self._subject(session, entry, origin))
+                for row, entry, origin in rows
+            ]
+
+    def _subject(self, session: Session, entry: EntryRow, origin: str) -> Insz | None:
+        """Give whom an entry is about; ``None`` when it names nobody, or its year's key was destroyed."""
+        sealed = decode(entry.data).get("subj")
+        if not isinstance(sealed, dict) or session.get(LogKeyRow, (entry.library, int(str(sealed["key"])))) is None:
+            return None
+        key = self._key(session, entry.library, int(str(sealed["key"])))
+        return Insz(key.decrypt(base64.b64decode(str(sealed["enc"])), where=f"{origin}|{entry.seq}"))
 
     def heads(self) -> list[Head]:
         """Give the head of every log."""

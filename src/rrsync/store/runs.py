@@ -134,16 +134,20 @@ class Runs:
             rows = session.scalars(wanted.order_by(col(StepRow.place)).limit(most)).all()
             return [(row.place, Due(row.library, row.number, Why(row.why))) for row in rows]
 
-    def left(self, run: str) -> int:
-        """Give how many steps of a run are open."""
+    def left(self, run: str, libraries: Sequence[str]) -> int:
+        """Give how many steps of these libraries are open in a run."""
         with self._database.read() as session:
-            return session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, None))).one()
+            return session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, libraries))).one()
 
-    def end(self, run: str, *, at: datetime) -> None:
-        """Close a run of which every step was tried; who is still without a verdict is due again the next night."""
+    def end(self, run: str, libraries: Sequence[str], *, at: datetime) -> None:
+        """Close the steps of these libraries, every one of which was tried, and with the last of all the run.
+
+        Who is still without a verdict is due again the next night.
+        """
         with self._database.write() as session:
-            session.execute(update(StepRow).where(*_open_in(run, None)).values(state="left"))
-            session.execute(update(RunRow).where(col(RunRow.id) == run).values(ended_at=at))
+            session.execute(update(StepRow).where(*_open_in(run, libraries)).values(state="left"))
+            others = exists().where(*_open_in(run, None))
+            session.execute(update(RunRow).where(col(RunRow.id) == run, ~others).values(ended_at=at))
 
     def last(self) -> str | None:
         """Give the name of the newest run."""

@@ -167,7 +167,8 @@ class Settlement:
         with self._ledger.writing() as session:
             row = self._open_row(session, hold)
             member = self._rows.member(row)
-            draft = _decision(hold, actor, "accepted", member.insz, _changed(member.held, hold.proposal or member.held))
+            changed = _changed(member.held, hold.proposal or member.held) or ["insz"]
+            draft = _decision(hold, actor, "accepted", member.insz, changed)
             (seq,) = self._ledger.append_in(session, [draft])
             row.verdict, row.hold_reason = "change", None
             now, key = self._clock(), (row.library, row.number)

@@ -6,14 +6,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Self
 
+import structlog
+
 from rrsync.core.compare import Verdict, compare
 from rrsync.core.exchange import Answer
 from rrsync.core.member import Member
 from rrsync.core.plan import Due
 from rrsync.core.report import Report
 from rrsync.core.surge import Surge
-from rrsync.errors import Stopped
+from rrsync.errors import NotAuthorised, RegistryRefused, Stopped
 from rrsync.registry.gate import Exchange
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,13 @@ class Course:
         """Give the course of a run that has done nothing yet."""
         return cls(report, Surge(share=limits.change_share, same_address=limits.same_address), limits)
 
+    def bar(self, library: str, error: RegistryRefused | NotAuthorised) -> None:
+        """Ask nothing more for a library; what it was stopped for first is what is reported."""
+        reason = "refused" if isinstance(error, RegistryRefused) else "not_authorised"
+        if library not in self.barred:
+            log.warning("night.barred", library=library, reason=reason)
+        self.barred.setdefault(library, (reason, str(error)))
+
     def judge(self, member: Member, answer: Answer) -> Verdict:
         """Give the verdict on a member, with an eye on all the others."""
         verdict = compare(member, answer)
@@ -74,7 +85,7 @@ class Course:
             )
         if self.away >= self.limits.unavailable:
             raise Stopped(
-                "The register did not answer many times in a row",
+                "The register gave no answer that can be used, many times in a row",
                 reason="breaker",
-                todo="Run `rrsync night` again when the register is back: it goes on where it stopped",
+                todo="Look into it with `rrsync holds list`; then run the night again: it goes on where it stopped",
             )

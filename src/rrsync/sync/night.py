@@ -21,7 +21,7 @@ import structlog
 
 from rrsync.core.compare import Hold
 from rrsync.core.entry import Actor, ActorKind, Draft, Kind, Status
-from rrsync.core.exchange import Question, Reason
+from rrsync.core.exchange import Question, Reason, Refused
 from rrsync.core.plan import Due, seconds_left
 from rrsync.core.report import Report
 from rrsync.errors import Interrupted, NotAuthorised, RegistryRefused, RegistryUnavailable, Stopped, StoreError
@@ -90,7 +90,8 @@ class Night:
             log.info("night.open", run=opened.id, count=opened.steps, resumed=opened.resumed)
             course = Course.begin(report, self.limits)
             try:
-                self._work(course, libraries, lease, progress)
+                self._work(course, islice(self._steps(course, libraries), plan.most), lease, progress)
+                report.interrupted = report.interrupted or opened.steps > (plan.most or opened.steps)
             except Stopped as stop:
                 report.stopped = (stop.reason, str(stop))
             except StoreError as error:
@@ -102,24 +103,15 @@ class Night:
         """Give what a dead process left without outcome the outcome *indeterminate*; the desk's only when long past."""
         long_past = self.clock() - _DESK_TIME
         lost = [one for one in self.ledger.pending() if one.run or one.at < long_past]
-        drafts = [
-            Draft(
-                one.library,
-                Kind.OUTCOME,
-                one.reference,
-                run=one.run,
-                body={"out": {"status": Status.INDETERMINATE.value}},
-            )
-            for one in lost
-        ]
+        body: dict[str, JSON] = {"out": {"status": Status.INDETERMINATE.value}}
+        drafts = [Draft(one.library, Kind.OUTCOME, one.reference, one.subject, one.run, body) for one in lost]
         if drafts:
             self.ledger.append(drafts)
             log.warning("night.recovered", count=len(drafts))
 
     def _work(
-        self, course: Course, libraries: Sequence[str], lease: Lease, progress: Callable[[Progress], None]
+        self, course: Course, steps: Iterator[tuple[Due, Member]], lease: Lease, progress: Callable[[Progress], None]
     ) -> None:
-        steps = self._steps(course, libraries)
         with ThreadPoolExecutor(self.limits.in_flight, thread_name_prefix="ask") as pool:
             try:
                 while self._launch(course, steps, pool) or course.air:
@@ -180,8 +172,7 @@ class Night:
         try:
             return self.gate.record(questions)
         except NotAuthorised as error:
-            course.barred[library] = ("not_authorised", str(error))
-            log.warning("night.barred", library=library, reason="not_authorised")
+            course.bar(library, error)
             return []
 
     def _land(self, course: Course, done: set[Future[Exchange]]) -> None:
@@ -196,13 +187,10 @@ class Night:
                 course.tried += 1
             except (RegistryRefused, NotAuthorised) as error:
                 course.tried += 1
-                reason = "refused" if isinstance(error, RegistryRefused) else "not_authorised"
-                course.barred.setdefault(due.library, (reason, str(error)))
-                log.warning("night.barred", library=due.library, reason=reason)
+                course.bar(due.library, error)
             except Interrupted:
                 course.report.interrupted = True
             else:
-                course.away = 0
                 course.report.calls += exchange.calls
                 landed.append((due, exchange))
         self._settle(course, landed)
@@ -213,6 +201,7 @@ class Night:
         items = [Item(due.library, due.number, exchange.answer, exchange.outcome) for due, exchange in landed]
         for item, verdict in zip(items, self.settlement.settle(items, course.judge), strict=True):
             course.tried += 1
+            course.away = course.away + 1 if isinstance(item.answer, Refused) else 0
             if verdict is None:
                 continue
             course.report.count(item.answer, verdict)
@@ -227,9 +216,9 @@ class Night:
         report.finished = self.clock()
         report.seconds = (report.finished - report.started).total_seconds()
         try:
-            report.open = self.runs.left(report.run)
+            report.open = self.runs.left(report.run, libraries)
             if is_over:
-                self.runs.end(report.run, at=report.finished)
+                self.runs.end(report.run, libraries, at=report.finished)
             body: dict[str, JSON] = {"asked": report.asked, "open": report.open}
             if report.stopped is not None:
                 body["stopped"] = report.stopped[0]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rrsync.store.settle import Settlement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Refreshed(Masked):
     """What a refresh found: the member as it was, the answer and the verdict; ``applied`` unless it was a preview."""
 

@@ -1,0 +1,102 @@
+"""``rrsync log``: who looked at whom, why, and whether the log is whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Place
+
+
+class TestVerify:
+    """Recomputes the log."""
+
+    def test_a_whole_log(self, settled: Place) -> None:
+        """Its size and its root, in words and as a document."""
+        size = settled.log_size()
+        said = settled.run("log", "verify")
+        assert (said.code, said.err) == (0, "")
+        document = settled.run("log", "verify", "--library", "demo", "--json").document
+        assert document["demo"]["size"] == size
+        assert said.out == f"The access log of demo is whole: {size} entries, root {document['demo']['root']}.\n"
+
+    def test_an_empty_log_is_whole(self, place: Place) -> None:
+        """Nobody was asked about yet."""
+        assert "0 entries" in place.run("log", "verify").out
+
+    @pytest.mark.parametrize(
+        ("statement", "at", "cause"),
+        [
+            ("UPDATE entry SET data = data || ' ' WHERE seq = 7", 7, "the bytes were altered"),
+            ("UPDATE entry SET leaf = zeroblob(32) WHERE seq = 0", 0, "the bytes were altered"),
+            ("DELETE FROM entry WHERE seq = 5", 5, "the entry is missing"),
+            ("UPDATE entry SET kind = 'hold.decision' WHERE seq = 3", 3, "the column beside the bytes says otherwise"),
+        ],
+    )
+    def test_a_log_that_was_tampered_with(self, settled: Place, statement: str, at: int, cause: str) -> None:
+        """4, with the library, the entry and the cause, and what to do."""
+        settled.tamper(statement)
+        for words in ((), ("--json",), ("--library", "demo")):
+            said = settled.run("log", "verify", *words)
+            assert (said.code, said.out) == (4, "")
+            assert f"The access log of demo does not verify at entry {at}: {cause}" in said.err
+            assert "data-protection officer" in said.err
+
+    def test_a_library_that_is_not_there(self, settled: Place) -> None:
+        """Is named, with those that are."""
+        assert settled.run("log", "verify", "--library", "nowhere").code == 2
+
+
+class TestShow:
+    """Reads the log."""
+
+    def test_the_last_entries(self, settled: Place) -> None:
+        """As many as asked for, the newest last."""
+        size = settled.log_size()
+        document = settled.run("log", "show", "--library", "demo", "--last", "3", "--json").document
+        assert [line["seq"] for line in document] == [size - 3, size - 2, size - 1]
+        assert document[-1]["kind"] == "run.close"
+        said = settled.run("log", "show", "--library", "demo", "--last", "3")
+        assert (said.code, said.err) == (0, "")
+        assert "run.close" in said.out
+        assert len(settled.run("log", "show", "--library", "demo", "--json").document) == 50
+
+    def test_the_entries_about_one_member(self, settled: Place) -> None:
+        """Every look at that person and nobody else, whoever asked."""
+        settled.register()
+        assert settled.refresh("M000001").code == 0
+        shown = ("log", "show", "--library", "demo", "--member", "M000001")
+        document = settled.run(*shown, "--json").document
+        assert [line["kind"] for line in document] == ["access.intent", "access.outcome"] * 2
+        assert [document[0]["actor"]["id"], document[2]["actor"]["id"]] == ["rrsync night", "an.peeters"]
+        assert len({line["subj"]["ref"] for line in document}) == 1
+        (last,) = settled.run(*shown, "--last", "1", "--json").document
+        assert last == document[-1]
+        text = settled.run(*shown).out
+        assert "an.peeters" in text
+        assert "brief-118" in text
+        assert document[0]["subj"]["ref"] not in text
+
+    def test_on_a_narrow_terminal_nothing_is_lost(self, settled: Place) -> None:
+        """What does not fit goes on below, and is not cut off."""
+        settled.monkeypatch.setenv("TTY_COMPATIBLE", "1")
+        settled.monkeypatch.setenv("COLUMNS", "80")
+        out = settled.run("log", "show", "--library", "demo", "--last", "2").out
+        assert "…" not in out
+
+    def test_an_empty_log(self, place: Place) -> None:
+        """Has no entries."""
+        assert place.run("log", "show", "--library", "demo", "--json").document == []
+
+    def test_a_member_that_is_not_there(self, settled: Place) -> None:
+        """2, and what was typed is not repeated."""
+        said = settled.run("log", "show", "--library", "demo", "--member", "M999999")
+        assert said.code == 2
+        assert "M999999" not in said.err
+
+    def test_an_entry_that_is_none_any_more(self, settled: Place) -> None:
+        """4, and which command names the cause."""
+        settled.tamper("UPDATE entry SET data = ? WHERE seq = (SELECT max(seq) FROM entry)", b"{")
+        said = settled.run("log", "show", "--library", "demo")
+        assert said.code == 4
+        assert "cannot be read" in said.err
+        assert "rrsync log verify" in said.err
