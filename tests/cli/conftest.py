@@ -161,6 +161,8 @@ def empty(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    for name in ("RRSYNC_CONFIG", "RRSYNC_KEYRING"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RRSYNC_REGISTRY__MAX_PER_SECOND", "5000")
     with ExitStack() as stack:
         yield Place(folder, run, stack, monkeypatch)

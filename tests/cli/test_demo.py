@@ -52,6 +52,16 @@ class TestDemo:
         assert said.err.count("\n") == 1
         assert [path.name for path in (empty.folder / "full").iterdir()] == ["mine"]
 
+    @pytest.mark.parametrize(
+        ("name", "value"), [("STORE__URL", "sqlite:////nowhere/real.db"), ("REGISTRY__ENDPOINT", "http://127.0.0.1:9/")]
+    )
+    def test_settings_of_the_environment_are_kept_out_of_it(self, empty: Place, name: str, value: str) -> None:
+        """Invented people never come into a real database, nor their numbers to a real register."""
+        empty.env(**{name: value})
+        said = empty.run("demo", "--members", "20")
+        assert said.code == 2
+        assert "RRSYNC_STORE__URL and RRSYNC_REGISTRY__ENDPOINT" in said.err
+
     @pytest.mark.parametrize("members", ["0", "100001", "many"])
     def test_a_number_of_members_it_cannot_have(self, empty: Place, members: str) -> None:
         """An error of usage."""

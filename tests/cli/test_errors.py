@@ -38,7 +38,7 @@ def test_an_error_of_usage_is_two(empty: Place, words: tuple[str, ...]) -> None:
     assert "Try 'rrsync" in said.err
 
 
-@pytest.mark.parametrize("number", [NUMBER, SPACED, SPACED.replace(".", " ")])
+@pytest.mark.parametrize("number", [NUMBER, SPACED, SPACED.replace(".", " ")], ids=["plain", "dotted", "spaced"])
 @pytest.mark.parametrize(
     "words",
     [

@@ -26,7 +26,7 @@ class TestVerify:
     @pytest.mark.parametrize(
         ("statement", "at", "cause"),
         [
-            ("UPDATE entry SET data = data || ' ' WHERE seq = 7", 7, "the bytes were altered"),
+            ("UPDATE entry SET data = CAST(data || ' ' AS BLOB) WHERE seq = 7", 7, "the bytes were altered"),
             ("UPDATE entry SET leaf = zeroblob(32) WHERE seq = 0", 0, "the bytes were altered"),
             ("DELETE FROM entry WHERE seq = 5", 5, "the entry is missing"),
             ("UPDATE entry SET kind = 'hold.decision' WHERE seq = 3", 3, "the column beside the bytes says otherwise"),
@@ -80,8 +80,10 @@ class TestShow:
         """What does not fit goes on below, and is not cut off."""
         settled.monkeypatch.setenv("TTY_COMPATIBLE", "1")
         settled.monkeypatch.setenv("COLUMNS", "80")
-        out = settled.run("log", "show", "--library", "demo", "--last", "2").out
-        assert "…" not in out
+        for words in (("log", "show", "--library", "demo", "--last", "2"), ("holds", "list"), ("night", "--dry-run")):
+            said = settled.run(*words)
+            assert said.code == 0
+            assert "…" not in said.out
 
     def test_an_empty_log(self, place: Place) -> None:
         """Has no entries."""

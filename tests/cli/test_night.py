@@ -204,7 +204,7 @@ class TestStops:
 
         place.env(REGISTRY__MAX_IN_FLIGHT="1")
         register = place.register(on_request=stop)
-        register.latency_ms = 5
+        register.latency_ms = 20
         running.append(place.start("night", "--json"))
         out, err = running[0].communicate(timeout=30)
         said = running[0].returncode
@@ -246,11 +246,10 @@ class TestProgress:
         luck = chance()
         settings = load(place.folder / "rrsync.toml")
         speak = Voices(Console(file=io.StringIO()), Console(file=text, width=100))
-        with open_app(settings, Chance(clock, luck.new_reference, luck.random)) as app:
-            with _progress(app, speak) as told:
-                for second in range(25):
-                    told(Progress(second, 25, 25 - second))
-                    clock.pass_by(seconds=1)
+        with open_app(settings, Chance(clock, luck.new_reference, luck.random)) as app, _progress(app, speak) as told:
+            for second in range(25):
+                told(Progress(second, 25, 25 - second))
+                clock.pass_by(seconds=1)
         assert text.getvalue().splitlines() == [
             "10 of 25 members, about 15 s left",
             "20 of 25 members, about 5 s left",

@@ -44,16 +44,21 @@ app.add_typer(log_app, name="log")
 app.command(epilog=demo.FAULTS)(demo.simulator)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"rrsync {version('rrsync')}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     config: ConfigOption = None,
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     """Hold the options that stand before a command."""
     BEFORE.set(config)
-    if show_version:
-        sys.stdout.write(f"rrsync {version('rrsync')}\n")
-        raise typer.Exit
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import orjson
 import typer
 from rich.console import Console
+from rich.table import Column, Table
 
 from rrsync.config import Settings, load
 from rrsync.errors import ConfigError
@@ -56,6 +57,11 @@ def voices() -> Voices:
     if not out.is_terminal:
         out.width = _FILE_WIDTH
     return Voices(out, err)
+
+
+def table(*heads: str) -> Table:
+    """Give an empty table; what does not fit beside goes on below, and is never cut off."""
+    return Table(*(Column(head, overflow="fold") for head in heads))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from rrsync.cli.log import verify
 from rrsync.cli.members import import_members
 from rrsync.cli.night import night
 from rrsync.cli.setup import install
-from rrsync.config import FILE_NAME, TEMPLATE
+from rrsync.config import FILE_NAME, TEMPLATE, load
 from rrsync.errors import ConfigError
 from rrsync.simulator.faults import SENTENCES, Fault
 from rrsync.simulator.serve import Simulator
@@ -144,6 +144,12 @@ def _prepare(speak: Voices, folder: Path, url: str, world: World) -> Path:
     config, file = folder / FILE_NAME, folder / "members.csv"
     text = TEMPLATE.replace(_ENDPOINT, url).replace("max_per_second = 8.0 ", "max_per_second = 50.0")
     config.write_text(text, encoding="utf-8")
+    settings = load(config)
+    if (settings.registry.endpoint, settings.store.url) != (url, f"sqlite:///{folder.resolve() / 'rrsync.db'}"):
+        raise ConfigError(
+            "The environment names a database or a register, which invented people must stay out of",
+            todo="Unset RRSYNC_STORE__URL and RRSYNC_REGISTRY__ENDPOINT for the demo",
+        )
     _title(speak, f"A library with {len(world)} invented members, and a simulated MAGDA at {url}")
     install(config)
     _write_members(world, file)

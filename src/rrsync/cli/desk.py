@@ -6,9 +6,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, voices
+from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, table, voices
 from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, SAY
 from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.entry import Actor, ActorKind
@@ -17,6 +16,8 @@ from rrsync.core.person import Address, Name, PartialDate
 from rrsync.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from rrsync.core.member import Held
     from rrsync.store.holds import OpenHold
     from rrsync.sync.refresh import Refreshed
@@ -128,7 +129,7 @@ def _tell(speak: Voices, done: Refreshed, language: str) -> None:
     elif done.applied or isinstance(done.verdict, Same):
         speak.out.print(say[type(done.verdict).__name__.lower()])
     if rows := _rows(done):
-        speak.out.print(_table(rows, language))
+        speak.out.print(_differing(rows, language))
     if not done.applied:
         speak.out.print(say["preview"])
 
@@ -150,11 +151,11 @@ def _date(day: PartialDate | None) -> str:
     return day.text if day else ""
 
 
-def _table(rows: list[tuple[str, str, str]], language: str) -> Table:
-    table = Table("", SAY[language]["before"], SAY[language]["after"])
+def _differing(rows: list[tuple[str, str, str]], language: str) -> Table:
+    shown = table("", SAY[language]["before"], SAY[language]["after"])
     for name, ours, theirs in rows:
-        table.add_row(FIELDS[language][name], ours, theirs)
-    return table
+        shown.add_row(FIELDS[language][name], ours, theirs)
+    return shown
 
 
 @holds_app.command("list")
@@ -178,13 +179,13 @@ def list_holds(
     if not found:
         speak.out.print(SAY[language]["none"])
         return
-    table = Table(*HOLD_HEADS[language])
+    listed = table(*HOLD_HEADS[language])
     for hold in found:
         since = f"{hold.opened_at:%Y-%m-%d}"
-        table.add_row(
+        listed.add_row(
             str(hold.id), hold.library, hold.number, since, hold.reason.value, ADVICE[hold.reason][language][0]
         )
-    speak.out.print(table)
+    speak.out.print(listed)
 
 
 def _brief(hold: OpenHold) -> dict[str, object]:
@@ -218,7 +219,7 @@ def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption =
     speak.out.print(f"{found.library} {found.number}: {means} ({found.reason.value}).")
     speak.out.print(f"{SAY[language]['todo']}: {todo}.")
     if rows:
-        speak.out.print(_table(rows, language))
+        speak.out.print(_differing(rows, language))
     if found.new_insz is not None:
         speak.out.print(SAY[language]["new_insz"])
 

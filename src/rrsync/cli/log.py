@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Column, Table
 
-from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, chosen, opened, voices
+from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, chosen, opened, table, voices
 from rrsync.core.entry import decode
 from rrsync.errors import BrokenChain, ConfigError
 from rrsync.store.verify import verify as verify_log
@@ -66,11 +65,10 @@ def show(
     if as_json:
         speak.document([{"seq": seq, **line} for seq, line in lines])
         return
-    heads = ("entry", "when (UTC)", "what", "who", "why", "case", "outcome", "about", "reference")
-    table = Table(*(Column(head, overflow="fold") for head in heads))
+    shown = table("entry", "when (UTC)", "what", "who", "why", "case", "outcome", "about", "reference")
     for seq, line in lines:
-        table.add_row(str(seq), *(_cell(line, *path) for path in _CELLS))
-    speak.out.print(table)
+        shown.add_row(str(seq), *(_cell(line, *path) for path in _CELLS))
+    speak.out.print(shown)
 
 
 _CELLS = (

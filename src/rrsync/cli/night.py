@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from rrsync import logs
-from rrsync.cli.context import ConfigOption, JsonOption, Voices, chosen, opened, voices
+from rrsync.cli.context import ConfigOption, JsonOption, Voices, chosen, opened, table, voices
 from rrsync.core.plan import Plan, Why, seconds_left, tonight
 from rrsync.errors import ConfigError
 from rrsync.wiring import App, stopping
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from rrsync.sync.night import Progress
 
 _EVERY_S: Final = 10
-_WHY: Final = {Why.NEVER: "never asked, or new in the library's file", Why.STALE: "asked too long ago"}
+_WHY: Final = {
+    Why.NEVER: "never asked, or new in the library's file",
+    Why.STALE: "asked too long ago",
+    Why.MUTATION: "the register told of a change",
+    Why.DESK: "asked for at the desk",
+    Why.NEW_NUMBER: "has a new number",
+}
 
 
 def night(
@@ -81,10 +87,10 @@ def _forecast(app: App, speak: Voices, libraries: list[str], plan: Plan, *, as_j
         due = [{"library": each.library, "why": each.why.value, "members": each.members} for each in forecast]
         speak.document({"due": due, "total": total, "seconds": seconds})
         return
-    table = Table("library", "why", "members")
+    shown = table("library", "why", "members")
     for each in forecast:
-        table.add_row(each.library, _WHY[each.why], str(each.members))
-    speak.out.print(table)
+        shown.add_row(each.library, _WHY[each.why], str(each.members))
+    speak.out.print(shown)
     speak.out.print(f"{total} members are due, about {_time(seconds)} at the allowed rate. Nobody was asked.")
 
 
@@ -109,7 +115,7 @@ def _progress(app: App, speak: Voices) -> Iterator[Callable[[Progress], None]]:
 
 
 def _print(report: Report, speak: Voices) -> None:
-    table = Table(title=f"Night {report.run}", show_header=False, title_justify="left")
+    counts = Table(title=f"Night {report.run}", show_header=False, title_justify="left")
     rows = [
         ("due", report.due),
         ("asked", report.asked),
@@ -121,8 +127,8 @@ def _print(report: Report, speak: Voices) -> None:
         ("calls a second", report.calls_per_second),
     ]
     for name, value in rows:
-        table.add_row(name, str(value))
-    speak.out.print(table)
+        counts.add_row(name, str(value))
+    speak.out.print(counts)
     if report.withheld:
         paths = ", ".join(f"{path} ({count})" for path, count in report.withheld.most_common(5))
         speak.out.print(f"Withheld, as the authorisation does not name it: {paths}.")

@@ -1,0 +1,218 @@
+"""What is put together from the settings, and how a process is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from rrsync.config import TEMPLATE, Settings, load
+from rrsync.core.entry import Actor, ActorKind, decode
+from rrsync.errors import ConfigError, RegistryUnavailable
+from rrsync.store.members import Incoming
+from rrsync.wiring import (
+    App,
+    chance,
+    fresh_keys,
+    holds_data,
+    open_app,
+    prepare_database,
+    stopping,
+    until_stopped,
+    usual_scope,
+)
+from tests.support import NOW, member
+
+
+class Impatient(threading.Event):
+    """A stop that nobody waits for."""
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 — the base class's
+        """Give whether it has come."""
+        return self.is_set()
+
+
+Make = Callable[..., Settings]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Give what makes an installation with pieces of its settings replaced."""
+    for name in [name for name in os.environ if name.startswith("RRSYNC_")]:
+        monkeypatch.delenv(name)
+
+    def make(*pairs: tuple[str, str]) -> Settings:
+        text = TEMPLATE
+        for old, new in pairs:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        (tmp_path / "rrsync.toml").write_text(text, encoding="utf-8")
+        (tmp_path / "scopes").mkdir(exist_ok=True)
+        (tmp_path / "scopes" / "libraries.txt").write_text(usual_scope(), encoding="utf-8")
+        settings = load(tmp_path / "rrsync.toml")
+        if not settings.keys.file.exists():
+            settings.keys.file.touch(mode=0o600)
+            settings.keys.file.write_text(fresh_keys(), encoding="ascii")
+        prepare_database(settings)
+        return settings
+
+    return make
+
+
+@pytest.fixture
+def app(make: Make) -> Iterator[App]:
+    """Give the rooms of the usual settings."""
+    with open_app(make()) as app:
+        yield app
+
+
+def test_the_clock_and_the_dice_are_the_machines() -> None:
+    """Aware UTC, and never the same reference or bytes twice."""
+    luck = chance()
+    assert luck.clock().tzinfo is UTC
+    assert luck.new_reference() != luck.new_reference()
+    assert len(luck.new_reference()) == 36
+    assert luck.random(16) != luck.random(16)
+
+
+class TestRefusals:
+    """What cannot be used is said before anything is sent."""
+
+    @pytest.mark.parametrize(
+        ("old", "new", "sign"),
+        [
+            ("sign = false", "sign = true", "WS-Security"),
+            ('environment = "simulator"', 'environment = "acceptance"', "acceptance"),
+            ('environment = "simulator"', 'environment = "production"', "production"),
+            ('"http://127.0.0.1:8080/"', '{ Other = "http://a.example/" }', "no address for GeefPersoon"),
+        ],
+    )
+    def test_a_register_that_cannot_be_asked(self, make: Make, old: str, new: str, sign: str) -> None:
+        """Neither at the desk nor at night."""
+        with open_app(make((old, new))) as app:
+            for build in (app.desk, app.night):
+                with pytest.raises(ConfigError, match=sign):
+                    build()
+
+    def test_a_scope_that_cannot_be_read(self, make: Make, tmp_path: Path) -> None:
+        """Missing, or no text."""
+        settings = make()
+        scope = tmp_path / "scopes" / "libraries.txt"
+        for content in (b"\xff", None):
+            scope.unlink() if content is None else scope.write_bytes(content)
+            with pytest.raises(ConfigError, match=r"The scope file libraries\.txt cannot be read"), open_app(settings):
+                pass
+
+    def test_a_scope_path_the_register_does_not_know(self, make: Make, tmp_path: Path) -> None:
+        """Named, before anything else happens."""
+        settings = make()
+        (tmp_path / "scopes" / "libraries.txt").write_text("Schoenmaat\n", encoding="utf-8")
+        with pytest.raises(ConfigError, match="Schoenmaat"), open_app(settings):
+            pass
+
+    def test_keys_that_are_none(self, make: Make) -> None:
+        """The line is named, not shown."""
+        settings = make()
+        settings.keys.file.write_text("data 2026 hunter2\n", encoding="ascii")
+        with pytest.raises(ConfigError) as refused, open_app(settings):
+            pass
+        assert "hunter2" not in str(refused.value)
+
+    def test_a_database_without_our_schema(self, make: Make, tmp_path: Path) -> None:
+        """With the command that brings it there; the connections are closed."""
+        settings = make()
+        (tmp_path / "rrsync.db").unlink()
+        with pytest.raises(ConfigError, match="rrsync init"), open_app(settings):
+            pass
+
+
+class TestRooms:
+    """What is put together."""
+
+    def test_who_may_ask(self, app: App) -> None:
+        """The authorisation is the settings'."""
+        found = app.authorisations["demo"]
+        assert (found.decision, found.sender, found.capacity) == ("RR 28/2009", "demo.example/bibliotheek", "1300")
+        assert found.purposes == {"member-administration", "desk"}
+        assert not app.production
+
+    def test_a_library_without_authorisation_has_none(self, make: Make) -> None:
+        """So nothing is ever asked for it."""
+        block = TEMPLATE[TEMPLATE.index("[library.authorisation]") :]
+        with open_app(make((block, ""))) as app:
+            assert app.authorisations == {}
+
+    def test_a_run_opens_with_version_and_settings(self, app: App) -> None:
+        """The log says what ran under what."""
+        assert app.about == {"app": f"rrsync {version('rrsync')}", "settings": app.settings.digest}
+
+    @pytest.mark.parametrize(
+        ("environment", "pair", "wanted"),
+        [
+            ("simulator", ("[night]\n", "[night]\n"), 5),
+            ("simulator", ("[night]\n", "[night]\nmax_mismatches = 2\n"), 2),
+        ],
+    )
+    def test_limits_of_a_night(self, make: Make, environment: str, pair: tuple[str, str], wanted: int) -> None:
+        """The settings', else what suits the environment."""
+        with open_app(make(pair)) as app:
+            assert app.settings.registry.environment == environment
+            limits = app.night().limits
+        assert (limits.mismatches, limits.unavailable, limits.in_flight) == (wanted, 10, 16)
+
+    def test_a_pause_ends_when_the_process_is_told_to_stop(self, app: App) -> None:
+        """Nobody waits a minute for a stop."""
+        app.stop.set()
+        app.pause(60)
+
+    def test_a_register_that_is_away(self, make: Make) -> None:
+        """Is tried again, each try with its own line in the log, and then given up."""
+        with open_app(make(('"http://127.0.0.1:8080/"', '"http://127.0.0.1:9/"'))) as app:
+            app.members.take([Incoming(2, member(library="demo"))], import_id="1", at=NOW)
+            desk = replace(app, stop=Impatient()).desk()
+            with pytest.raises(RegistryUnavailable) as away:
+                desk.refresh(
+                    "demo", "M0001", actor=Actor(ActorKind.PERSON, "an"), purpose="desk", case="1", preview=False
+                )
+            kinds = [decode(data)["kind"] for _, data in app.ledger.entries("demo")]
+        assert away.value.exit_code == 3
+        assert kinds == ["access.intent", "access.outcome"] * (len(kinds) // 2)
+        assert len(kinds) > 2
+
+    def test_a_database_says_whether_it_holds_data(self, make: Make) -> None:
+        """So that nobody makes new keys for it."""
+        settings = make()
+        assert not holds_data(settings)
+        with open_app(settings) as app:
+            app.members.take([Incoming(2, member(library="demo"))], import_id="1", at=NOW)
+        assert holds_data(settings)
+
+
+class TestStop:
+    """A process is told to stop."""
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_sets_the_event(self, number: signal.Signals) -> None:
+        """What is under way can end cleanly; afterwards signals are as they were."""
+        before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+        with until_stopped() as stopped:
+            assert not stopped.is_set()
+            os.kill(os.getpid(), number)
+            assert stopped.wait(5)
+        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+    def test_a_second_ctrl_c_ends_the_process_as_usual(self) -> None:
+        """Who is in a hurry is not kept."""
+        event = threading.Event()
+        with stopping(event):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert event.wait(5)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
