@@ -14,6 +14,7 @@ True
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -23,12 +24,28 @@ from rrsync.errors import NotAnInsz
 
 _MODULUS: Final = 97
 _LENGTH: Final = 11
+_SEPARATED: Final = re.compile(r"(?<=[0-9])[ .\-/]{1,2}(?=[0-9])")
+_RUN: Final = re.compile(r"[0-9]{11,}")
 
 
 def check_digits(nine: str, *, born_from_2000: bool) -> str:
     """Give the two check digits that belong to the first nine, ``01`` to ``97``."""
     prefix = "2" if born_from_2000 else ""
     return f"{_MODULUS - int(prefix + nine) % _MODULUS:02d}"
+
+
+def holds_insz(text: str) -> bool:
+    """Whether an INSZ stands in a text, with or without its usual separators: then it may not go where texts go.
+
+    >>> holds_insz("letter for 00.61.01-001.37")
+    True
+    """
+    digits = _SEPARATED.sub("", text)
+    return any(_fits(run[at : at + _LENGTH]) for run in _RUN.findall(digits) for at in range(len(run) - _LENGTH + 1))
+
+
+def _fits(digits: str) -> bool:
+    return digits[9:] in {check_digits(digits[:9], born_from_2000=late) for late in (False, True)}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,8 +66,8 @@ class Insz:
             raise _refusal("it holds characters that are no digits")
         if len(digits) != _LENGTH:
             raise _refusal("it does not have eleven digits")
-        nine, check = digits[:9], digits[9:]
-        if check not in {check_digits(nine, born_from_2000=False), check_digits(nine, born_from_2000=True)}:
+        nine = digits[:9]
+        if not _fits(digits):
             raise _refusal("its check digits do not fit")
         if production:
             _refuse_unissued(nine)

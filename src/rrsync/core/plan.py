@@ -12,11 +12,19 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from rrsync.core.exchange import Reason
 
+_BRUSSELS: Final = ZoneInfo("Europe/Brussels")
+
 #: Holds that asking again would not lift (MAGDA fact sheet §9, 10 and 11).
 SETTLED: Final = frozenset({Reason.DECEASED, Reason.CANCELLED, Reason.UNKNOWN, Reason.NEW_NUMBER})
+
+
+def belgian_day(now: datetime) -> date:
+    """Give the day it is in Belgium: authorisations, memberships and the register's periods end with it."""
+    return now.astimezone(_BRUSSELS).date()
 
 
 class Why(StrEnum):
@@ -51,8 +59,8 @@ class Plan:
 def tonight(*, now: datetime, stale_after_days: int, full: bool, most: int | None) -> Plan:
     """Give the plan of a night; a full one asks everybody there is a ground to ask about."""
     if full:
-        return Plan(now.date(), None, frozenset(), most)
-    return Plan(now.date(), now - timedelta(days=stale_after_days), SETTLED, most)
+        return Plan(belgian_day(now), None, frozenset(), most)
+    return Plan(belgian_day(now), now - timedelta(days=stale_after_days), SETTLED, most)
 
 
 def seconds_left(steps: int, per_second: float) -> int:
