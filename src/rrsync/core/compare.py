@@ -25,7 +25,7 @@ from rrsync.core.person import Address, Masked, Name
 if TYPE_CHECKING:
     from rrsync.core.insz import Insz
     from rrsync.core.member import Member
-    from rrsync.core.person import Person
+    from rrsync.core.person import PartialDate, Person
 
 _ORDER: Final = tuple(Reason)
 _LEVELS: Final = (("country",), ("postal_code", "municipality"), ("street",), ("house_number",), ("box",))
@@ -99,6 +99,9 @@ def _compare_found(member: Member, answer: Found, *, mass_change: bool) -> Verdi
     return Same(replace(after, name=held.name, address=replace(held.address, nis_code=after.address.nis_code)))
 
 
+#: The reasons that say something of an answer and nothing of the person: they never take a better reason's place.
+PASSING: Final = frozenset({Reason.MISMATCH, Reason.UNREADABLE, Reason.REFUSED})
+
 #: The reasons of which the register's content may be taken over once a person has looked.
 PROPOSES: Final = frozenset(
     {
@@ -115,7 +118,7 @@ def merge(held: Held, person: Person) -> Held:
     """Give what we would hold after believing the register: its words where it speaks, ours where it is silent."""
     name = Name(person.name.last or held.name.last, person.name.first or held.name.first)
     theirs = person.birth_date
-    believed = theirs is not None and (theirs.is_complete or held.birth_date is None)
+    believed = theirs is not None and (held.birth_date is None or _completes(held.birth_date, theirs))
     return Held(
         name=name,
         birth_date=theirs if believed else held.birth_date,
@@ -137,6 +140,12 @@ def _merge_address(ours: Address, theirs: Address) -> Address:
     town_stays = all(_alike(name, parts[name], getattr(ours, name)) for name in town)
     parts["nis_code"] = theirs.nis_code or (ours.nis_code if town_stays else "")
     return Address(**parts)
+
+
+def _completes(ours: PartialDate, theirs: PartialDate) -> bool:
+    """Whether theirs is whole and agrees with what we know of it."""
+    known = ours.year == theirs.year and ours.month in {0, theirs.month} and ours.day in {0, theirs.day}
+    return theirs.is_complete and known
 
 
 def _birth_date_differs(held: Held, person: Person) -> bool:

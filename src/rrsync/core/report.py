@@ -19,7 +19,10 @@ EXIT_STOPPED = 4
 
 @dataclass(slots=True)
 class Report:
-    """The counts of one run; ``asked`` counts members with a verdict, ``open`` those still without."""
+    """The counts of one run; ``asked`` counts members with a verdict, ``open`` those still without.
+
+    ``calls`` are those that brought an answer, with the tries before it.
+    """
 
     run: str
     started: datetime
@@ -65,7 +68,7 @@ class Report:
 
     @property
     def calls_per_second(self) -> float:
-        """The rate of calls, tries included, over the time the run took."""
+        """The rate of calls over the time the run took."""
         return round(self.calls / self.seconds, 2) if self.seconds else 0.0
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from rrsync.core.compare import PASSING
 from rrsync.core.exchange import Reason
 from rrsync.core.insz import Insz
 from rrsync.core.person import Masked
@@ -76,7 +77,11 @@ class Holds:
 
 
 def set_hold(session: Session, rows: Rows, key: tuple[str, str], hold: Hold, *, reference: str, at: datetime) -> None:
-    """Open a hold, or renew the open one; what a person dismissed stays dismissed while the register repeats it."""
+    """Open a hold, or renew the open one.
+
+    What a person dismissed stays dismissed while the register repeats it. An answer that cannot be used says nothing of
+    the person: it neither takes the place of a reason that does, nor stays dismissed.
+    """
     library, number = key
     where = f"{library}|{number}"
     wanted = (
@@ -85,7 +90,9 @@ def set_hold(session: Session, rows: Rows, key: tuple[str, str], hold: Hold, *, 
     last = session.exec(wanted.limit(1)).first()
     new = hold.new_insz.digits if hold.new_insz else ""
     mark = rows.mark("hold", where, hold.reason.value, new, rows.text_of(hold.proposal))
-    if last is not None and last.decision == "dismissed" and last.mark == mark:
+    if last is not None and last.decision == "dismissed" and last.mark == mark and hold.reason not in PASSING:
+        return
+    if last is not None and last.closed_at is None and hold.reason in PASSING and Reason(last.reason) not in PASSING:
         return
     if last is None or last.closed_at is not None or last.reason != hold.reason.value:
         close_holds(session, [key], decision="superseded", by="register", at=at)
@@ -95,6 +102,28 @@ def set_hold(session: Session, rows: Rows, key: tuple[str, str], hold: Hold, *, 
     last.new_insz = rows.seal_text(f"hold|new_insz|{where}", new) if new else None
     session.add(last)
     session.flush()
+
+
+def standing_reasons(session: Session, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Give the reasons of these members' open holds, where they say something of the person."""
+    found: dict[tuple[str, str], str] = {}
+    for library in sorted({library for library, _ in keys}):
+        numbers = [number for of, number in keys if of == library]
+        wanted = select(HoldRow.number, HoldRow.reason).where(
+            HoldRow.library == library, col(HoldRow.number).in_(numbers), col(HoldRow.closed_at).is_(None)
+        )
+        reasons = session.exec(wanted).all()
+        found |= {(library, number): reason for number, reason in reasons if Reason(reason) not in PASSING}
+    return found
+
+
+def clear_holds(session: Session, keys: Sequence[tuple[str, str]], *, at: datetime) -> None:
+    """Close the open holds of members of whom the register now says nothing to look at; what was dismissed is over."""
+    close_holds(session, keys, decision="superseded", by="register", at=at)
+    for library in sorted({library for library, _ in keys}):
+        numbers = [number for of, number in keys if of == library]
+        over = col(HoldRow.library) == library, col(HoldRow.number).in_(numbers), col(HoldRow.decision) == "dismissed"
+        session.execute(update(HoldRow).where(*over).values(mark=b"").execution_options(synchronize_session=False))
 
 
 def close_holds(session: Session, keys: Sequence[tuple[str, str]], *, decision: str, by: str, at: datetime) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
 from rrsync.core.person import Masked
+from rrsync.errors import StoreError
 from rrsync.store.holds import close_holds
 from rrsync.store.rows import member_rows
 from rrsync.store.tables import ChangeRow, MemberRow, table
@@ -57,9 +58,33 @@ class Members:
             return None if row is None else self._rows.standing(row)
 
     def of(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Member]:
-        """Give members by library and number."""
+        """Give members by library and number; those that are gone, or damaged while others are not, are left out.
+
+        Raises:
+            StoreError: none of them can be opened, as with the wrong keys.
+        """
+        opened: dict[tuple[str, str], Member] = {}
+        damaged: list[StoreError] = []
         with self._database.read() as session:
-            return {key: self._rows.member(row) for key, row in member_rows(session, keys).items()}
+            for key, row in member_rows(session, keys).items():
+                try:
+                    opened[key] = self._rows.member(row)
+                except StoreError as error:
+                    damaged.append(error)
+        if damaged and not opened:
+            raise damaged[0]
+        return opened
+
+    def numbers(self, library: str, number: str) -> list[Insz]:
+        """Give the national numbers a member has and had, the newest first."""
+        wanted = select(ChangeRow).where(
+            ChangeRow.library == library, ChangeRow.number == number, col(ChangeRow.insz).is_not(None)
+        )
+        with self._database.read() as session:
+            row = session.get(MemberRow, (library, number))
+            now = None if row is None else self._rows.member(row).insz
+            changes = session.exec(wanted.order_by(col(ChangeRow.seq).desc())).all()
+            return [*([now] if now else []), *(self._rows.former_insz(change) for change in changes)]
 
     def export(self, library: str, *, since: datetime | None = None, run: str | None = None) -> Iterator[Standing]:
         """Give a library's members as a stream, by number; only those changed since a time, or by a run, if given."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from rrsync.core.insz import Insz
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Masked, Name, PartialDate
-from rrsync.store.tables import MemberRow, table
+from rrsync.store.tables import ChangeRow, MemberRow, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +100,14 @@ class Rows:
         """Open what ``seal_side`` gave."""
         last, first, birth_date, *address = self._open_json(sealed, where)
         return _held([[last, first], [birth_date], address])
+
+    def seal_former(self, library: str, seq: int, insz: Insz) -> bytes:
+        """Seal the number a member had, for the change that took it."""
+        return self.seal_text(f"change|insz|{library}|{seq}", insz.digits)
+
+    def former_insz(self, change: ChangeRow) -> Insz:
+        """Open the number that a change took."""
+        return Insz(self.open_text(f"change|insz|{change.library}|{change.seq}", change.insz or b""))
 
     def text_of(self, held: Held | None) -> str:
         """Give what is held as one text, to make a mark of."""

@@ -33,11 +33,15 @@ _LEASE: Final = 0x72727379_6E63  # "rrsync": the number of PostgreSQL's advisory
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run that may begin: its name, whether it was begun before, and how many steps are open."""
+    """A run that may begin: its name, whether it was begun before, how many steps are open.
+
+    ``mass_change`` says that it stopped because no change could be believed; then none is until its end.
+    """
 
     id: str
     resumed: bool
     steps: int
+    mass_change: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Runs:
     def forecast(self, libraries: Sequence[str], plan: Plan) -> list[Forecast]:
         """Give who a night would ask about, by library and why; the steps left open by the last one included."""
         with self._database.read() as session:
-            run = _open_run(session)
+            run = _open_run(session, libraries)
             due = _due(libraries, plan, run).subquery()
             rows = session.execute(select(due.c.library, due.c.why, func.count()).group_by(due.c.library, due.c.why))
             counts = {(library, why): number for library, why, number in rows}
@@ -117,15 +121,18 @@ class Runs:
     def open(self, libraries: Sequence[str], plan: Plan, *, new_id: str, at: datetime) -> Opened:
         """Take the open run over, or open a new one; add who is due and not yet in it."""
         with self._database.write() as session:
-            run = _open_run(session)
-            resumed = run is not None
-            if run is None:
-                run = new_id
-                session.execute(insert(RunRow).values(id=run, opened_at=at))
+            begun = _open_run(session, libraries)
+            run = begun or new_id
+            if begun is None:
+                session.execute(insert(RunRow).values(id=run, opened_at=at, mass_change=False))
             columns = ["run", "library", "number", "place", "why", "state", "verdict", "reason"]
             session.execute(insert(StepRow).from_select(columns, _due(libraries, plan, run)))
             steps = session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, libraries))).one()
-        return Opened(run, resumed, steps)
+            done = ~exists().where(col(StepRow.run) == col(RunRow.id), col(StepRow.state) == "open")
+            over = col(RunRow.id) != run, col(RunRow.ended_at).is_(None), done
+            session.execute(update(RunRow).where(*over).values(ended_at=at))  # killed between its last step and its end
+            mass_change = session.scalars(select(col(RunRow.mass_change)).where(col(RunRow.id) == run)).one()
+        return Opened(run, begun is not None, steps, mass_change)
 
     def steps(self, run: str, libraries: Sequence[str], *, after: int, most: int) -> list[tuple[int, Due]]:
         """Give open steps in their order, each with its place, from behind place ``after``."""
@@ -148,6 +155,11 @@ class Runs:
             session.execute(update(StepRow).where(*_open_in(run, libraries)).values(state="left"))
             others = exists().where(*_open_in(run, None))
             session.execute(update(RunRow).where(col(RunRow.id) == run, ~others).values(ended_at=at))
+
+    def distrust(self, run: str) -> None:
+        """Note that no change is believed any more in this run."""
+        with self._database.write() as session:
+            session.execute(update(RunRow).where(col(RunRow.id) == run).values(mass_change=True))
 
     def last(self) -> str | None:
         """Give the name of the newest run."""
@@ -176,8 +188,13 @@ def _on_file(path: Path) -> Iterator[Lease]:
         yield Lease()
 
 
-def _open_run(session: Session) -> str | None:
-    return session.scalars(select(col(RunRow.id)).where(col(RunRow.ended_at).is_(None)).limit(1)).first()
+def _open_run(session: Session, libraries: Sequence[str]) -> str | None:
+    """Give the newest run in which a step of these libraries is open; one that is open for others is theirs."""
+    steps = exists().where(
+        col(StepRow.run) == col(RunRow.id), col(StepRow.state) == "open", col(StepRow.library).in_(libraries)
+    )
+    wanted = select(col(RunRow.id)).where(col(RunRow.ended_at).is_(None), steps)
+    return session.scalars(wanted.order_by(col(RunRow.opened_at).desc()).limit(1)).first()
 
 
 def _open_in(run: str | None, libraries: Sequence[str] | None) -> list[ColumnElement[bool]]:

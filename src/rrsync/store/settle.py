@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sqlalchemy import bindparam, func
+from sqlalchemy import bindparam
 from sqlmodel import Session, select
 
-from rrsync.core.compare import Change, Hold, Same, Verdict
+from rrsync.core.compare import PASSING, Change, Hold, Same, Verdict
 from rrsync.core.entry import JSON, Draft, Kind
+from rrsync.core.exchange import Reason
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Masked
 from rrsync.errors import StoreError
-from rrsync.store.holds import OpenHold, close_holds, set_hold
+from rrsync.store.changes import Written, write_changes
+from rrsync.store.holds import OpenHold, clear_holds, close_holds, set_hold, standing_reasons
 from rrsync.store.rows import member_rows
-from rrsync.store.tables import ChangeRow, HoldRow, MemberRow, StepRow, table
+from rrsync.store.tables import HoldRow, MemberRow, StepRow, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,26 +43,13 @@ class Item(Masked):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Written(Masked):
-    """One member's data to be written, with the entry that says so and what was there before."""
-
-    key: tuple[str, str]
-    seq: int
-    run: str
-    word: str
-    before: Held
-    after: Held
-    at: datetime
-    changed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class _Judged(Masked):
     """An item with the member as it is now, and the verdict; ``None`` when the answer is about it no longer."""
 
     item: Item
     member: Member
     verdict: Verdict | None
+    refreshed_at: datetime | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -74,10 +63,23 @@ class _Judged(Masked):
     def after(self) -> Held:
         return self.verdict.after if isinstance(self.verdict, Same | Change) else self.member.held
 
-    def marks(self) -> dict[str, object]:
-        reason = self.verdict.reason.value if isinstance(self.verdict, Hold) else None
+    @property
+    def is_passing(self) -> bool:
+        return isinstance(self.verdict, Hold) and self.verdict.reason in PASSING
+
+    def marks(self, now: datetime, standing: str | None) -> dict[str, object]:
+        """Give what is noted on the member and its step; an unreadable answer leaves it as due as it was."""
+        reason = self.verdict.reason if isinstance(self.verdict, Hold) else None
         library, number = self.key
-        return {"at_library": library, "at_number": number, "verdict": self.word, "hold_reason": reason}
+        return {
+            "at_library": library,
+            "at_number": number,
+            "at_run": self.item.outcome.run,
+            "verdict": self.word,
+            "reason": reason.value if reason else "",
+            "hold_reason": standing or (reason.value if reason else None),
+            "refreshed_at": self.refreshed_at if reason is Reason.UNREADABLE else now,
+        }
 
 
 class Settlement:
@@ -107,7 +109,7 @@ class Settlement:
             self._mark(session, [one for one, _ in valid], now)
             self._hold(session, [one for one, _ in valid], now)
             written = [self._written(one, seq, now) for one, seq in valid if one.after != one.member.held]
-            self._write(session, written)
+            write_changes(session, self._rows, written)
         return [one.verdict for one in judged]
 
     def _judge(self, item: Item, row: MemberRow | None, judge: Judge) -> _Judged:
@@ -116,20 +118,21 @@ class Settlement:
         member = self._rows.member(row)
         if member.insz != item.outcome.subject:
             return _Judged(item, member, None)
-        return _Judged(item, member, judge(member, item.answer))
+        return _Judged(item, member, judge(member, item.answer), row.refreshed_at)
 
     @staticmethod
     def _mark(session: Session, judged: Sequence[_Judged], now: datetime) -> None:
         """Note the verdicts on the members and on their steps."""
         if not judged:
             return
-        session.execute(_VERDICT, [one.marks() | {"refreshed_at": now} for one in judged])
-        if steps := [one.marks() | {"at_run": one.item.outcome.run} for one in judged if one.item.outcome.run]:
+        standing = standing_reasons(session, [one.key for one in judged if one.is_passing])
+        marks = [one.marks(now, standing.get(one.key)) for one in judged]
+        session.execute(_VERDICT, marks)
+        if steps := [mark for mark in marks if mark["at_run"]]:
             session.execute(_STEP, steps)
 
     def _hold(self, session: Session, judged: Sequence[_Judged], now: datetime) -> None:
-        clear = [one.key for one in judged if not isinstance(one.verdict, Hold)]
-        close_holds(session, clear, decision="superseded", by="register", at=now)
+        clear_holds(session, [one.key for one in judged if not isinstance(one.verdict, Hold)], at=now)
         for one in judged:
             if isinstance(one.verdict, Hold):
                 set_hold(session, self._rows, one.key, one.verdict, reference=one.item.outcome.reference, at=now)
@@ -138,25 +141,6 @@ class Settlement:
     def _written(one: _Judged, seq: int, now: datetime) -> Written:
         changed = now if isinstance(one.verdict, Change) else None
         return Written(one.key, seq, one.item.outcome.run, one.word, one.member.held, one.after, now, changed)
-
-    def _write(self, session: Session, written: Sequence[Written]) -> None:
-        """Write members' new data, each with its change."""
-        held, changed, changes = [], [], []
-        for each in written:
-            library, number = each.key
-            here = {"at_library": library, "at_number": number}
-            held.append(here | self._rows.seal_held(library, number, each.after))
-            if each.changed_at:
-                changed.append(here | {"changed_at": each.changed_at})
-            where = f"{library}|{each.seq}"
-            row: dict[str, object] = {"library": library, "number": number, "seq": each.seq, "run": each.run}
-            row["verdict"] = each.word
-            row["before"] = self._rows.seal_side(f"change|before|{where}", each.before)
-            row["after"] = self._rows.seal_side(f"change|after|{where}", each.after)
-            changes.append(row | {"at": each.at})
-        for statement, rows in ((_HELD, held), (_CHANGED, changed), (_CHANGE, changes)):
-            if rows:
-                session.execute(statement, rows)
 
     def accept(self, hold: OpenHold, actor: Actor) -> None:
         """Write what a hold proposes, with the decision as an entry of the access log.
@@ -175,9 +159,15 @@ class Settlement:
             close_holds(session, [key], decision="accepted", by=actor.name, at=now)
             if hold.proposal is not None:
                 session.flush()
-                self._write(session, [Written(key, seq, "", "accepted", member.held, hold.proposal, now, now)])
-            elif hold.new_insz is not None:
+                write_changes(
+                    session, self._rows, [Written(key, seq, "", "accepted", member.held, hold.proposal, now, now)]
+                )
+            elif hold.new_insz is not None and member.insz is not None:
                 self._renumber(session, row, hold.new_insz)
+                session.flush()
+                former = self._rows.seal_former(hold.library, seq, member.insz)
+                held = member.held
+                write_changes(session, self._rows, [Written(key, seq, "", "renumbered", held, held, now, now, former)])
             else:
                 raise StoreError(
                     f"A hold for {hold.reason.value} has nothing to take over",
@@ -262,14 +252,6 @@ _VERDICT: Final = (
     .where(*_HERE)
     .values({name: bindparam(name) for name in ("verdict", "hold_reason", "refreshed_at")})
 )
-_HELD: Final = (
-    _MEMBER.update()
-    .where(*_HERE)
-    .values({name: bindparam(name) for name in ("name", "birth_date", "address")})
-    .values(version=_MEMBER.c.version + 1)
-)
-_CHANGED: Final = _MEMBER.update().where(*_HERE).values(changed_at=bindparam("changed_at"))
-_CHANGE: Final = table(ChangeRow).insert()
 _JOURNAL: Final = table(StepRow)
 _STEP: Final = (
     _JOURNAL.update()
@@ -278,5 +260,5 @@ _STEP: Final = (
         _JOURNAL.c.library == bindparam("at_library"),
         _JOURNAL.c.number == bindparam("at_number"),
     )
-    .values(state="done", verdict=bindparam("verdict"), reason=func.coalesce(bindparam("hold_reason"), ""))
+    .values(state="done", verdict=bindparam("verdict"), reason=bindparam("reason"))
 )

@@ -65,6 +65,7 @@ class ChangeRow(SQLModel, table=True):
     run: str = Field(sa_type=Text)
     at: datetime = Field(sa_type=Utc)
     verdict: str = Field(sa_type=Text)
+    insz: bytes | None = Field(default=None, sa_type=LargeBinary)
     before: bytes = Field(sa_type=LargeBinary)
     after: bytes = Field(sa_type=LargeBinary)
 
@@ -166,6 +167,7 @@ class RunRow(SQLModel, table=True):
     id: str = Field(primary_key=True, sa_type=Text)
     opened_at: datetime = Field(sa_type=Utc)
     ended_at: datetime | None = Field(default=None, sa_type=Utc)
+    mass_change: bool = False
 
 
 class StepRow(SQLModel, table=True):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from rrsync.core.entry import decode, stamp
 from rrsync.core.tree import Edge, leaf_hash
 from rrsync.errors import BrokenChain
 from rrsync.store.ledger import Head
-from rrsync.store.tables import EntryRow, LogRow
+from rrsync.store.tables import ChangeRow, EntryRow, LogKeyRow, LogRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +30,7 @@ def verify(database: Database, library: str, *, progress: Callable[[int, int], N
     with database.read() as session:
         log = session.get(LogRow, library)
         if log is None:
-            if session.exec(select(EntryRow.seq).where(EntryRow.library == library).limit(1)).first() is not None:
-                raise _broken(library, 0, "the head is missing")
-            return Head(library, 0, Edge().root().hex())
+            return _no_log(session, library)
         session.expunge(log)
     edge = Edge()
     while edge.size < log.size:
@@ -50,6 +48,14 @@ def verify(database: Database, library: str, *, progress: Callable[[int, int], N
     if edge.to_bytes() != log.edge:
         raise _broken(library, log.size - 1, "the tree of the entries is not the tree of the head")
     return Head(library, log.size, edge.root().hex())
+
+
+def _no_log(session: Session, library: str) -> Head:
+    """Give the head of a log that was never begun; what is kept beside every log must not be there either."""
+    for row in (EntryRow, LogKeyRow, ChangeRow):
+        if session.exec(select(row).where(row.library == library).limit(1)).first() is not None:
+            raise _broken(library, 0, "the head is missing")
+    return Head(library, 0, Edge().root().hex())
 
 
 def _verify_page(database: Database, log: LogRow, edge: Edge) -> Edge:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Self
 
 import structlog
 
@@ -33,22 +32,21 @@ class Limits:
 
 @dataclass(slots=True)
 class Course:
-    """A run under way: what is in the air, what was counted, and which libraries are stopped."""
+    """A run under way: what is in the air, what was counted, and which libraries are stopped.
+
+    ``was_distrusted`` says that the run stopped for a mass change before: then no change is believed until its end.
+    """
 
     report: Report
-    surge: Surge
     limits: Limits
+    was_distrusted: bool = False
+    surges: dict[str, Surge] = field(default_factory=dict)
     air: dict[Future[Exchange], Due] = field(default_factory=dict)
     barred: dict[str, tuple[str, str]] = field(default_factory=dict)
     tried: int = 0
     away: int = 0
     mismatches: int = 0
     mass_change: bool = False
-
-    @classmethod
-    def begin(cls, report: Report, limits: Limits) -> Self:
-        """Give the course of a run that has done nothing yet."""
-        return cls(report, Surge(share=limits.change_share, same_address=limits.same_address), limits)
 
     def bar(self, library: str, error: RegistryRefused | NotAuthorised) -> None:
         """Ask nothing more for a library; what it was stopped for first is what is reported."""
@@ -60,8 +58,11 @@ class Course:
     def judge(self, member: Member, answer: Answer) -> Verdict:
         """Give the verdict on a member, with an eye on all the others."""
         verdict = compare(member, answer)
-        self.mass_change = self.surge.trips(member, verdict) or self.mass_change
-        return compare(member, answer, mass_change=True) if self.mass_change else verdict
+        limits = self.limits
+        fresh = Surge(share=limits.change_share, same_address=limits.same_address)
+        self.mass_change = self.surges.setdefault(member.library, fresh).trips(member, verdict) or self.mass_change
+        is_distrusted = self.mass_change or self.was_distrusted
+        return compare(member, answer, mass_change=True) if is_distrusted else verdict
 
     def check(self) -> None:
         """Stop the run when it must.
@@ -76,12 +77,12 @@ class Course:
                 kept="Those answers were dropped, the members are on hold and nothing of them was changed",
                 todo="Call the MAGDA service desk and the data-protection officer before the next run",
             )
-        if self.mass_change:
+        if self.mass_change and not self.was_distrusted:
             raise Stopped(
                 "Far more addresses changed than people move",
                 reason="mass_change",
-                kept="The last changes were not applied: they are on hold",
-                todo="Look at them with `rrsync holds list`; if they are right, raise [night] max_change_share",
+                kept="The last changes were not applied: they are on hold, and so will the rest of this run's be",
+                todo="Look at them with `rrsync holds list`; run the night again, and accept those that are right",
             )
         if self.away >= self.limits.unavailable:
             raise Stopped(

@@ -88,14 +88,14 @@ class Night:
             report = Report(opened.id, self.clock(), due=opened.steps)
             self.ledger.append([Draft(name, Kind.RUN_OPEN, "", run=opened.id, body=self.about) for name in libraries])
             log.info("night.open", run=opened.id, count=opened.steps, resumed=opened.resumed)
-            course = Course.begin(report, self.limits)
+            course = Course(report, self.limits, was_distrusted=opened.mass_change)
             try:
                 self._work(course, islice(self._steps(course, libraries), plan.most), lease, progress)
                 report.interrupted = report.interrupted or opened.steps > (plan.most or opened.steps)
             except Stopped as stop:
                 report.stopped = (stop.reason, str(stop))
             except StoreError as error:
-                report.stopped = ("evidence", str(error))
+                report.stopped = ("evidence", str(_stop_of(error)))
             self._close(course, libraries)
         return report
 
@@ -141,6 +141,8 @@ class Night:
         while page := self.runs.steps(course.report.run, libraries, after=after, most=_PAGE):
             after = page[-1][0]
             members = self.members.of([(due.library, due.number) for _, due in page])
+            if damaged := len(page) - len(members):
+                log.warning("night.damaged", run=course.report.run, count=damaged)
             for _, due in page:
                 member = members.get((due.library, due.number))
                 if member is not None and member.insz is not None and due.library not in course.barred:
@@ -178,6 +180,7 @@ class Night:
     def _land(self, course: Course, done: set[Future[Exchange]]) -> None:
         """Settle what came back, in one transaction, and see whether to go on."""
         landed: list[tuple[Due, Exchange]] = []
+        failures: list[StoreError] = []
         for future in done:
             due = course.air.pop(future)
             try:
@@ -190,10 +193,14 @@ class Night:
                 course.bar(due.library, error)
             except Interrupted:
                 course.report.interrupted = True
+            except StoreError as error:
+                failures.append(error)
             else:
                 course.report.calls += exchange.calls
                 landed.append((due, exchange))
         self._settle(course, landed)
+        for failure in failures:
+            raise failure
 
     def _settle(self, course: Course, landed: Sequence[tuple[Due, Exchange]]) -> None:
         if not landed:
@@ -214,18 +221,20 @@ class Night:
             library, (reason, hint) = next(iter(course.barred.items()))
             report.stopped = (reason, f"{library}: {hint}")
         report.finished = self.clock()
-        report.seconds = (report.finished - report.started).total_seconds()
+        report.seconds = max(0.0, (report.finished - report.started).total_seconds())
         try:
             report.open = self.runs.left(report.run, libraries)
-            if is_over:
-                self.runs.end(report.run, libraries, at=report.finished)
+            if course.mass_change:
+                self.runs.distrust(report.run)
             body: dict[str, JSON] = {"asked": report.asked, "open": report.open}
             if report.stopped is not None:
                 body["stopped"] = report.stopped[0]
             self.ledger.append([Draft(name, Kind.RUN_CLOSE, "", run=report.run, body=body) for name in libraries])
+            if is_over:
+                self.runs.end(report.run, libraries, at=report.finished)
             report.log = {head.library: (head.size, head.root) for head in self.ledger.heads()}
         except StoreError as error:
-            report.stopped = report.stopped or ("evidence", str(error))
+            report.stopped = report.stopped or ("evidence", str(_stop_of(error)))
         log.info("night.close", run=report.run, count=report.asked, seconds=report.seconds)
 
 
@@ -234,6 +243,11 @@ def _landed(course: Course) -> set[Future[Exchange]]:
     wait(course.air, return_when=FIRST_COMPLETED)
     done, _ = wait(course.air, timeout=_GATHER_S)
     return done
+
+
+def _stop_of(error: StoreError) -> Stopped:
+    """Give what a failing database is to a run that had begun."""
+    return Stopped(error.what, reason="evidence", todo=error.todo)
 
 
 def _library(step: tuple[Due, Member]) -> str:

@@ -53,6 +53,7 @@ def _tables() -> None:
         sa.Column("run", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("insz", sa.LargeBinary(), nullable=True),
         sa.Column("before", sa.LargeBinary(), nullable=False),
         sa.Column("after", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("library", "seq"),
@@ -157,6 +158,7 @@ def _tables() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("opened_at", sa.DateTime(), nullable=False),
         sa.Column("ended_at", sa.DateTime(), nullable=True),
+        sa.Column("mass_change", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
