@@ -190,6 +190,20 @@ class TestRefresh:
         assert f"{option} must be 1 to 40 printable characters" in said.err
         assert not register.counts
 
+    @pytest.mark.parametrize("option", ["--purpose", "--case", "--actor"])
+    @pytest.mark.parametrize("form", ["{0}", "brief {1}.{2}.{3}-{4}", "x{0}y"])
+    def test_a_national_number_is_no_word_for_the_log(self, place: Place, option: str, form: str) -> None:
+        """It would stand there in clear for good."""
+        register = place.register()
+        digits = WORLD.citizen(0).insz.digits
+        text = form.format(digits, digits[:2], digits[2:4], digits[4:6], digits[6:])
+        words = {"--library": "demo", "--purpose": "desk", "--case": "1", "--actor": "an"} | {option: text}
+        said = place.run("refresh", SETTLED, *(word for pair in words.items() for word in pair))
+        assert (said.code, said.out) == (2, "")
+        assert f"{option} holds a national number" in said.err
+        assert not register.counts
+        assert place.log_size() == 0
+
     def test_brackets_and_colons_are_shown_as_they_are(self, place: Place) -> None:
         """No word of a person or a street is taken for markup."""
         place.register()
@@ -303,12 +317,36 @@ class TestHolds:
         assert REFERENCE not in settled.run("holds", "list").out
 
     @pytest.mark.parametrize("command", [("show",), ("accept", "--actor", "an"), ("dismiss", "--actor", "an")])
-    @pytest.mark.parametrize("number", ["999", "0", "99999999999999999999", "x"])
+    @pytest.mark.parametrize("number", ["999", "0", "99999999999999999999", "x", "00010100137", "0061.01 001-37", "٣"])
     def test_an_unknown_hold(self, settled: Place, command: tuple[str, ...], number: str) -> None:
-        """2, whatever was typed for a number."""
+        """2, whatever was typed for a number; it is not repeated, as it may be a national number."""
         said = settled.run("holds", *command, number)
         assert (said.code, said.out) == (2, "")
-        assert "There is no open hold 999" in said.err or "HOLD" in said.err
+        assert (
+            said.err == "rrsync: There is no open hold of that number. Nothing was changed. See `rrsync holds list`.\n"
+        )
+
+    @pytest.mark.parametrize(("command", "said"), [("accept", "Overgenomen"), ("dismiss", "Afgewezen")])
+    def test_several_at_once(self, settled: Place, command: str, said: str) -> None:
+        """Each is a decision of its own, in the log; one that is named twice is decided once."""
+        numbers = [str(settled.hold(each)) for each in (REFERENCE, RENUMBERED)]
+        size = settled.log_size()
+        done = settled.run("holds", command, *numbers, numbers[0], "--actor", "an")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith(said)
+        assert settled.log_size() == size + 2
+        assert [each["member_no"] for each in settled.run("holds", "list", "--json").document] == [ABROAD]
+
+    @pytest.mark.parametrize("wrong", ["999", ABROAD])
+    def test_the_first_that_cannot_be_decided_stops(self, settled: Place, wrong: str) -> None:
+        """With which were decided; those after it stay open."""
+        first, third = (str(settled.hold(each)) for each in (REFERENCE, RENUMBERED))
+        second = wrong if wrong == "999" else str(settled.hold(wrong))
+        done = settled.run("holds", "accept", first, second, third, "--actor", "an")
+        assert (done.code, done.out) == (2 if wrong == "999" else 4, "")
+        assert f"Decided before it, and kept: {first}." in done.err
+        left = [each["member_no"] for each in settled.run("holds", "list", "--json").document]
+        assert sorted(left) == sorted([ABROAD, RENUMBERED])
 
     @pytest.mark.parametrize("command", ["accept", "dismiss"])
     @pytest.mark.parametrize("actor", [None, "", " ", "x" * 5000])

@@ -16,7 +16,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -299,6 +299,26 @@ class TestAgain:
         assert member.open_items == 4
         assert place.export()[0]["verdict"] == "change"
 
+    def test_a_column_that_is_not_there_is_not_said(self, place: Place) -> None:
+        """Names, addresses and numbers stay; the whole file after it is still no news."""
+        whole = (
+            f"{HEADER},membership_end,open_items\nA1,{insz(1)},Peeters,Jan,1950-01-02,Kerkstraat,7,,3500,Hasselt,NLD"
+        )
+        assert place.take(f"{whole},2027-01-31,3\n").said["new"] == 1
+        before = place.member("A1")
+        assert before is not None
+        assert place.take("member_no,open_items\nA1,5\n").said["changed"] == 1
+        after = place.member("A1")
+        assert after == replace(before, open_items=5)
+        assert place.take("member_no\nA1\n").said["same"] == 1
+        assert place.take(f"{whole},2027-01-31,5\n").said["same"] == 1
+        assert place.member("A1") == after
+        assert place.take("member_no,last_name\nA1,\n").said["changed"] == 1
+        emptied = place.member("A1")
+        assert emptied is not None
+        assert emptied.held == replace(before.held, name=Name("", "Jan"))
+        assert emptied.insz == before.insz
+
     def test_rejects_of_an_earlier_import_go(self, place: Place) -> None:
         """A file of rejects is always of the last import."""
         place.take(PLAIN + ",x\n")
@@ -439,6 +459,18 @@ class TestRefusing:
         done = place.take(f"member_no,insz,last_name\n{insz(1)},{insz(1)},\nB,{insz(2)},Peeters {spaced}\n")
         assert done.said["refused"] == 2
         assert [column for _, column, _ in place.refused()] == ["member_no", "last_name"]
+
+    @pytest.mark.parametrize("form", ["{0}", "lid-{0}", "'{0}", "{1}.{2}"])
+    def test_a_national_number_is_no_member_number(self, place: Place, form: str) -> None:
+        """A member number stands in clear everywhere; the reason does not repeat it."""
+        digits = insz(1)
+        done = place.take(f"member_no,last_name\n{form.format(digits, digits[:6], digits[6:])},Peeters\nA2,Janssens\n")
+        assert (done.code, done.said["new"], done.said["refused"]) == (3, 1, 1)
+        ((line, column, reason),) = place.refused()
+        assert (line, column) == (2, "member_no")
+        assert "national number" in reason
+        assert digits[6:] not in done.out + done.err + place.rejects.read_text(encoding="utf-8")
+        assert place.numbers() == {"A2"}
 
     def test_test_numbers_are_refused_in_production(self, place: Place) -> None:
         """No real person has one."""
@@ -708,7 +740,9 @@ class TestExport:
         with opened(place.settings) as app:
             now = app.chance.clock()
         with sqlite3.connect(place.folder / "rrsync.db") as database:
-            database.execute("INSERT INTO run (id, opened_at) VALUES ('run-1', '2026-07-01 02:00:00.000000')")
+            database.execute(
+                "INSERT INTO run (id, opened_at, mass_change) VALUES ('run-1', '2026-07-01 02:00:00.000000', 0)"
+            )
         database.close()
         for text in (now.date().isoformat(), f"{now.date()}T00:00", f"{now.date()}T00:00:00Z", "run-1"):
             assert [row["member_no"] for row in place.export("--changed-since", text)] == ["A"]

@@ -162,7 +162,8 @@ class House:
         self.scene.asked = []
         wanted = due(state, libraries=libraries, now=self.clock(), stale_after_days=STALE_DAYS, full=full)
         going = {run for run, ended in state.ended.items() if not ended}
-        self.scene.due = wanted | {step.key for step in state.steps if step.run in going}
+        taken_over = {step.run for step in state.steps if step.state == "open" and step.key[0] in libraries}
+        self.scene.due = wanted | {step.key for step in state.steps if step.run in going & taken_over}
         return state
 
     def told(self, work: Callable[[], Any]) -> Any:

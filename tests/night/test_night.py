@@ -6,15 +6,19 @@ import contextlib
 import io
 import json
 import multiprocessing
+from dataclasses import replace
+from itertools import count
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from rrsync.cli.app import run
 from rrsync.errors import Busy
 from rrsync.simulator.answer import Asker, Stamp, Uitzondering, refusal
 from rrsync.simulator.serve import Simulator
 from rrsync.simulator.world import member_rows
-from rrsync.sync.night import Progress
+from rrsync.sync.night import Night, Progress
 from tests.night import victim
 from tests.night.conftest import LibraryNight
 from tests.night.house import House
@@ -310,3 +314,60 @@ def test_the_door_gives_the_contract_s_document_and_nothing_else(library_night: 
     )
     assert set(document["log"]["demo"]) == {"size", "root"}
     assert document["log"]["demo"]["size"] == len(house.raw.state().entries["demo"])
+
+
+def test_after_a_mass_change_no_change_is_believed_until_the_run_is_over(library_night: LibraryNight) -> None:
+    """The run stops; the next night goes on with it, puts every change on hold and writes none; later all is usual."""
+    house = library_night(people=60)
+    house.fill()
+
+    house.scene.tolerated |= {"mass_change"}
+
+    def strict(night: Night) -> Night:
+        return replace(night, limits=replace(night.limits, same_address=0, in_flight=2))
+
+    stopped = house.night(change=strict)
+    assert (stopped.exit_code, stopped.stopped is not None and stopped.stopped[0]) == (4, "mass_change")
+    assert stopped.change == 0
+    assert stopped.open > 0
+    house.reopen()
+    going_on = house.night(change=strict)
+    assert (going_on.run, going_on.exit_code, going_on.change) == (stopped.run, 0, 0)
+    assert stopped.hold["mass_change"] + going_on.hold["mass_change"] > 1
+    house.reopen()
+    assert house.night(full=True).change == stopped.hold["mass_change"] + going_on.hold["mass_change"]
+
+
+def test_a_damaged_member_keeps_nobody_else_from_being_asked(library_night: LibraryNight) -> None:
+    """One row that cannot be opened stays open; everybody else gets a verdict."""
+    house = library_night(people=20)
+    house.fill()
+    house.excused = True  # the auditor, too, cannot open the row
+    with house.app.database.write() as session:
+        session.execute(text("UPDATE member SET address = name WHERE number = 'M000003'"))
+    report = house.night()
+    assert (report.due, report.asked, report.open, report.exit_code) == (20, 19, 1, 3)
+
+
+def test_a_night_for_one_library_goes_on_while_another_is_left_open(library_night: LibraryNight) -> None:
+    """Months later the first library's members are due again, whatever the second left behind."""
+    house = library_night(people=12, libraries=("aalst", "genk"))
+    house.fill()
+    short = house.night(change=lambda night: _stopping(night, after=6))
+    assert short.interrupted
+    house.reopen()
+    assert house.night(libraries=["aalst"]).open == 0
+    house.clock.pass_by(days=40)
+    assert house.night(libraries=["aalst"]).due > 0
+
+
+def _stopping(night: Night, *, after: int) -> Night:
+    """Give a night that is told to stop when it makes its n-th reference."""
+    asked = count(1)
+
+    def reference() -> str:
+        if next(asked) >= after:
+            night.stop.set()
+        return str(uuid4())
+
+    return replace(night, new_reference=reference)

@@ -231,6 +231,7 @@ def standing(
     deadline_s: float = 5.0,
     production: bool = False,
     max_wait_s: float = 120.0,
+    now: datetime = NOW,
 ) -> Iterator[Standing]:
     """Stand a gate before a door."""
     numbers = count(1)
@@ -243,7 +244,7 @@ def standing(
             append=append or log.extend,
             authorisations={"hasselt": authorisation},
             pace=pace or Pace(None, sleep=waits.append),
-            clock=lambda: NOW,
+            clock=lambda: now,
             new_reference=lambda: f"ref-{next(numbers)}",
             source="RR",
             production=production,

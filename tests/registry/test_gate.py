@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import count
 
 import pytest
 
 from rrsync.core.authorisation import Scope
-from rrsync.core.entry import Draft, Kind, encode
+from rrsync.core.entry import Actor, ActorKind, Draft, Kind, encode
 from rrsync.core.exchange import Found, Notice, Question, Reason, Refused, Unknown
 from rrsync.core.insz import Insz
 from rrsync.errors import (
+    ConfigError,
     Interrupted,
     LedgerError,
     NotAuthorised,
@@ -129,6 +130,63 @@ class TestRecord:
             assert why in str(stand.log[-1].body["denial"])
             assert not stand.door.bodies
 
+    def test_an_authorisation_ends_with_the_day_in_belgium(self) -> None:
+        """Half past eleven at night in UTC is the next year in Belgium."""
+        now = datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
+        ending = replace(scene.AUTHORISATION, valid_until=date(2026, 12, 31))
+        with standing(saying(_found), authorisation=ending, now=now) as stand:
+            with pytest.raises(NotAuthorised, match="ended on 2026-12-31"):
+                stand.gate.ask(scene.QUESTION)
+            assert not stand.door.bodies
+
+    @pytest.mark.parametrize(
+        "question",
+        [
+            replace(scene.QUESTION, actor=Actor(ActorKind.PERSON, f"jo {scene.DIGITS}")),
+            replace(scene.QUESTION, case="letter 60.61.22-216.35"),
+            replace(scene.QUESTION, purpose=scene.DIGITS),
+            replace(scene.QUESTION, library="gent", case=scene.DIGITS),
+        ],
+        ids=["actor", "case", "purpose", "denied anyway"],
+    )
+    def test_a_number_where_words_belong_stops_before_the_log(self, question: Question) -> None:
+        """What is logged in clear may hold nobody's number: nothing of the batch is asked or logged, nor quoted."""
+        with standing(saying(_found)) as stand:
+            with pytest.raises(ConfigError, match="national number.*Nothing was asked or logged") as caught:
+                stand.gate.record([scene.asked(ref="fine"), question])
+            assert not stand.log
+            assert not stand.door.bodies
+        assert "216" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("purpose", "logged"),
+        [
+            ("curiosity", "curiosity"),
+            ("member-administration", "member-administration"),
+            ("case 12345", "case 12345"),
+            ("case 123456", "unknown"),
+            ("vragen è", "unknown"),
+            ("two\nlines", "unknown"),
+            ("a" * 41, "unknown"),
+            ("", "unknown"),
+        ],
+    )
+    def test_a_denials_purpose_is_logged_if_it_is_a_plain_word(self, purpose: str, logged: str) -> None:
+        """What nobody allowed may be anything, and the log keeps it for ten years."""
+        with standing(saying(_found)) as stand:
+            with pytest.raises(NotAuthorised):
+                stand.gate.record([replace(scene.QUESTION, library="gent", purpose=purpose)])
+            assert stand.log[0].body["why"] == {"code": logged, "case": "c-1"}
+
+    def test_a_purpose_the_authorisation_knows_is_logged_as_it_is(self) -> None:
+        """Its code is the library's own, however long, and the denial is for another reason."""
+        code = "beheer van leden, artikel 3, 123456789, è"
+        ended = replace(scene.AUTHORISATION, purposes=frozenset({code}), valid_until=date(2026, 6, 30))
+        with standing(saying(_found), authorisation=ended) as stand:
+            with pytest.raises(NotAuthorised):
+                stand.gate.ask(replace(scene.QUESTION, purpose=code))
+            assert code in str(stand.log[0].body["why"])
+
     def test_when_the_log_cannot_be_written_nothing_is_sent(self) -> None:
         """No evidence, no question; not even a denial passes unlogged."""
         with standing(saying(_found), append=_fail) as stand:
@@ -202,6 +260,31 @@ class TestFound:
         assert exchange.answer.signals == {Reason.DECEASED}
         assert not any("Overlijden" in path for path in exchange.answer.withheld)
 
+    @pytest.mark.parametrize(
+        ("hour", "reasons"), [(22, {Reason.STRUCK_OFF}), (23, set())], ids=["that day", "the next day in Belgium"]
+    )
+    def test_the_day_is_that_of_belgium(self, hour: int, reasons: set[Reason]) -> None:
+        """A status that ended on New Year's Eve is over when it is New Year in Belgium."""
+        status = '<Statussen><Status DatumEinde="2026-12-31"><Code>99991</Code></Status></Statussen>'
+        now = datetime(2026, 12, 31, hour, 30, tzinfo=UTC)
+        with standing(saying(answer(person(status))), now=now) as stand:
+            found = stand.gate.ask(scene.QUESTION).answer
+        assert isinstance(found, Found)
+        assert found.signals == reasons
+
+    @pytest.mark.parametrize(
+        ("addresses", "reasons"),
+        [("", set()), ("<PostadresBuitenland><Land/></PostadresBuitenland>", {Reason.ABROAD})],
+        ids=["none left", "abroad"],
+    )
+    def test_a_main_residence_that_is_over_is_no_address(self, addresses: str, reasons: set[Reason]) -> None:
+        """What nobody lives at today is not there to apply."""
+        over = scene.HOME.replace("DatumBegin", 'DatumEinde="2026-06-30" DatumBegin')
+        found = _ask(answer(person(home=over, addresses=addresses))).answer
+        assert isinstance(found, Found)
+        assert (bool(found.person.residence), found.person.residence_since, found.signals) == (False, None, reasons)
+        assert found.person.name.last == scene.LAST
+
     def test_remarks_come_with_the_answer(self) -> None:
         """Notices of both levels that ask nothing are kept by code."""
         exchange = _ask(
@@ -240,15 +323,34 @@ class TestNewNumber:
         assert _out(exchange.outcome)["status"] == "replaced"
 
     @pytest.mark.parametrize(
-        ("number", "production"), [("12345678901", False), ("nobody", False), ("", False), (scene.DIGITS, True)]
+        ("number", "production"),
+        [("12345678901", False), ("nobody", False), ("", False), (scene.DIGITS, False), (scene.OTHER, True)],
     )
     def test_a_new_number_that_is_none_is_left_out(self, number: str, production: bool) -> None:
-        """The signal stands without it; test numbers are none in production."""
+        """The signal stands without it; the number asked about is no new one, test numbers are none in production."""
         told = notice("30004", "WAARSCHUWING", annotations=[("Nieuw INSZ", number)])
         exchange = _ask(lambda ref: answer(person(), told, ref=ref), production=production)
         assert isinstance(exchange.answer, Found)
         assert exchange.answer.signals == {Reason.NEW_NUMBER}
         assert exchange.answer.new_insz is None
+
+    @pytest.mark.parametrize("content", ["", person(), person(digits=scene.OTHER)], ids=["none", "old", "new"])
+    def test_of_several_new_numbers_none_is_taken(self, content: str) -> None:
+        """It is not for us to choose; under either of them content is a mix-up."""
+        other = notice("30004", annotations=[("Nieuw INSZ", "61622495639")])
+        exchange = _ask(lambda ref: answer(content, notice("30004", annotations=RENUMBERED) + other, ref=ref))
+        if scene.OTHER in content:
+            assert exchange.answer == Refused("ref-0", Reason.MISMATCH)
+        else:
+            assert isinstance(exchange.answer, Unknown)
+            assert (exchange.answer.why, exchange.answer.new_insz) == (Reason.NEW_NUMBER, None)
+
+    def test_one_new_number_said_twice_is_taken(self) -> None:
+        """Said at both levels, it is still one."""
+        told = notice("30004", annotations=RENUMBERED)
+        exchange = _ask(lambda ref: answer(notices=told, general=told, ref=ref))
+        assert isinstance(exchange.answer, Unknown)
+        assert exchange.answer.new_insz == Insz(scene.OTHER)
 
     def test_content_under_the_new_number_is_not_used(self) -> None:
         """Another number in the answer is no mix-up when 30004 names it; but it is nobody we asked about."""
@@ -272,14 +374,13 @@ class TestMismatch:
         [
             answer(person(digits=scene.OTHER)),
             answer(person().replace(f"<INSZ>{scene.DIGITS}</INSZ>", "")),
-            answer(person().replace("<Naam ", f"<INSZ>{scene.OTHER}</INSZ><Naam ", 1)),
             answer(person(), ref="another"),
             answer(person(), ref="", receiver="ref-0"),
             answer(person(), receiver="another"),
             answer(notices=notice("30003"), ref="another"),
             repliek(general=notice("30003"), receiver="another"),
         ],
-        ids=["number", "no number", "two numbers", "reference", "no reference", "receiver", "notice", "general"],
+        ids=["number", "no number", "reference", "no reference", "receiver", "notice", "general"],
     )
     def test_everything_in_it_is_dropped(self, reply: bytes) -> None:
         """Another number or reference: nothing of it is kept, not even its notices."""
@@ -312,6 +413,29 @@ class TestNotices:
         assert isinstance(exchange.answer, Unknown)
         assert exchange.answer.why is why
         assert _out(exchange.outcome)["status"] == status
+
+    @pytest.mark.parametrize("code", ["30001", "30002", "30003", "30004"])
+    @pytest.mark.parametrize("place", ["fault", "whole"])
+    def test_a_verdict_on_nobody_in_particular_is_none(self, place: str, code: str) -> None:
+        """What names no reference at all says nothing of this member."""
+        told = notice(code, annotations=RENUMBERED)
+        exchange = _ask(fault(f"{code} - no") if place == "fault" else repliek(general=told, receiver=""))
+        assert isinstance(exchange.answer, Refused)
+        assert (exchange.answer.why, exchange.calls) == (Reason.UNREADABLE, 1)
+        assert _out(exchange.outcome)["status"] == "invalid_reply"
+
+    @pytest.mark.parametrize("antwoord", ["", "<Antwoorden><Antwoord><Referte>ref-0</Referte></Antwoord></Antwoorden>"])
+    def test_a_verdict_of_the_whole_on_our_question_counts(self, antwoord: str) -> None:
+        """At level 2 the receiver's reference will do, or the answer's."""
+        exchange = _ask(repliek(antwoord, general=notice("30003"), receiver="" if antwoord else "ref-0"))
+        assert isinstance(exchange.answer, Unknown)
+        assert exchange.answer.why is Reason.UNKNOWN
+
+    def test_to_stop_or_to_try_again_needs_no_reference(self) -> None:
+        """What every member would meet is not said of one."""
+        with pytest.raises(RegistryRefused):
+            _ask(repliek(general=notice("13001"), receiver=""))
+        assert isinstance(_ask(repliek(general=notice("99996"), receiver=""), _found).answer, Found)
 
     @pytest.mark.parametrize("code", [code for code, row in TABLE.items() if row.action is Action.REFUSED])
     @pytest.mark.parametrize("content", ["", person()])
@@ -405,6 +529,7 @@ class TestTries:
             assert len({draft.reference for draft in stand.log}) == 4
             assert [wait <= most for wait, most in zip(stand.waits, (2, 4, 8), strict=True)] == [True] * 3
         assert scene.DIGITS not in str(caught.value)
+        assert "again later" in caught.value.todo
 
     def test_a_register_that_cannot_be_reached_was_sent_nothing(self) -> None:
         """The log says so for every try."""
@@ -492,6 +617,10 @@ UNREADABLE = {
     "utf-16": _found("ref-0").decode().replace("UTF-8", "utf-16").encode("utf-16-le"),
     "no soap": b"<a/>",
     "two persons": answer(person() + person()),
+    "two numbers": answer(person().replace("<Naam ", f"<INSZ>{scene.OTHER}</INSZ><Naam ", 1)),
+    "two residences": answer(person(home=scene.HOME * 2)),
+    "another's residence": answer(person(home="", addresses='<x:Hoofdverblijfplaats xmlns:x="urn:evil"/>')),
+    "two references": answer(person()).replace(b"</Referte><Inhoud>", b"</Referte><Referte>x</Referte><Inhoud>"),
     "long text": answer(person(home=scene.HOME.replace(scene.STREET, "a" * 301))),
     "too large": answer(person("<X>" + "a" * 2_100_000 + "</X>")),
 }

@@ -70,16 +70,19 @@ class TestRequest:
 class TestReply:
     """What is read, at every level."""
 
-    def test_names_count_and_prefixes_do_not(self) -> None:
-        """The same reply with every element in some namespace reads the same."""
+    def test_namespaces_count_and_prefixes_do_not(self) -> None:
+        """The same reply under other prefixes reads the same."""
         plain = scene.answer(scene.person(), scene.notice("30042", "INFORMATIE"))
-        prefixed = re.sub(rb"<(/?)(?=[A-Z])", rb"<\1q:", plain).replace(b"<s:Body>", b'<s:Body xmlns:q="urn:q">')
-        assert messages.reply(prefixed) == messages.reply(plain)
+        other = plain.replace(b"s:", b"soap:").replace(b":s=", b":soap=")
+        default = plain.replace(b"g:Geef", b"Geef").replace(b":g=", b"=").replace(b"<Repliek>", b'<Repliek xmlns="">')
+        assert messages.reply(other) == messages.reply(default) == messages.reply(plain)
+        assert other != plain != default
 
     def test_leaves_are_text_and_attributes_are_marked(self) -> None:
-        """A leaf with attributes keeps its text under an empty name; xsi attributes are not data."""
+        """A leaf with attributes keeps its text under an empty name; attributes of a namespace are not the register's."""
         xml = (
-            '<Persoon a="1" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Evil">'
+            '<Persoon a="1" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Evil"'
+            ' xmlns:x="urn:evil" x:a="2" x:DatumEinde="2000-01-01">'
             "<B> x </B><B/><C d='2'>y<!-- c --></C><E><F>z</F></E></Persoon>"
         )
         assert _tree(xml) == {"@a": ["1"], "B": ["x", ""], "C": [{"@d": ["2"], "": ["y"]}], "E": [{"F": ["z"]}]}
@@ -135,15 +138,23 @@ class TestReply:
         """Names of annotations are compared without case; only 30004's count."""
         notes = [("Oud INSZ", scene.DIGITS), (name, scene.OTHER)]
         told = scene.notice("30042", annotations=[(name, "1")]) + scene.notice("30004", annotations=notes)
-        assert messages.reply(scene.answer(notices=told)).new_number == scene.OTHER
+        assert messages.reply(scene.answer(notices=told)).new_numbers == {scene.OTHER}
+
+    def test_every_new_number_is_read(self) -> None:
+        """Of one exception and of several, at both levels, each once."""
+        names = [("Nieuw INSZ", number) for number in ("1", "2", "1")]
+        told = scene.notice("30004", annotations=names) + scene.notice("30004", annotations=[("Nieuw INSZ", "3")])
+        general = scene.notice("30004", annotations=[("Nieuw INSZ", "4")])
+        assert messages.reply(scene.answer(notices=told, general=general)).new_numbers == {"1", "2", "3", "4"}
 
     def test_30004_without_an_annotation_gives_no_number(self) -> None:
         """No annotation, no number."""
         told = scene.notice("30004", annotations=[("Oud INSZ", scene.DIGITS)])
-        assert messages.reply(scene.answer(notices=told)).new_number == ""
+        assert messages.reply(scene.answer(notices=told)).new_numbers == frozenset()
 
 
 BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><x>&b;</x>'
+FULL = scene.answer(scene.person())
 HOSTILE = {
     "empty": b"",
     "text": b"hello",
@@ -160,15 +171,133 @@ HOSTILE = {
     "300 deep": scene.answer("<Persoon>" + "<a>" * 300 + "</a>" * 300 + "</Persoon>"),
     "70 deep": scene.answer("<Persoon>" + "<a>" * 70 + "</a>" * 70 + "</Persoon>"),
     "no envelope": b"<GeefPersoonResponse><Repliek/></GeefPersoonResponse>",
-    "no body": b"<Envelope/>",
-    "two bodies": b"<Envelope><Body><a/></Body><Body><a/></Body></Envelope>",
+    "no body": b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"/>',
     "empty body": scene.envelope(""),
     "two in the body": scene.envelope("<a/><b/>"),
-    "no repliek": scene.envelope("<GeefPersoonResponse/>"),
-    "two replieken": scene.envelope("<R><Repliek/><Repliek/></R>"),
-    "two answers": scene.repliek("<Antwoorden><Antwoord/><Antwoord/></Antwoorden>"),
-    "two persons": scene.answer(scene.person() + scene.person(digits=scene.OTHER)),
+    "no repliek": scene.envelope(f'<g:GeefPersoonResponse xmlns:g="{messages.NAMESPACE}"/>'),
+    "another's envelope": FULL.replace(b"http://schemas.xmlsoap.org/soap/envelope/", b"urn:evil"),
+    "no one's envelope": FULL.replace(b"s:Envelope", b"Envelope"),
+    "another's body": FULL.replace(b"s:Body>", b"x:Body>").replace(b"<x:Body", b'<x:Body xmlns:x="urn:evil"'),
+    "another's fault": scene.fault("99995").replace(b"s:Fault>", b"Fault>"),
+    "another's operation": FULL.replace(b"soap/geefpersoon", b"soap/geefgezin"),
+    "another's name": FULL.replace(b"GeefPersoonResponse", b"GeefGezinResponse"),
 }
+
+
+def _repeated(xml: str, name: str, second: str = "") -> str:
+    """Give the text with its first element of this name followed by a second one, by default the same."""
+    found = re.search(rf"<{name}\b(?:[^>]*/>|.*?</{name}>)", xml, re.DOTALL)
+    assert found
+    return xml[: found.end()] + (second or found[0]) + xml[found.end() :]
+
+
+WHOLE = scene.person(
+    "<Statussen><Status><Code>992</Code></Status></Statussen><Overlijden/>",
+    home=scene.HOME.replace(
+        "</Hoofd",
+        "<StraatCode>1</StraatCode><ReferentieAdres><Begindatum>2020-01-01</Begindatum><Einddatum>2020-01-01"
+        "</Einddatum></ReferentieAdres><NietGestandaardiseerdeStraatnaam/><NietGestandaardiseerdeGemeentenaam/></Hoofd",
+    ),
+    addresses="<VerblijfplaatsBuitenland/><PostadresBuitenland/><AangifteAdresBuitenland/><NietMededeelbaarAdres>"
+    "<Periode><Begindatum>2020-01-01</Begindatum></Periode></NietMededeelbaarAdres>",
+)
+#: Every element that we read in a person and that stands there once.
+SINGLE = sorted(
+    {part for path in known_paths() for part in path.split("/") if not part.startswith("@")}
+    - {"Achternaam", "Voornaam", "Status", "Land", "NISCodeLand"}
+)
+REPLY = scene.answer(
+    WHOLE, scene.notice("30004", annotations=[("Nieuw INSZ", scene.OTHER)]), general=scene.notice("30042")
+).decode()
+LEVELS = ["s:Body", "Repliek", "Context", "Bericht", "Ontvanger", "Antwoorden", "Antwoord", "Inhoud", "Persoon"]
+NOTICED = ["Uitzonderingen", "Identificatie", "Oorsprong", "Type", "Annotaties", "Waarde"]
+
+
+class TestRepeated:
+    """What stands once, and would leave it to us which one to believe."""
+
+    @pytest.mark.parametrize("name", SINGLE)
+    def test_in_the_person(self, name: str) -> None:
+        """A number, a name, an address or a part of one that is there twice makes the reply unreadable."""
+        assert messages.reply(scene.answer(WHOLE)).person
+        with pytest.raises(RegistryUnreadable):
+            messages.reply(scene.answer(_repeated(WHOLE, name)))
+
+    @pytest.mark.parametrize("name", LEVELS)
+    def test_around_the_person(self, name: str) -> None:
+        """So does every level from the body to the person."""
+        assert messages.reply(REPLY.encode())
+        with pytest.raises(RegistryUnreadable):
+            messages.reply(_repeated(REPLY, name).encode())
+
+    @pytest.mark.parametrize("place", ["<Ontvanger>", "<Antwoord>"])
+    def test_a_second_reference(self, place: str) -> None:
+        """Two references, of which the second is another's, are none."""
+        before, opening, after = REPLY.partition(place)
+        with pytest.raises(RegistryUnreadable):
+            messages.reply((before + opening + _repeated(after, "Referte", "<Referte>other</Referte>")).encode())
+
+    @pytest.mark.parametrize("name", NOTICED)
+    @pytest.mark.parametrize("from_end", [False, True], ids=["answer", "whole"])
+    def test_in_what_magda_says(self, name: str, from_end: bool) -> None:
+        """A list of exceptions, or a part of one that we read, is there once at either level."""
+        told = "<Uitzonderingen>" + scene.notice("30004", annotations=[("Nieuw INSZ", "1")]) + "</Uitzonderingen>"
+        whole = scene.repliek("" if from_end else f"<Antwoorden><Antwoord>{told}</Antwoord></Antwoorden>").decode()
+        whole = whole.replace("</Repliek>", f"{told}</Repliek>") if from_end else whole
+        before, opening, after = whole.partition("<Uitzonderingen>")
+        assert messages.reply(whole.encode()).new_numbers == {"1"}
+        twice = before + _repeated(opening + after, name)
+        with pytest.raises(RegistryUnreadable):
+            messages.reply(twice.encode())
+
+    def test_the_name_of_an_annotation(self) -> None:
+        """An annotation that is the new number and the old one is neither."""
+        told = scene.notice("30004", annotations=[("Nieuw INSZ", "1")])
+        with pytest.raises(RegistryUnreadable):
+            messages.reply(scene.answer(notices=_repeated(told, "Naam", "<Naam>Oud INSZ</Naam>")))
+
+    @pytest.mark.parametrize("name", ["faultcode", "faultstring"])
+    def test_in_a_fault(self, name: str) -> None:
+        """A Fault has one code and one text."""
+        with pytest.raises(RegistryUnreadable):
+            messages.reply(_repeated(scene.fault("99995").decode(), name).encode())
+
+    @pytest.mark.parametrize("name", ["Achternaam", "Voornaam", "Status"])
+    def test_what_may_repeat(self, name: str) -> None:
+        """Last names, first names and statuses are lists."""
+        assert messages.reply(scene.answer(_repeated(WHOLE, name))).person
+
+    def test_what_we_do_not_read_may_repeat(self) -> None:
+        """An element of which we know nothing is no reason to refuse."""
+        assert messages.reply(scene.answer(_repeated(WHOLE, "Geslacht"))).person
+
+
+class TestForeign:
+    """Elements of another namespace."""
+
+    @pytest.mark.parametrize(
+        "name",
+        ["Hoofdverblijfplaats", "INSZ", "Huisnummer", "Geslacht", "Persoon", "Antwoorden", "Ontvanger", "Repliek"],
+    )
+    @pytest.mark.parametrize("space", ["urn:evil", messages.NAMESPACE])
+    def test_below_the_operation_nothing_has_a_namespace(self, name: str, space: str) -> None:
+        """Whose it is, and whether it stands in place of ours or not, it makes the reply unreadable."""
+        other = re.sub(rf"<(/?){name}\b", rf"<\1x:{name}", REPLY).replace("<s:Body>", f'<s:Body xmlns:x="{space}">')
+        assert other.count(f"<x:{name}") == 1
+        with pytest.raises(RegistryUnreadable):
+            messages.reply(other.encode())
+
+    def test_beside_ours(self) -> None:
+        """A second main residence of somebody else's is not passed over."""
+        evil = f'<x:Hoofdverblijfplaats xmlns:x="urn:evil">{scene.STREET}</x:Hoofdverblijfplaats>'
+        with pytest.raises(RegistryUnreadable):
+            messages.reply(scene.answer(scene.person(addresses=evil)))
+
+    def test_a_faults_detail_is_free(self) -> None:
+        """What SOAP lets anybody put in a Fault is not looked at, and a code of theirs is not the code."""
+        detail = b'<detail><x:why xmlns:x="urn:x"/></detail><x:faultcode xmlns:x="urn:x">Client</x:faultcode></s:Fault>'
+        told = scene.fault("99995").replace(b"</s:Fault>", detail)
+        assert [one.code for one in messages.reply(told).fault] == ["99995"]
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
@@ -300,6 +429,41 @@ class TestSignals:
     def test_a_reference_address(self, inner: str, counts: bool) -> None:
         """Nobody lives at a reference address that has not ended."""
         assert _signals(scene.person(home=_reference(inner))) == ({"reference_address"} if counts else set())
+
+
+class TestCurrent:
+    """A main residence of another day."""
+
+    @pytest.mark.parametrize(
+        ("period", "stays"),
+        [
+            ("", True),
+            ('DatumBegin="2026-07-01"', True),
+            ('DatumBegin="2026-07-02"', False),
+            ('DatumBegin="2027-00-00"', True),
+            ('DatumBegin="soon"', True),
+            ('DatumBegin="2004-04-04" DatumEinde="2026-07-01"', True),
+            ('DatumBegin="2004-04-04" DatumEinde="2026-06-30"', False),
+            ('DatumBegin="2004-04-04" DatumEinde="2020-00-00"', True),
+            ('DatumBegin="2004-04-04" DatumEinde=""', True),
+        ],
+    )
+    def test_one_that_is_over_or_to_come_is_none(self, period: str, stays: bool) -> None:
+        """Only a complete date before today, or after it, takes the main residence away, and nothing else."""
+        home = _reference("").replace('DatumBegin="2004-04-04"', period)
+        tree = _tree(scene.person(home=home, addresses=_abroad("PostadresBuitenland")))
+        current = signals.current(tree, scene.TODAY)
+        found = signals.person(current)
+        assert (bool(found.residence), found.name.last) == (stays, scene.LAST)
+        assert list(signals.nodes(current, "Adressen", "PostadresBuitenland"))
+        assert {one.value for one in signals.signals(current, scene.TODAY)} == {
+            "reference_address" if stays else "abroad"
+        }
+
+    def test_nobody_needs_one(self) -> None:
+        """Without a main residence, or any address, the answer is as it was."""
+        for tree in (_tree(scene.person(home="")), {}):
+            assert signals.current(tree, scene.TODAY) == tree
 
 
 class TestPerson:

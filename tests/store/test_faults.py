@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -260,3 +261,11 @@ def test_what_is_held_is_really_there(store: Store) -> None:
     assert found is not None
     assert found.member.held.address == address("99", street="Vinkenlaan")
     assert found.member.held.birth_date == PartialDate(1960, 1, 2)
+
+
+def test_a_server_that_accepts_and_never_answers_is_given_up() -> None:
+    """A command ends with a sentence, also when the database is a hole."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing"
+        with pytest.raises(StoreError, match=r"^The database cannot be reached\."):
+            Database(url, timeout_s=2).require_newest()

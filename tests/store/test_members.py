@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 
 from rrsync.core.compare import Change, Hold
 from rrsync.core.exchange import Reason
-from rrsync.store.members import Taken
+from rrsync.core.member import Held, Member
+from rrsync.core.person import Name
+from rrsync.store.members import Incoming, Taken
 from tests.store.scene import record
-from tests.support import NOW, Store, held, insz, member
+from tests.support import NOW, Store, address, held, insz, member
+
+_IMPORTS = count(1)
 
 
 def results(taken: list[Taken]) -> list[str]:
     """Give what became of each row."""
     return [one.result for one in taken]
+
+
+def partly(store: Store, one: Member, *columns: str) -> list[str]:
+    """Import one row of a file that has these columns alone."""
+    incoming = [Incoming(2, one, frozenset({"member_no", *columns}))]
+    return results(store.members.take(incoming, import_id=f"partly-{next(_IMPORTS)}", at=store.clock()))
 
 
 class TestTaking:
@@ -133,6 +144,52 @@ class TestTaking:
         swapped = store.take(member(1, insz=insz(2)), member(2, insz=insz(1)), import_id="import-2")
         assert results(swapped) == ["refused", "refused"]
         assert store.members.holder("hasselt", insz(1)) == "M0001"
+
+    def test_a_column_that_a_file_does_not_have_is_not_said(self, store: Store) -> None:
+        """What is held stays, the register's own corrections and the member's number too, and nobody is asked again."""
+        store.take(member(1, membership_end=NOW.date(), open_items=2))
+        record(store, "M0001", Change(held(), held("99")))
+        before = store.members.find("hasselt", "M0001")
+        bare = Member("hasselt", "M0001", None, Held())
+        assert partly(store, bare, "open_items") == ["changed"]
+        after = store.members.find("hasselt", "M0001")
+        assert before is not None
+        assert after == replace(before, member=replace(before.member, open_items=0))
+        assert partly(store, bare, "open_items") == ["same"]
+
+    def test_the_whole_file_after_a_partial_one_says_nothing_new(self, store: Store) -> None:
+        """A file of some columns does not make the library forget what its whole file said."""
+        store.take(member(1))
+        record(store, "M0001", Change(held(), held("99")))
+        renamed = Member("hasselt", "M0001", None, Held(Name("Other", "")))
+        assert partly(store, renamed, "last_name") == ["changed"]
+        found = store.members.find("hasselt", "M0001")
+        assert found is not None
+        wanted = replace(held("99"), name=Name("Other", held().name.first))
+        assert found.member == replace(member(1), held=wanted, version=2)
+        assert (found.verdict, found.refreshed_at) == ("", None)
+        record(store, "M0001", Change(wanted, replace(wanted, address=address("98"))))
+        assert results(store.take(member(1, held=held(last="Other")), import_id="again")) == ["same"]
+        found = store.members.find("hasselt", "M0001")
+        assert found is not None
+        assert found.member.held.address.house_number == "98"
+
+    def test_an_empty_cell_in_a_column_that_is_there_is_empty(self, store: Store) -> None:
+        """Only a column that is not there leaves what is held; of an address some parts may be said."""
+        store.take(member(1))
+        bare = Member("hasselt", "M0001", None, Held())
+        assert partly(store, bare, "insz", "birth_date", "box", "house_number") == ["changed"]
+        found = store.members.find("hasselt", "M0001")
+        assert found is not None
+        emptied = replace(held(), birth_date=None, address=replace(address(""), nis_code=""), address_since=None)
+        assert found.member == replace(member(1), insz=None, held=emptied, version=1)
+        assert store.members.holder("hasselt", insz(1)) is None
+
+    def test_a_new_member_has_nothing_in_the_columns_that_are_not_there(self, store: Store) -> None:
+        """And when a later file says the same by empty cells, it is the same."""
+        bare = Member("hasselt", "M0001", None, Held(Name("Only", "")))
+        assert partly(store, bare, "last_name") == ["new"]
+        assert results(store.take(bare, import_id="again")) == ["same"]
 
 
 class TestReading:

@@ -85,9 +85,10 @@ class TestDue:
         store.take(member(1))
         record(store, "M0001", Hold(reason))
         store.clock.pass_by(days=31)
+        how = "never" if reason is Reason.UNREADABLE else "stale"  # of an unreadable answer nothing was learnt
         settled = reason in {Reason.DECEASED, Reason.CANCELLED, Reason.UNKNOWN, Reason.NEW_NUMBER}
-        assert due(store, night(store)) == ([] if settled else ["M0001:stale"])
-        assert due(store, night(store, full=True)) == ["M0001:stale"]
+        assert due(store, night(store)) == ([] if settled else [f"M0001:{how}"])
+        assert due(store, night(store, full=True)) == [f"M0001:{how}"]
 
     def test_full_asks_everybody_again(self, store: Store) -> None:
         """However fresh the last answer is."""
@@ -163,6 +164,35 @@ class TestJournal:
         assert store.runs.open(["genk"], FULL, new_id="run-2", at=NOW).id == "run-1"
         store.runs.end("run-1", ["genk"], at=NOW)
         assert store.runs.open(["genk"], FULL, new_id="run-2", at=NOW).id == "run-2"
+
+    def test_a_run_left_open_for_another_library_keeps_nobody_from_being_due(self, store: Store) -> None:
+        """A library that is gone from the settings may leave its steps open for ever; the others go on."""
+        store.take(member(1))
+        store.take(member(1, library="genk"))
+        store.runs.open(BOTH, FULL, new_id="run-1", at=NOW)
+        record(store, "M0001", Same(held()), run="run-1")
+        store.runs.end("run-1", ["hasselt"], at=NOW)
+        store.clock.pass_by(days=400)
+        later = store.runs.open(["hasselt"], night(store), new_id="run-2", at=store.clock())
+        assert (later.id, later.resumed, later.steps) == ("run-2", False, 1)
+        assert store.runs.open(["genk"], night(store), new_id="run-3", at=store.clock()).id == "run-1"
+
+    def test_a_run_killed_after_its_last_step_is_ended_by_the_next(self, store: Store) -> None:
+        """Nothing of it is open, so nobody would ever end it."""
+        store.take(member(1))
+        store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW)
+        record(store, "M0001", Same(held()), run="run-1")
+        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).id == "run-2"
+        assert store.scalars("SELECT id FROM run WHERE ended_at IS NULL") == ["run-2"]
+
+    def test_a_run_in_which_no_change_is_believed_says_so_when_it_is_taken_over(self, store: Store) -> None:
+        """What was noted once holds until the run's end, and for that run alone."""
+        store.take(member(1))
+        assert store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW).mass_change is False
+        store.runs.distrust("run-1")
+        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).mass_change is True
+        store.runs.end("run-1", ["hasselt"], at=NOW)
+        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).mass_change is False
 
     def test_no_run_is_no_last_run(self, store: Store) -> None:
         """Before the first night there is none."""

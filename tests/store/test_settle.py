@@ -273,6 +273,45 @@ class TestHolds:
         record(store, "M0001", Hold(Reason.NAME_DIFFERS, proposal=held("99")))
         assert only_hold(store).proposal == held("99")
 
+    def test_what_was_dismissed_is_over_once_the_register_says_otherwise(self, store: Store) -> None:
+        """A person who is well again and then dies is somebody to look at, whatever was dismissed a year ago."""
+        store.take(member(1))
+        record(store, "M0001", Hold(Reason.DECEASED))
+        store.settlement.dismiss(only_hold(store), AN)
+        record(store, "M0001", Same(held()))
+        record(store, "M0001", Hold(Reason.DECEASED))
+        assert only_hold(store).reason is Reason.DECEASED
+
+    @pytest.mark.parametrize("reason", [Reason.MISMATCH, Reason.UNREADABLE, Reason.REFUSED])
+    def test_an_answer_that_cannot_be_used_never_stays_dismissed(self, store: Store, reason: Reason) -> None:
+        """It happened again, and that is news."""
+        store.take(member(1))
+        record(store, "M0001", Hold(reason))
+        store.settlement.dismiss(only_hold(store), AN)
+        record(store, "M0001", Hold(reason))
+        assert only_hold(store).reason is reason
+
+    @pytest.mark.parametrize("reason", [Reason.MISMATCH, Reason.UNREADABLE, Reason.REFUSED])
+    def test_an_answer_that_cannot_be_used_spoils_no_hold(self, store: Store, reason: Reason) -> None:
+        """The new number that was found stays proposed, and the member stays on hold for it."""
+        store.take(member(1))
+        record(store, "M0001", Hold(Reason.NEW_NUMBER, new_insz=insz(9)), run="run-1")
+        record(store, "M0001", Hold(reason), run="run-2")
+        assert (only_hold(store).reason, only_hold(store).new_insz) == (Reason.NEW_NUMBER, insz(9))
+        assert standing(store) == ("hold", "new_number")
+        record(store, "M0001", Hold(Reason.DECEASED))
+        assert only_hold(store).reason is Reason.DECEASED
+
+    def test_after_an_unreadable_answer_the_member_is_as_due_as_before(self, store: Store) -> None:
+        """Nothing was learnt, so nothing is put off."""
+        store.take(member(1))
+        record(store, "M0001", Same(held()))
+        store.clock.pass_by(days=31)
+        record(store, "M0001", Hold(Reason.UNREADABLE))
+        found = store.members.find("hasselt", "M0001")
+        assert found is not None
+        assert found.refreshed_at == NOW
+
     def test_holds_are_listed_oldest_first(self, store: Store) -> None:
         """The worklist is worked from its top."""
         store.take(member(1), member(2), member(3))
@@ -317,6 +356,8 @@ class TestDeciding:
         assert store.members.holder("hasselt", insz(1)) is None
         store.take(member(1), import_id="import-2")
         assert present(store, "M0001").insz == insz(9)
+        assert store.members.numbers("hasselt", "M0001") == [insz(9), insz(1)]
+        assert last(store)["changed"] == ["insz"]
 
     def test_a_new_number_of_another_member_is_refused(self, store: Store) -> None:
         """Two members that are one person are joined in the library system; here nothing is written."""

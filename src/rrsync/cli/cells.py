@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from rrsync.core.insz import Insz
+from rrsync.core.insz import Insz, holds_insz
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Name, PartialDate, tidy
 from rrsync.errors import ConfigError, InputError
@@ -81,7 +81,8 @@ class Reader:
             reason = f"the row has {len(cells)} cells and the header {len(self.columns)}"
             return Taken(line, "refused", "", reason)
         try:
-            return Incoming(line, self._member(dict(zip(self.columns, cells, strict=True))))
+            member = self._member(dict(zip(self.columns, cells, strict=True)))
+            return Incoming(line, member, frozenset(self.columns))
         except _Unusable as error:
             return Taken(line, "refused", error.column, error.what)
 
@@ -164,6 +165,8 @@ def _number(text: str) -> str:
         raise InputError("it holds control characters")
     if len(text) > LONGEST_NUMBER:
         raise InputError(f"it is longer than {LONGEST_NUMBER} characters")
+    if holds_insz(text):
+        raise InputError("it holds a national number, which may stand in its own column only")
     return tidy(text)
 
 

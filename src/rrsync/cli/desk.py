@@ -12,10 +12,13 @@ from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, SAY
 from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Found, Reason
+from rrsync.core.insz import holds_insz
 from rrsync.core.person import Address, Name, PartialDate
-from rrsync.errors import ConfigError
+from rrsync.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.table import Table
 
     from rrsync.core.member import Held
@@ -24,14 +27,15 @@ if TYPE_CHECKING:
     from rrsync.wiring import App
 
 _LENGTH = 40
-_MOST_HOLDS = 2**31 - 1
+_HOLD_DIGITS = 9  # fewer than a national number has, so that none is looked up or lost in one
 
 ActorOption = Annotated[
     str, typer.Option("--actor", help="Who acts: the name your library knows them by.", metavar="NAME")
 ]
-HoldArgument = Annotated[
-    int,
-    typer.Argument(min=1, max=_MOST_HOLDS, help="The hold's number, from `rrsync holds list`.", metavar="HOLD"),
+HoldArgument = Annotated[str, typer.Argument(help="The hold's number, from `rrsync holds list`.", metavar="HOLD")]
+HoldsArgument = Annotated[
+    list[str],
+    typer.Argument(help="The holds' numbers, from `rrsync holds list`; the first that fails stops.", metavar="HOLD..."),
 ]
 
 holds_app = typer.Typer(
@@ -87,11 +91,14 @@ def _short(option: str, text: str) -> str:
     """Give what an option says, trimmed; it is to stand in the access log for good.
 
     Raises:
-        ConfigError: it is empty, longer than that, or not printable.
+        ConfigError: it is empty, longer than that, not printable, or holds a national number.
     """
-    text = text.strip()
+    text, kept = text.strip(), "Nothing was asked or changed"
     if not text or len(text) > _LENGTH or not text.isprintable():
-        raise ConfigError(f"{option} must be 1 to {_LENGTH} printable characters", kept="Nothing was asked or changed")
+        raise ConfigError(f"{option} must be 1 to {_LENGTH} printable characters", kept=kept)
+    if holds_insz(text):
+        todo = "Use a reference or name that names no person by number: the access log keeps it in clear"
+        raise ConfigError(f"{option} holds a national number", kept=kept, todo=todo)
     return text
 
 
@@ -225,32 +232,50 @@ def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption =
 
 
 @holds_app.command("accept")
-def accept(hold: HoldArgument, actor: ActorOption, config: ConfigOption = None) -> None:
+def accept(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = None) -> None:
     """Take over what the register says.
 
     The decision and who took it go into the access log. Example: rrsync holds accept 7 --actor an.peeters
     """
     who = _person(actor)
     with opened(config) as app:
-        app.settlement.accept(_find(app, hold), who)
+        _decide(app, holds, lambda hold: app.settlement.accept(hold, who))
         voices().out.print(SAY[app.settings.language]["accepted"])
 
 
 @holds_app.command("dismiss")
-def dismiss(hold: HoldArgument, actor: ActorOption, config: ConfigOption = None) -> None:
+def dismiss(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = None) -> None:
     """Keep what the library holds.
 
     The decision and who took it go into the access log. The hold comes back only when the register says something else.
-    Example: rrsync holds dismiss 7 --actor an.peeters
+    Example: rrsync holds dismiss 7 8 --actor an.peeters
     """
     who = _person(actor)
     with opened(config) as app:
-        app.settlement.dismiss(_find(app, hold), who)
+        _decide(app, holds, lambda hold: app.settlement.dismiss(hold, who))
         voices().out.print(SAY[app.settings.language]["dismissed"])
 
 
-def _find(app: App, number: int) -> OpenHold:
-    found = app.holds.find(number)
+def _decide(app: App, numbers: list[str], decide: Callable[[OpenHold], None]) -> None:
+    """Decide holds one by one.
+
+    Raises:
+        ConfigError, StoreError: one cannot be decided; those before it are, and are named.
+    """
+    done: list[str] = []
+    try:
+        for number in dict.fromkeys(numbers):
+            hold = _find(app, number)
+            decide(hold)
+            done.append(str(hold.id))
+    except (ConfigError, StoreError) as error:
+        kept = f"Decided before it, and kept: {', '.join(done)}" if done else error.kept
+        raise type(error)(error.what, kept=kept, todo=error.todo) from error
+
+
+def _find(app: App, number: str) -> OpenHold:
+    usable = number.isascii() and number.isdigit() and len(number) <= _HOLD_DIGITS
+    found = app.holds.find(int(number)) if usable else None
     if found is None:
-        raise ConfigError(f"There is no open hold {number}", todo="See `rrsync holds list`")
+        raise ConfigError("There is no open hold of that number", todo="See `rrsync holds list`")
     return found

@@ -119,7 +119,7 @@ def _cut(tree: Tree, at: str, scope: Scope, withheld: dict[str, int]) -> Tree:
             kept[name] = [_cut(node, path, scope, withheld) if isinstance(node, dict) else "" for node in nodes]
         elif path not in SIGNALS:
             named = f"{at}/{_named(name)}" if at else _named(name)
-            withheld[named] = withheld.get(named, 0) + 1
+            withheld[named] = withheld.get(named, 0) + len(nodes)
     return kept
 
 

@@ -7,6 +7,8 @@ received.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from rrsync.registry.reading import Reading
 
 MAX_CODES: Final = 20
+_PLAIN: Final = re.compile(r"(?!.*[0-9]{6})[ -~]{1,40}")
 
 
 def intent(question: Question, authorisation: Authorisation, envelope: bytes) -> Draft:
@@ -28,7 +31,13 @@ def intent(question: Question, authorisation: Authorisation, envelope: bytes) ->
 
 
 def denied(question: Question, authorisation: Authorisation | None, clause: str) -> Draft:
-    """Give the entry of a question that may not be asked, and the clause that says why."""
+    """Give the entry of a question that may not be asked, and the clause that says why.
+
+    A purpose that nobody allowed is kept only if it is a plain short text: it may have been typed, and hold anything.
+    """
+    is_known = authorisation is not None and question.purpose in authorisation.purposes
+    if not (is_known or _PLAIN.fullmatch(question.purpose)):
+        question = replace(question, purpose="unknown")
     return _draft(Kind.DENIED, question, _asked(question, authorisation) | {"denial": clause})
 
 

@@ -1,12 +1,16 @@
 """The register's fields that we know, as the paths a scope file may name.
 
 They are what our schema types (``wsdl/GeefPersoon-02.02``); it is open for the rest, so it cannot say where a name may
-stand, and this table does. Paths are relative to ``Persoon``; ``@`` marks an attribute.
+stand, and this table does. Paths are relative to ``Persoon``; ``@`` marks an attribute. Each stands once at most (MAGDA's
+schema), but for the parts of a name and the statuses, which are lists.
 """
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from rrsync.core.authorisation import Tree
 
 _Branch: TypeAlias = "dict[str, _Branch]"
 
@@ -48,10 +52,25 @@ _PERSON: Final[_Branch] = {
     },
 }
 
+_LISTED: Final = frozenset({"Achternaam", "Voornaam", "Status"})
+
 
 def known_paths() -> frozenset[str]:
     """Give every path below ``Persoon`` that a scope may name."""
     return frozenset(_walk(_PERSON, ""))
+
+
+def is_single(tree: Tree) -> bool:
+    """Whether a person has everything that we know once at most, but for what is a list."""
+    return _is_single(tree, _PERSON)
+
+
+def _is_single(tree: Tree, branch: _Branch) -> bool:
+    return all(
+        (name in _LISTED or len(tree.get(name, ())) <= 1)
+        and all(_is_single(node, below) for node in tree.get(name, ()) if isinstance(node, dict))
+        for name, below in branch.items()
+    )
 
 
 def _walk(branch: _Branch, above: str) -> list[str]:

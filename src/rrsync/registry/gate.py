@@ -2,8 +2,9 @@
 
 In this order (design, "One member's refresh"):
 
-1. ``record``: the authorisation must cover every question, else the denial is logged and nothing is sent; then the
-   envelopes are made; then one commit of all intents. If that fails, nothing is sent.
+1. ``record``: words that are logged may hold no national number, else nothing is logged or sent. The authorisation must
+   cover every question on this day in Belgium, else the denial is logged and nothing is sent; then the envelopes are
+   made; then one commit of all intents. If that fails, nothing is sent.
 2. ``send``: at the pace allowed, once for every intent. What is worth another try (``notices``) gets a new reference
    and a new, committed intent; the outcome of a try that failed is committed before the next.
 3. The reply is read, matched and cut to the scope (``reading``). Its outcome is handed over with the answer, to be
@@ -23,8 +24,17 @@ from tenacity.wait import wait_random_exponential
 
 from rrsync.core.entry import Status
 from rrsync.core.exchange import Reason, Refused
+from rrsync.core.insz import holds_insz
 from rrsync.core.person import Masked
-from rrsync.errors import Interrupted, NotAuthorised, RegistryError, RegistryRefused, RegistryUnavailable
+from rrsync.core.plan import belgian_day
+from rrsync.errors import (
+    ConfigError,
+    Interrupted,
+    NotAuthorised,
+    RegistryError,
+    RegistryRefused,
+    RegistryUnavailable,
+)
 from rrsync.registry import evidence, messages, wire
 from rrsync.registry.notices import Action, gravest
 from rrsync.registry.pace import never
@@ -121,9 +131,11 @@ class Gate:
         """Commit the intent to ask each of these, in one commit.
 
         Raises:
+            ConfigError: an actor, case or purpose holds a national number; nothing is logged.
             NotAuthorised: one is not covered; the denial is logged, and nothing else of them.
             LedgerError: the log cannot be written.
         """
+        _refuse_numbers(questions)
         self._refuse_uncovered(questions)
         now = self._clock()
         recorded, drafts = [], []
@@ -151,7 +163,7 @@ class Gate:
         return self._retrying(self._try, _Tries(recorded))
 
     def _refuse_uncovered(self, questions: Sequence[Question]) -> None:
-        today = self._clock().date()
+        today = belgian_day(self._clock())
         drafts, clauses = [], []
         for question in questions:
             authorisation = self._authorisations.get(question.library)
@@ -208,7 +220,17 @@ class Gate:
             return Reading(Refused(question.reference, Reason.UNREADABLE), error.status), b""
         tries.ended = Status.INVALID_REPLY
         scope = self._authorisations[question.library].scope
-        return Reader(question, scope, self._clock().date(), self._production).read(reply), reply
+        return Reader(question, scope, belgian_day(self._clock()), self._production).read(reply), reply
+
+
+def _refuse_numbers(questions: Sequence[Question]) -> None:
+    """Refuse what would put a national number where the log, and the reports made of it, are in clear."""
+    if any(holds_insz(word) for one in questions for word in (one.actor.name, one.case, one.purpose)):
+        raise ConfigError(
+            "A national number may not stand in actor, case or purpose",
+            kept="Nothing was asked or logged",
+            todo="Name the letter, the task or the person in another way",
+        )
 
 
 def _ms_since(started: float) -> int:

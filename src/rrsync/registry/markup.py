@@ -1,6 +1,7 @@
 """XML that others wrote, read without trust: UTF-8, no DTD, no entities, no fetches, bounded depth and attributes.
 
-Local names count, whatever the prefix or namespace says. The size is bounded where the bytes come in (``wire``).
+A name counts with its namespace, whatever the prefix; what stands there twice and should once is refused, not chosen
+from. The size is bounded where the bytes come in (``wire``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MAX_ATTRIBUTES: Final = 100
 MAX_DEPTH: Final = 64
 
 _CROWDED: Final = etree.XPath(f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])")
-_XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
+_QUALIFIED: Final = etree.XPath("boolean(descendant::*[namespace-uri()])")
 
 
 def unreadable(why: str) -> RegistryUnreadable:
@@ -58,33 +59,44 @@ def parse(data: bytes) -> _Element:
     return root
 
 
-def local(element: _Element) -> str:
-    """Give an element's name without its namespace."""
-    return element.tag.rpartition("}")[2]
+def is_unqualified(element: _Element) -> bool:
+    """Whether everything below is in no namespace, as everything of the register's is."""
+    return not _QUALIFIED(element)
 
 
 def children(element: _Element, name: str) -> Iterator[_Element]:
-    """Give the children of this name, in order."""
-    return (child for child in element if local(child) == name)
+    """Give the children of this name, in order; a name in a namespace is written ``{namespace}name``."""
+    return (child for child in element if child.tag == name)
 
 
-def child(element: _Element | None, *path: str) -> _Element | None:
-    """Give the first element down this path, if any."""
+def child(element: _Element, *path: str) -> _Element | None:
+    """Give the one element down this path, if any.
+
+    Raises:
+        RegistryUnreadable: there is more than one on the way.
+    """
     for name in path:
-        if element is None:
+        found = list(children(element, name))
+        if len(found) > 1:
+            raise unreadable(f"it has more than one {name.rpartition('}')[2]}")
+        if not found:
             return None
-        element = next(children(element, name), None)
+        element = found[0]
     return element
 
 
-def text(element: _Element | None, *path: str) -> str:
-    """Give the trimmed text down this path; absent and empty are both ``""``."""
+def text(element: _Element, *path: str) -> str:
+    """Give the trimmed text down this path; absent and empty are both ``""``.
+
+    Raises:
+        RegistryUnreadable: as ``child`` says.
+    """
     found = child(element, *path)
     return "" if found is None else (found.text or "").strip()
 
 
 def tree(element: _Element, depth: int = 0) -> Tree:
-    """Give an element as plain data: a leaf without attributes is its text, one with them a tree with it under ``""``.
+    """Give an element without namespaces as plain data: a leaf is its text, or with attributes a tree with it at ``""``.
 
     Raises:
         RegistryUnreadable: it is nested too deeply.
@@ -94,15 +106,12 @@ def tree(element: _Element, depth: int = 0) -> Tree:
     grown = _attributes(element)
     for below in element:
         node = tree(below, depth + 1) if len(below) or below.attrib else (below.text or "").strip()
-        grown.setdefault(local(below), []).append(node)
+        grown.setdefault(below.tag, []).append(node)
     if not len(element) and (own := (element.text or "").strip()):
         grown[""] = [own]
     return grown
 
 
 def _attributes(element: _Element) -> Tree:
-    grown: Tree = {}
-    for name, value in element.items():
-        if not (spelled := str(name)).startswith(_XSI):
-            grown.setdefault("@" + spelled.rpartition("}")[2], []).append(str(value).strip())
-    return grown
+    """Give the attributes but those in a namespace: they say something of the XML, or are nothing of the register's."""
+    return {f"@{name}": [str(value).strip()] for name, value in element.items() if not str(name).startswith("{")}

@@ -2,6 +2,7 @@
 
 The shapes are those of GeefPersoon-02.02 (MAGDA fact sheet §1.1 to §1.4 and §2.1). Exactly one question and at most one
 answer go in a SOAP message. MAGDA's own texts (Diagnose, Omstandigheid) are never read: they may hold a person's data.
+Only the root of the operation has a namespace; nothing below it has, and what has is not the register's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from rrsync.core.exchange import Notice, Question
 from rrsync.core.person import Masked
-from rrsync.registry import markup, notices
+from rrsync.registry import fields, markup, notices
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 SERVICE: Final = "GeefPersoon"
 VERSION: Final = "02.02"
 OPERATION: Final = f"{SERVICE}-{VERSION}"
+NAMESPACE: Final = "http://magda.vlaanderen.be/persoon/soap/geefpersoon/v02_02"
 
 #: A message to be: element name -> its text or its content.
 Node: TypeAlias = "dict[str, Node | str]"
 
+_RESPONSE: Final = f"{{{NAMESPACE}}}{SERVICE}Response"
+_SOAP: Final = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _BRUSSELS: Final = ZoneInfo("Europe/Brussels")
 _CODE: Final = re.compile(r"[0-9]{1,10}")
 _ORIGIN: Final = re.compile(r"\w{1,12}", re.ASCII)
@@ -68,7 +72,7 @@ class Reply(Masked):
     """A reply as it came: notices by level (MAGDA fact sheet §1.3), whose it says it is, and the person uncut.
 
     ``reference`` is that of the Antwoord, ``None`` when there is no Antwoord; ``receiver`` that of the Ontvanger,
-    ``""`` when absent. ``new_number`` is the text of 30004's annotation.
+    ``""`` when absent. ``new_numbers`` are the texts of 30004's annotations.
     """
 
     fault: tuple[Notice, ...] = ()
@@ -77,23 +81,26 @@ class Reply(Masked):
     reference: str | None = None
     receiver: str = ""
     person: Tree | None = None
-    new_number: str = ""
+    new_numbers: frozenset[str] = frozenset()
 
 
 def reply(data: bytes) -> Reply:
     """Read the bytes of a SOAP reply.
 
     Raises:
-        RegistryUnreadable: they are no SOAP message with one Body, one Repliek and at most one Antwoord and person.
+        RegistryUnreadable: they are no SOAP message with one Repliek, it holds what is not the register's, or twice
+            what stands there once.
     """
     root = markup.parse(data)
-    bodies = list(markup.children(root, "Body"))
-    if markup.local(root) != "Envelope" or len(bodies) != 1 or len(bodies[0]) != 1:
+    body = markup.child(root, f"{_SOAP}Body")
+    if root.tag != f"{_SOAP}Envelope" or body is None or len(body) != 1:
         raise markup.unreadable("it is no SOAP message with one body")
-    content = bodies[0][0]
-    if markup.local(content) == "Fault":
+    content = body[0]
+    if content.tag == f"{_SOAP}Fault":
         return Reply(fault=_fault(content))
-    repliek = _only(content, "Repliek")
+    if content.tag != _RESPONSE or not markup.is_unqualified(content):
+        raise markup.unreadable("it holds what is not the register's")
+    repliek = markup.child(content, "Repliek")
     if repliek is None:
         raise markup.unreadable("it has no Repliek")
     return _repliek(repliek)
@@ -101,30 +108,27 @@ def reply(data: bytes) -> Reply:
 
 def _repliek(repliek: _Element) -> Reply:
     general = _exceptions(repliek)
-    antwoorden = _only(repliek, "Antwoorden")
-    antwoord = None if antwoorden is None else _only(antwoorden, "Antwoord")
+    antwoord = markup.child(repliek, "Antwoorden", "Antwoord")
     receiver = markup.text(repliek, "Context", "Bericht", "Ontvanger", "Referte")
     if antwoord is None:
-        return Reply(general=_notices(general), receiver=receiver, new_number=_new_number(general))
-    inhoud = _only(antwoord, "Inhoud")
-    person = None if inhoud is None else _only(inhoud, "Persoon")
+        return Reply(general=_notices(general), receiver=receiver, new_numbers=_new_numbers(general))
     own = _exceptions(antwoord)
     return Reply(
         general=_notices(general),
         answer=_notices(own),
         reference=markup.text(antwoord, "Referte"),
         receiver=receiver,
-        person=None if person is None else markup.tree(person) or None,
-        new_number=_new_number(general + own),
+        person=_person(antwoord),
+        new_numbers=_new_numbers(general + own),
     )
 
 
-def _only(element: _Element, name: str) -> _Element | None:
-    """Give the child of this name, of which there may be one at most."""
-    found = list(markup.children(element, name))
-    if len(found) > 1:
-        raise markup.unreadable(f"it has more than one {name}")
-    return found[0] if found else None
+def _person(antwoord: _Element) -> Tree | None:
+    found = markup.child(antwoord, "Inhoud", "Persoon")
+    tree = {} if found is None else markup.tree(found)
+    if not fields.is_single(tree):
+        raise markup.unreadable("it tells a thing of a person twice")
+    return tree or None
 
 
 def _fault(fault: _Element) -> tuple[Notice, ...]:
@@ -139,8 +143,12 @@ def _fault(fault: _Element) -> tuple[Notice, ...]:
 
 
 def _exceptions(element: _Element) -> list[_Element]:
-    lists = markup.children(element, "Uitzonderingen")
-    return [one for many in lists for one in markup.children(many, "Uitzondering")]
+    return _listed(element, "Uitzonderingen", "Uitzondering")
+
+
+def _listed(element: _Element, whole: str, part: str) -> list[_Element]:
+    found = markup.child(element, whole)
+    return [] if found is None else list(markup.children(found, part))
 
 
 def _notices(exceptions: list[_Element]) -> tuple[Notice, ...]:
@@ -157,12 +165,12 @@ def _notice(exception: _Element) -> Notice:
     )
 
 
-def _new_number(exceptions: list[_Element]) -> str:
-    """Give the text of 30004's annotation ``Nieuw INSZ`` (MAGDA fact sheet §4.6), ``""`` without one."""
-    for exception in exceptions:
-        if markup.text(exception, "Identificatie") == _NEW_NUMBER:
-            for annotations in markup.children(exception, "Annotaties"):
-                for annotation in markup.children(annotations, "Annotatie"):
-                    if markup.text(annotation, "Naam").casefold() == "nieuw insz":
-                        return markup.text(annotation, "Waarde")
-    return ""
+def _new_numbers(exceptions: list[_Element]) -> frozenset[str]:
+    """Give the texts of 30004's annotations ``Nieuw INSZ`` (MAGDA fact sheet §4.6), each once."""
+    return frozenset(
+        markup.text(annotation, "Waarde")
+        for exception in exceptions
+        if markup.text(exception, "Identificatie") == _NEW_NUMBER
+        for annotation in _listed(exception, "Annotaties", "Annotatie")
+        if markup.text(annotation, "Naam").casefold() == "nieuw insz"
+    )

@@ -53,7 +53,7 @@ class Code:
 
 _SUPPORT: Final = "Give the code and the reference to the MAGDA service desk"
 _OUR_BUG: Final = "Report it to who maintains rrsync: the question was formed wrongly"
-_LATER: Final = "It is tried again by itself"
+_LATER: Final = "Try again later"
 _SUBSCRIBE: Final = "Subscribe the member's number with MAGDA under this sender and capacity"
 _NUMBER: Final = "Check the member's number against the identity card"
 
@@ -90,7 +90,9 @@ TABLE: Final[Mapping[str, Code]] = {
     "60013": Code("MAGDA cannot reach the source", Action.RETRY, _LATER),
     "90000": Code("The source has an internal error", Action.RETRY, _LATER),
     "99994": Code("The source has an unexpected error", Action.RETRY, _LATER),
-    "99995": Code("MAGDA gets too many questions at once", Action.RETRY, "Lower max_per_second if it goes on"),
+    "99995": Code(
+        "MAGDA gets too many questions at once", Action.RETRY, "Try again later; lower max_per_second if it goes on"
+    ),
     "99996": Code("MAGDA gets too many questions at once, or the source is away", Action.RETRY, _LATER),
     "99997": Code("The source is temporarily not available", Action.RETRY, _LATER),
     "Server": Code("MAGDA reports a fault of its own", Action.RETRY, _LATER),

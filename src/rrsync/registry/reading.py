@@ -4,10 +4,13 @@ In the order of MAGDA fact sheet §9.2:
 
 1. Not readable: refused as unreadable.
 2. A Fault, or notices of the whole reply (levels 1 and 2) that say stop or try again: that, whoever the reply is for.
+   A verdict on the number (unknown, cancelled, renumbered) needs our reference in the reply, else it is unreadable.
 3. The answer's reference, or the receiver's when given, is not ours; or the number is another: mismatch, all dropped.
 4. The notices of the answer. Any of type ``FOUT`` means that no content is used, even when there is some.
 5. No notice and no content is an error, worth one more try.
-6. Signals are read from the whole answer; then it is cut to the scope; only then is there a ``Person``.
+6. A main residence of another day is left out. Signals are read from the whole answer; then it is cut to the scope; only
+   then is there a ``Person``.
+7. A new number is one only if it is the only one told, and not the one asked about; the signal stands without it.
 """
 
 from __future__ import annotations
@@ -81,9 +84,11 @@ class Reader:
         ours = self.question.reference
         return reply.reference in {None, ours} and reply.receiver in {"", ours}
 
+    def _names_us(self, reply: Reply) -> bool:
+        return self.question.reference in {reply.reference, reply.receiver}
+
     def _is_about(self, tree: Tree, digits: str) -> bool:
-        numbers = [signals.text(node) for node in signals.nodes(tree, "INSZ")]
-        return bool(numbers) and all(number == digits for number in numbers)
+        return signals.text(tree, "INSZ") == digits
 
     def _renumbered(self, reply: Reply, tree: Tree) -> Reading:
         """Take another number for a mix-up, unless 30004 says that it is the new one; no content is used."""
@@ -93,7 +98,8 @@ class Reader:
             return self._said(reply, said)
         return self._refused(Reason.MISMATCH, Status.MISMATCH, ())
 
-    def _found(self, reply: Reply, tree: Tree, said: tuple[Notice, ...]) -> Reading:
+    def _found(self, reply: Reply, whole: Tree, said: tuple[Notice, ...]) -> Reading:
+        tree = signals.current(whole, self.today)
         reasons = signals.signals(tree, self.today)
         is_new = decide(said) is Action.NEW_NUMBER
         kept, withheld = limit(tree, self.scope)
@@ -114,6 +120,8 @@ class Reader:
             case Action.STOP | Action.RETRY | Action.RETRY_ONCE as action:
                 status = Status.REFUSED if action is Action.STOP else Status.TRANSIENT
                 return self._refused(Reason.REFUSED, status, said, action)
+            case Action.UNKNOWN | Action.CANCELLED | Action.NEW_NUMBER if not self._names_us(reply):
+                return self._refused(Reason.UNREADABLE, Status.INVALID_REPLY, said)
             case Action.UNKNOWN:
                 return self._unknown(Reason.UNKNOWN, Status.NOT_FOUND, said)
             case Action.CANCELLED:
@@ -134,10 +142,13 @@ class Reader:
         return Reading(Refused(self.question.reference, why, said), status, action)
 
     def _new_insz(self, reply: Reply) -> Insz | None:
+        if len(reply.new_numbers) != 1:
+            return None
         try:
-            return Insz.parse(reply.new_number, production=self.production)
+            new = Insz.parse(*reply.new_numbers, production=self.production)
         except NotAnInsz:
             return None
+        return new if new != self.question.insz else None
 
 
 def _filled(person: Person) -> tuple[str, ...]:

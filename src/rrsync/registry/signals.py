@@ -5,7 +5,7 @@ Signals (contract, "From reply to address"; MAGDA fact sheet §4.4, §4.5 and §
 1. A death or status 99990: deceased. 992: abroad. 99991, 99992 and 99997: struck off. 99996: absent. Another: unknown.
    Statuses are compared as whole numbers, for leading zeros differ; one that ended before today does not count.
 2. An address that may not be told (IT 252), in force today or in force we know not when: protected.
-3. An address abroad and no main residence: abroad.
+3. An address abroad and no main residence: abroad. One that is over, or only begins later, is none (``current``).
 4. A reference address that has not ended: the person does not live there.
 """
 
@@ -38,6 +38,21 @@ _STATUS: Final = {
 }
 _ABROAD: Final = ("VerblijfplaatsBuitenland", "PostadresBuitenland", "AangifteAdresBuitenland")
 _DIGITS: Final = 9
+
+
+def current(tree: Tree, today: date) -> Tree:
+    """Give an answer without a main residence that ended before today or begins after it, on a complete date."""
+    if not any(_elsewhen(home, today) for home in nodes(tree, "Adressen", "Hoofdverblijfplaats")):
+        return tree
+    addresses = [node for node in tree["Adressen"] if isinstance(node, dict)]
+    return tree | {
+        "Adressen": [{n: below for n, below in node.items() if n != "Hoofdverblijfplaats"} for node in addresses]
+    }
+
+
+def _elsewhen(home: Node, today: date) -> bool:
+    begin = _whole(text(home, "@DatumBegin"))
+    return _ended(home, "@DatumEinde", today) or (begin is not None and begin.text > today.isoformat())
 
 
 def signals(tree: Tree, today: date) -> frozenset[Reason]:

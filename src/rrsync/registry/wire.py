@@ -190,7 +190,7 @@ class Wire:
 _LOST: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLSyscallError)
 _TRUST: Final = "Check certificate, private_key and ca in the settings, and their dates"
 _ADDRESS: Final = "Check the endpoint in the settings"
-_LATER: Final = "It is tried again by itself; check the network if it goes on"
+_LATER: Final = "Try again later; check the network if it goes on"
 
 _Error = TypeVar("_Error", Unavailable, Refused, Unreadable)
 

@@ -140,7 +140,14 @@ def _create(url: str, timeout_s: float) -> Engine:
                 hide_parameters=True,
                 pool_size=_POOL,
                 pool_pre_ping=True,
-                connect_args={"options": f"-c lock_timeout={int(timeout_s * 1000)}"},
+                connect_args={
+                    "options": f"-c lock_timeout={int(timeout_s * 1000)}",
+                    "connect_timeout": max(2, int(timeout_s)),
+                    "keepalives_idle": 30,
+                    "keepalives_interval": 10,
+                    "keepalives_count": 3,
+                    "tcp_user_timeout": 30_000,
+                },
             )
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise _bad_url() from error

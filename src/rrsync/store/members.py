@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hmac
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
-from rrsync.core.person import Masked
+from rrsync.core.member import Held, Member
+from rrsync.core.person import Address, Masked, Name
 from rrsync.errors import StoreError
 from rrsync.store.holds import close_holds
 from rrsync.store.rows import member_rows
@@ -19,19 +21,23 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rrsync.core.insz import Insz
-    from rrsync.core.member import Member
     from rrsync.store.engine import Database
     from rrsync.store.rows import Rows, Standing
 
 _PAGE: Final = 1_000
+_MARK: Final = 8
+_ADDRESS: Final = ("street", "house_number", "box", "postal_code", "municipality", "country")
+_SAID: Final = ("insz", "last_name", "first_names", "birth_date", *_ADDRESS)
+_EVERY: Final = frozenset({*_SAID, "membership_end", "open_items"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Incoming(Masked):
-    """One member as a library's file has it, with the line it stands on."""
+    """One member as a library's file has it, with the line it stands on, and the columns that the file has."""
 
     line: int
     member: Member
+    columns: frozenset[str] = _EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,8 @@ class Members:
         """Write one batch of one library's rows in one transaction; give what became of each.
 
         A row that repeats what the same member's row said at the last import changes nothing: what the register
-        corrected since stays corrected. A row that says something new is written, and the member is due again.
+        corrected since stays corrected. A row that says something new is written, and the member is due again. A
+        column that the file does not have is not said: what is held there stays, and what was said there before too.
         """
         if not incoming:
             return []
@@ -163,8 +170,7 @@ class _Batch:
         return Taken(item.line, self._sort(item, row, key))
 
     def _sort(self, item: Incoming, row: MemberRow | None, key: bytes | None) -> str:
-        member = item.member
-        imported = self.rows.mark("imported", member.insz and member.insz.digits, *_said(member))
+        member, imported = item.member, self._mark(item, row)
         values: dict[str, object] = {
             "at_library": member.library,
             "at_number": member.number,
@@ -173,10 +179,15 @@ class _Batch:
             "import_id": self.import_id,
             "import_line": item.line,
         }
-        if row is not None and row.imported == imported:
-            self.seen.append(values)
-            same = (row.membership_end, row.open_items) == (member.membership_end, member.open_items)
-            return "same" if same else "changed"
+        if row is not None:
+            facts = {"membership_end": row.membership_end, "open_items": row.open_items}
+            values |= {name: fact for name, fact in facts.items() if name not in item.columns}
+            if row.imported == imported:
+                self.seen.append(values)
+                return "same" if facts.items() <= values.items() else "changed"
+            if not item.columns >= _EVERY:
+                member = _completed(item, self.rows.member(row))
+                key = key if "insz" in item.columns else row.insz_key
         values |= self.rows.seal_held(member.library, member.number, member.held) | {"imported": imported}
         values |= self.rows.seal_insz(member.library, member.number, member.insz)
         if row is not None and row.insz_key is not None:
@@ -185,6 +196,17 @@ class _Batch:
             self.holders[key] = member.number
         (self.new if row is None else self.changed).append(values)
         return "new" if row is None else "changed"
+
+    def _mark(self, item: Incoming, row: MemberRow | None) -> bytes:
+        """Give the mark of what the library's files said last, column by column, under a key of the member's own."""
+        key = self.rows.mark("imported", item.member.library, item.member.number)
+        marks = (
+            hmac.digest(key, f"{column}\0{said}".encode(), "sha256")[:_MARK]
+            if row is None or column in item.columns
+            else row.imported[place * _MARK : (place + 1) * _MARK]
+            for place, (column, said) in enumerate(zip(_SAID, _said(item.member), strict=True))
+        )
+        return b"".join(marks)
 
     def write(self, session: Session, at: datetime) -> None:
         if self.changed:  # numbers given up must be free before another row takes them
@@ -218,14 +240,29 @@ _ADD: Final = _MEMBER.insert().values(
 )
 
 
-def _said(member: Member) -> tuple[object, ...]:
-    """Give what the library's own row says of a member, as plain values."""
+def _said(member: Member) -> tuple[str, ...]:
+    """Give what the library's own row says of a member, in the order of ``_SAID``."""
     held = member.held
-    birth_date = held.birth_date.text if held.birth_date else ""
-    return (held.name.last, held.name.first, birth_date, *(getattr(held.address, part) for part in _PARTS))
+    insz, birth_date = member.insz.digits if member.insz else "", held.birth_date.text if held.birth_date else ""
+    return (insz, held.name.last, held.name.first, birth_date, *(getattr(held.address, part) for part in _ADDRESS))
 
 
-_PARTS: Final = ("street", "house_number", "box", "postal_code", "municipality", "country")
+def _completed(item: Incoming, before: Member) -> Member:
+    """Give a member as its row has it, and as it is held where the file does not have the column."""
+
+    def of(column: str) -> Member:
+        return item.member if column in item.columns else before
+
+    held = Held(
+        name=Name(of("last_name").held.name.last, of("first_names").held.name.first),
+        birth_date=of("birth_date").held.birth_date,
+        address=before.held.address,
+        address_since=before.held.address_since,
+    )
+    if not item.columns.isdisjoint(_ADDRESS):
+        parts = {part: getattr(of(part).held.address, part) for part in _ADDRESS}
+        held = replace(held, address=Address(**parts), address_since=None)
+    return replace(item.member, insz=of("insz").insz, held=held)
 
 
 def _holders(session: Session, library: str, keys: Sequence[bytes]) -> dict[bytes, str]:

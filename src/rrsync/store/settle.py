@@ -185,7 +185,6 @@ class Settlement:
                 todo="They are one person: join the two members in the library system, then dismiss the hold",
             )
         row.insz, row.insz_key = columns["insz"], columns["insz_key"]
-        row.version += 1
         row.verdict = row.refreshed_at = None
 
     def dismiss(self, hold: OpenHold, actor: Actor) -> None:
