@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from rrsync.config import TEMPLATE, load
+from rrsync.cli.template import TEMPLATE
+from rrsync.config import load
 from rrsync.core.insz import check_digits
 from rrsync.wiring import fresh_keys, prepare_database, usual_scope
 

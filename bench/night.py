@@ -28,6 +28,7 @@ import requests
 
 from rrsync import config, wiring
 from rrsync.cli.setup import init
+from rrsync.cli.template import TEMPLATE
 from rrsync.core.exchange import Question
 from rrsync.core.insz import Insz
 from rrsync.core.member import Held, Member
@@ -78,7 +79,7 @@ def register(people: int) -> Iterator[str]:
 def prepare(folder: Path, url: str, members: int, people: int) -> Path:
     """Make settings, keys and a database with so many members of the world."""
     path = folder / config.FILE_NAME
-    text = config.TEMPLATE.replace("http://127.0.0.1:8080/", url)
+    text = TEMPLATE.replace("http://127.0.0.1:8080/", url)
     path.write_text(text.replace("max_per_second = 8.0", "max_per_second = 1000000.0"), encoding="utf-8")
     init(config=path)
     with wiring.open_app(config.load(path)) as app:

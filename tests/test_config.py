@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rrsync.config import TEMPLATE, Settings, load, named_file, read_keys
+from rrsync.cli.template import TEMPLATE
+from rrsync.config import Settings, load, named_file, read_keys
 from rrsync.errors import ConfigError
 
 SECRET = "hunter2hunter2"
@@ -106,6 +107,8 @@ class TestValues:
             ('endpoint = "http://127.0.0.1:8080/"', "endpoint = 5", "registry.endpoint"),
             ('id = "demo"', 'id = "De Mo"', "library.0.id"),
             ('sender = "demo.example/bibliotheek"', 'sender = ""', "library.0.sender"),
+            ("stale_after_days = 30", "stale_after_days = 36501", "night.stale_after_days"),
+            ("valid_until = 2099-12-31", "valid_until = 2009-05-17", "authorisation: valid_from is after valid_until"),
             ("valid_from = 2009-05-18", 'valid_from = "gisteren"', "library.0.authorisation.valid_from"),
             ('purposes = ["member-administration", "desk"]', "purposes = []", "library.0.authorisation.purposes"),
             ('decision = "RR 28/2009"', "", "library.0.authorisation.decision"),
@@ -138,19 +141,19 @@ class TestEnvironment:
 
     def test_a_key_goes_before_the_file(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         """The others stay the file's."""
-        monkeypatch.setenv("RRSYNC_REGISTRY__ENDPOINT", "http://register.example/")
+        monkeypatch.setenv("RRSYNC_REGISTRY__ENDPOINT", "http://localhost:8081/")
         monkeypatch.setenv("RRSYNC_LANGUAGE", "en")
         settings = load(write(("deadline_s = 45", "deadline_s = 7")))
-        assert settings.endpoint("GeefPersoon") == "http://register.example/"
+        assert settings.endpoint("GeefPersoon") == "http://localhost:8081/"
         assert (settings.registry.deadline_s, settings.language) == (7.0, "en")
         assert settings.library[0].id == "demo"
 
     def test_a_table_or_a_list_is_json(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         """As a table of endpoints, or the libraries as a whole."""
-        monkeypatch.setenv("RRSYNC_REGISTRY__ENDPOINT", '{"GeefPersoon": "http://register.example/p"}')
+        monkeypatch.setenv("RRSYNC_REGISTRY__ENDPOINT", '{"GeefPersoon": "http://[::1]:8081/p"}')
         monkeypatch.setenv("RRSYNC_LIBRARY", '[{"id": "a", "name": "A", "sender": "a.example", "capacity": "1"}]')
         settings = load(write())
-        assert settings.endpoint("GeefPersoon") == "http://register.example/p"
+        assert settings.endpoint("GeefPersoon") == "http://[::1]:8081/p"
         assert [library.id for library in settings.library] == ["a"]
 
     @pytest.mark.parametrize(
@@ -229,11 +232,53 @@ class TestEndpoint:
 
     def test_a_table(self, write: Write) -> None:
         """A service that it does not name cannot be asked."""
-        table = 'endpoint = { GeefPersoon = "http://a.example/" }'
+        table = 'endpoint = { GeefPersoon = "http://127.0.0.2/" }'
         settings = load(write(('endpoint = "http://127.0.0.1:8080/"', table)))
-        assert settings.endpoint("GeefPersoon") == "http://a.example/"
+        assert settings.endpoint("GeefPersoon") == "http://127.0.0.2/"
         with pytest.raises(ConfigError, match=r"no address for Other\. .*Add it to the table"):
             settings.endpoint("Other")
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "https://register.example/",
+            "http://register.example/",
+            "https://0.0.0.0/",
+            "https://128.0.0.1/",
+            "https://127.0.0.1.example/",
+            "https://localhost.example/",
+            "https://127.0.0.1@register.example/",
+            "https://register.example#@127.0.0.1/",
+            "https://register.example\\\\@127.0.0.1/",
+            "https://[::1",
+            "https://[2001:db8::1]/",
+            "https:///p",
+            "127.0.0.1",
+            "",
+        ],
+    )
+    @pytest.mark.parametrize("form", ['"{}"', '{{ GeefPersoon = "http://127.0.0.1/", Other = "{}" }}'])
+    def test_a_simulator_is_on_this_machine(self, write: Write, address: str, form: str) -> None:
+        """Whatever is not, is not asked, in whichever place of the table it stands."""
+        said = _refused(write(('"http://127.0.0.1:8080/"', form.format(address))))
+        assert "endpoint" in said
+        assert "this machine" in said
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9:1", "localhost:8080", "LOCALHOST", "[::1]:8080"])
+    @pytest.mark.parametrize("environment", ["simulator", "acceptance", "production"])
+    def test_this_machine_may_be_asked_without_tls(self, write: Write, host: str, environment: str) -> None:
+        """Nothing leaves it; a proxy beside us may hold the certificates."""
+        said = ('environment = "simulator"', f'environment = "{environment}"')
+        assert load(write(said, ("http://127.0.0.1:8080/", f"http://{host}/"))).endpoint("x") == f"http://{host}/"
+
+    @pytest.mark.parametrize("environment", ["acceptance", "production"])
+    def test_the_register_is_asked_over_tls_only(self, write: Write, environment: str) -> None:
+        """Numbers never go in clear over a network."""
+        said = ('environment = "simulator"', f'environment = "{environment}"')
+        for scheme in ("http", "HTTP"):
+            address = ("http://127.0.0.1:8080/", f"{scheme}://register.example/")
+            assert "endpoint must be https" in _refused(write(said, address))
+        assert load(write(said, ("http://127.0.0.1:8080/", "https://register.example/"))).library
 
 
 class TestDigest:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rrsync.config import TEMPLATE, Settings, load
+from rrsync.cli.template import TEMPLATE
+from rrsync.config import Settings, load
 from rrsync.core.entry import Actor, ActorKind, decode
 from rrsync.errors import ConfigError, RegistryUnavailable
 from rrsync.store.members import Incoming
@@ -91,7 +92,7 @@ class TestRefusals:
             ("sign = false", "sign = true", "WS-Security"),
             ('environment = "simulator"', 'environment = "acceptance"', "acceptance"),
             ('environment = "simulator"', 'environment = "production"', "production"),
-            ('"http://127.0.0.1:8080/"', '{ Other = "http://a.example/" }', "no address for GeefPersoon"),
+            ('"http://127.0.0.1:8080/"', '{ Other = "http://127.0.0.1/" }', "no address for GeefPersoon"),
         ],
     )
     def test_a_register_that_cannot_be_asked(self, make: Make, old: str, new: str, sign: str) -> None:

@@ -25,6 +25,9 @@ FILE_NAME: Final = "rrsync.toml"
 KEYS_VARIABLE: Final = "RRSYNC_KEYRING"
 _CREDENTIAL: Final = "rrsync.keys"
 _SQLITE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(.+)")
+_HERE: Final = re.compile(
+    r"https?://(localhost|127(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|\[::1\])(:[0-9]+)?(/.*)?", re.IGNORECASE
+)
 _PREFIX: Final = "RRSYNC_"
 
 
@@ -65,6 +68,18 @@ class RegistrySettings(_Table):
             return {key: None if key in _FILES and value == "" else value for key, value in values.items()}
         return values
 
+    @model_validator(mode="after")
+    def _stays_near_or_secret(self) -> Self:
+        """Let no question about invented people leave this machine, and none at all in clear."""
+        for address in [self.endpoint] if isinstance(self.endpoint, str) else self.endpoint.values():
+            if _HERE.fullmatch(address):
+                continue
+            if self.environment == "simulator":
+                raise ValueError("the endpoint of a simulator must be on this machine, as http://127.0.0.1:8080/")
+            if not address.startswith("https://"):
+                raise ValueError("an endpoint must be https://, unless it is on this machine")
+        return self
+
 
 _FILES: Final = ("certificate", "private_key", "ca")
 
@@ -77,7 +92,7 @@ class NightSettings(_Table):
     than ``max_same_address`` members moving to one address, and no change is believed without a person.
     """
 
-    stale_after_days: Annotated[int, Field(ge=1)] = 30
+    stale_after_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     max_mismatches: Annotated[int, Field(ge=1)] | None = None
     max_unavailable: Annotated[int, Field(ge=1)] = 10
     max_change_share: Annotated[float, Field(gt=0, le=1)] = 0.3
@@ -92,6 +107,12 @@ class AuthorisationSettings(_Table):
     purposes: Annotated[list[str], Field(min_length=1)]
     valid_from: date
     valid_until: date
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if self.valid_from > self.valid_until:
+            raise ValueError("valid_from is after valid_until")
+        return self
 
 
 class LibrarySettings(_Table):
@@ -255,46 +276,3 @@ def read_keys(settings: Settings) -> str:
         f"There are no keys: no file {file.name}, no systemd credential {_CREDENTIAL}, no {KEYS_VARIABLE}",
         todo="Run `rrsync init` for a new installation; for one with data, restore its key file from your backup",
     )
-
-
-TEMPLATE: Final = """\
-# rrsync: the settings. Any key can also be set by the environment, as in RRSYNC_REGISTRY__ENDPOINT=...
-# Relative paths are relative to this file.
-
-language = "nl"                        # words for desk staff: nl | en
-
-[store]
-url = "sqlite:///rrsync.db"            # or postgresql+psycopg://user@host/db
-
-[keys]
-file = "rrsync.keys"                   # made by `rrsync init`, mode 0600; keep a copy apart from the database
-
-[registry]
-environment = "simulator"              # simulator | acceptance | production
-endpoint = "http://127.0.0.1:8080/"    # one URL for all services, or a table: service name -> URL
-source = "RR"                          # RR | KSZ
-max_per_second = 8.0                   # MAGDA throttles at 10
-max_in_flight = 16
-deadline_s = 45                        # from first byte sent to last byte read
-sign = false                           # WS-Security; true outside the simulator
-certificate = ""                       # PEM: client certificate chain and key, for TLS and signing
-private_key = ""
-ca = ""                                # PEM bundle that must have signed the server's certificate
-
-[night]
-stale_after_days = 30                  # who was asked about longer ago is due again
-max_unavailable = 10                   # so many calls in a row without an answer stop a night
-
-[[library]]
-id = "demo"
-name = "Bibliotheek Demo"
-sender = "demo.example/bibliotheek"    # MAGDA: Afzender/Identificatie
-capacity = "1300"                      # MAGDA: Hoedanigheid
-
-[library.authorisation]
-decision = "RR 28/2009"                # no authorisation in force, no call
-scope = "scopes/libraries.txt"
-purposes = ["member-administration", "desk"]
-valid_from = 2009-05-18
-valid_until = 2099-12-31
-"""

@@ -73,13 +73,14 @@ def test_help_names_every_option_and_says_what_it_is_for(name: str, run: Run) ->
     assert PROMISED.get(name, set()) <= options
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(COMMANDS) if not name.startswith("members ")])
+@pytest.mark.parametrize("name", sorted({*COMMANDS, *GROUPS} - {""}))
 def test_help_begins_with_a_whole_sentence(name: str, run: Run) -> None:
     """The list of commands shows the first sentence, and it is not cut off."""
     *group, word = name.split()
     (line,) = [line for line in run(*group, "--help").out.splitlines() if line.startswith(f"  {word} ")]
     assert line.endswith(".")
     assert not line.endswith("...")
+    assert len(line.split(maxsplit=1)[1]) <= 55
 
 
 @pytest.mark.parametrize("name", ["refresh", "members import", "members export", "holds accept", "simulator", "demo"])

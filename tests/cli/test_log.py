@@ -41,6 +41,20 @@ class TestVerify:
             assert f"The access log of demo does not verify at entry {at}: {cause}" in said.err
             assert "data-protection officer" in said.err
 
+    def test_the_log_of_a_library_that_left_the_settings(self, settled: Place) -> None:
+        """It is evidence still: verified with the others, shown, and looked at by ``check``."""
+        size = settled.log_size()
+        settled.settings('id = "demo"', 'id = "newer"')
+        assert set(settled.run("log", "verify", "--json").document) == {"demo", "newer"}
+        document = settled.run("log", "verify", "--library", "demo", "--json").document
+        assert document["demo"]["size"] == size
+        assert len(settled.run("log", "show", "--library", "demo", "--last", "3", "--json").document) == 3
+        assert settled.run("log", "show", "--library", "demo", "--member", "M000001", "--json").document
+        assert f"ok      access log of demo: whole, {size} entries" in settled.run("check").out
+        settled.tamper("DELETE FROM entry WHERE seq = 5")
+        assert settled.run("log", "verify").code == 4
+        assert "fault   access log of demo" in settled.run("check").out
+
     def test_a_library_that_is_not_there(self, settled: Place) -> None:
         """Is named, with those that are."""
         assert settled.run("log", "verify", "--library", "nowhere").code == 2
@@ -75,6 +89,21 @@ class TestShow:
         assert "an.peeters" in text
         assert "brief-118" in text
         assert document[0]["subj"]["ref"] not in text
+
+    def test_the_entries_about_a_member_who_got_another_number(self, settled: Place) -> None:
+        """Those under the old number too, in their order, each once."""
+        settled.register()
+        shown = ("log", "show", "--library", "demo", "--member", "M000018", "--json")
+        before = settled.run(*shown).document
+        assert [line["kind"] for line in before] == ["access.intent", "access.outcome"]
+        assert settled.run("holds", "accept", str(settled.hold("M000018")), "--actor", "an").code == 0
+        assert settled.refresh("M000018").code == 0
+        after = settled.run(*shown).document
+        assert after[:2] == before
+        assert [line["seq"] for line in after] == sorted({line["seq"] for line in after})
+        assert [line["kind"] for line in after[-2:]] == ["access.intent", "access.outcome"]
+        assert len({line["subj"]["ref"] for line in after}) == 2
+        assert len(settled.run(*shown, "--last", "1").document) == 1
 
     def test_on_a_narrow_terminal_nothing_is_lost(self, settled: Place) -> None:
         """What does not fit goes on below, and is not cut off."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -120,6 +121,29 @@ class TestInit:
         assert said.err.startswith("rrsync: rrsync.toml cannot be made")
         assert said.err.count("\n") == 1
 
+    @pytest.mark.parametrize("room", [0, 64])
+    def test_a_full_disk_leaves_no_half_file(self, empty: Place, room: int) -> None:
+        """What cannot be written whole is not there, and is made the next time."""
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+        try:
+            said = empty.run("init")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert said.code == 2
+        assert "cannot be made: File too large" in said.err
+        assert not list(empty.folder.rglob("*"))
+        assert empty.run("init").code == 0
+        assert empty.run("check").code == 0
+
+    def test_a_file_that_comes_meanwhile_is_not_replaced(self, empty: Place) -> None:
+        """Nor one that a dangling link stands for."""
+        (empty.folder / "rrsync.toml").symlink_to("elsewhere.toml")
+        said = empty.run("init")
+        assert said.code == 2
+        assert "rrsync.toml cannot be made: File exists" in said.err
+        assert [path.name for path in empty.folder.iterdir()] == ["rrsync.toml"]
+
 
 class TestCheck:
     """Says what is wrong before it matters."""
@@ -156,7 +180,10 @@ class TestCheck:
                 "in force from 2009-05-18 to 2019-12-31, not today",
             ),
             ("valid_from = 2009-05-18", "valid_from = 2098-01-01", "not today"),
+            ("valid_from = 2009-05-18", "valid_from = 2100-01-01", "after valid_until"),
+            ('["member-administration", "desk"]', '["desk"]', "the night can never ask"),
             ('"http://127.0.0.1:8080/"', '"nowhere"', "endpoint"),
+            ('"http://127.0.0.1:8080/"', '"http://register.example/"', "endpoint"),
             ("sign = false", "sign = true", "WS-Security"),
             ('environment = "simulator"', 'environment = "acceptance"', "acceptance"),
         ],

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 from uuid import uuid4
 
 from rrsync import config, wiring
+from rrsync.cli.template import TEMPLATE
 from rrsync.config import Settings
 from rrsync.core.insz import Insz
 from rrsync.core.member import Held, Member
@@ -268,7 +269,7 @@ def build(
             on_request=audit,
         )
     )
-    text = config.TEMPLATE.replace("sqlite:///rrsync.db", url).replace("http://127.0.0.1:8080/", simulator.url)
+    text = TEMPLATE.replace("sqlite:///rrsync.db", url).replace("http://127.0.0.1:8080/", simulator.url)
     text = text.replace("max_per_second = 8.0", "max_per_second = 100000.0")
     text = text.replace("max_in_flight = 16", f"max_in_flight = {in_flight}")
     text = text.replace("deadline_s = 45", f"deadline_s = {deadline_s}").replace("[night]\n", f"[night]\n{settings}\n")

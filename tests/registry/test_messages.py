@@ -73,13 +73,13 @@ class TestReply:
     def test_namespaces_count_and_prefixes_do_not(self) -> None:
         """The same reply under other prefixes reads the same."""
         plain = scene.answer(scene.person(), scene.notice("30042", "INFORMATIE"))
-        other = plain.replace(b"s:", b"soap:").replace(b":s=", b":soap=")
+        other = re.sub(rb"(</?|xmlns:)s\b", rb"\1soap", plain)
         default = plain.replace(b"g:Geef", b"Geef").replace(b":g=", b"=").replace(b"<Repliek>", b'<Repliek xmlns="">')
         assert messages.reply(other) == messages.reply(default) == messages.reply(plain)
         assert other != plain != default
 
     def test_leaves_are_text_and_attributes_are_marked(self) -> None:
-        """A leaf with attributes keeps its text under an empty name; attributes of a namespace are not the register's."""
+        """A leaf with attributes keeps its text under an empty name; attributes in a namespace are not data."""
         xml = (
             '<Persoon a="1" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Evil"'
             ' xmlns:x="urn:evil" x:a="2" x:DatumEinde="2000-01-01">'
@@ -200,7 +200,7 @@ WHOLE = scene.person(
     ),
     addresses="<VerblijfplaatsBuitenland/><PostadresBuitenland/><AangifteAdresBuitenland/><NietMededeelbaarAdres>"
     "<Periode><Begindatum>2020-01-01</Begindatum></Periode></NietMededeelbaarAdres>",
-)
+).replace("<Geslacht><Code>2</Code></Geslacht>", "<Geslacht/>")
 #: Every element that we read in a person and that stands there once.
 SINGLE = sorted(
     {part for path in known_paths() for part in path.split("/") if not part.startswith("@")}
@@ -226,7 +226,7 @@ class TestRepeated:
     @pytest.mark.parametrize("name", LEVELS)
     def test_around_the_person(self, name: str) -> None:
         """So does every level from the body to the person."""
-        assert messages.reply(REPLY.encode())
+        assert messages.reply(REPLY.encode()).person
         with pytest.raises(RegistryUnreadable):
             messages.reply(_repeated(REPLY, name).encode())
 

@@ -77,10 +77,18 @@ def chosen(settings: Settings, ids: Sequence[str] | None) -> list[str]:
     Raises:
         ConfigError: the settings have no such library, or none at all.
     """
-    known = [library.id for library in settings.library]
+    return among([library.id for library in settings.library], ids)
+
+
+def among(known: Sequence[str], ids: Sequence[str] | None) -> list[str]:
+    """Give the ids that are named, each once, or all that are known.
+
+    Raises:
+        ConfigError: none is known, or not this one.
+    """
     if not known:
         raise ConfigError("The settings name no library", todo="Add a [[library]] to the settings file")
     for name in ids or ():
         if name not in known:
-            raise ConfigError(f"The settings have no library {name!r}, only {', '.join(known)}")
-    return list(dict.fromkeys(ids)) if ids else known
+            raise ConfigError(f"There is no library {name!r}, only {', '.join(known)}")
+    return list(dict.fromkeys(ids or known))

@@ -18,7 +18,8 @@ from rrsync.cli.log import verify
 from rrsync.cli.members import import_members
 from rrsync.cli.night import night
 from rrsync.cli.setup import install
-from rrsync.config import FILE_NAME, TEMPLATE, load
+from rrsync.cli.template import TEMPLATE
+from rrsync.config import FILE_NAME, load
 from rrsync.errors import ConfigError
 from rrsync.simulator.faults import SENTENCES, Fault
 from rrsync.simulator.serve import Simulator
@@ -66,7 +67,7 @@ def simulator(
         typer.Option("--members", help="Write a library's file of these people, to import.", metavar="FILE"),
     ] = None,
 ) -> None:
-    """Serve a MAGDA to talk to, with invented people, until Ctrl-C.
+    """Serve a MAGDA with invented people, until Ctrl-C.
 
     It checks every request against the schema, and counts what it was asked: see /counts. The settings that `rrsync
     init` makes look for it on port 8080. Give --members FILE for a member file that fits it.

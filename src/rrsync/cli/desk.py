@@ -40,7 +40,7 @@ HoldsArgument = Annotated[
 
 holds_app = typer.Typer(
     no_args_is_help=True,
-    help="What a person must look at: list, show, accept or dismiss.",
+    help="What a person must look at: list, show, decide.",
     epilog="Begin with `rrsync holds list`, then `rrsync holds show HOLD`: it says what is wrong and what to do.",
 )
 
@@ -208,7 +208,7 @@ def _brief(hold: OpenHold) -> dict[str, object]:
 
 @holds_app.command("show")
 def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show one hold: why, what to do, and what accepting would write.
+    """Show one hold: why, what to do, what it proposes.
 
     Next: `rrsync holds accept HOLD --actor NAME` or `rrsync holds dismiss HOLD --actor NAME`.
     """

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, chosen, opened, table, voices
+from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, among, opened, table, voices
 from rrsync.core.entry import decode
 from rrsync.errors import BrokenChain, ConfigError
 from rrsync.store.verify import verify as verify_log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rrsync.core.entry import JSON
     from rrsync.wiring import App
 
 log_app = typer.Typer(
     no_args_is_help=True,
-    help="The access log: who looked at whom, why, and is it whole.",
+    help="The access log: who looked at whom, why; is it whole.",
     epilog="Begin with `rrsync log verify`, then `rrsync log show --library ID --last 20`.",
 )
 
@@ -37,7 +39,7 @@ def verify(
     """
     speak = voices()
     with opened(config) as app:
-        heads = [verify_log(app.database, name) for name in chosen(app.settings, library)]
+        heads = [verify_log(app.database, name) for name in logged(app, library)]
     if as_json:
         speak.document({head.library: {"size": head.size, "root": head.root} for head in heads})
         return
@@ -60,7 +62,7 @@ def show(
     """
     speak = voices()
     with opened(config) as app:
-        chosen(app.settings, [library])
+        logged(app, [library])
         lines = _lines(app, library, member, last)
     if as_json:
         speak.document([{"seq": seq, **line} for seq, line in lines])
@@ -87,11 +89,17 @@ def _lines(app: App, library: str, member: str | None, last: int) -> list[tuple[
     if member is None:
         size = next((head.size for head in app.ledger.heads() if head.library == library), 0)
         return [(seq, read(library, seq, data)) for seq, data in app.ledger.entries(library, since=max(0, size - last))]
-    standing = app.members.find(library, member)
-    if standing is None or standing.member.insz is None:
+    numbers = app.members.numbers(library, member)
+    if not numbers:
         raise ConfigError("The library has no such member with a national number", todo="Check the member number")
-    found = app.ledger.of_subject(library, standing.member.insz)[-last:]
-    return [(seq, read(library, seq, data)) for seq, data in found]
+    found = dict(entry for number in numbers for entry in app.ledger.of_subject(library, number))
+    return [(seq, read(library, seq, found[seq])) for seq in sorted(found)[-last:]]
+
+
+def logged(app: App, ids: Sequence[str] | None = None) -> list[str]:
+    """Give the libraries whose logs are meant: those named, or all of the settings and all that left a log here."""
+    known = [library.id for library in app.settings.library]
+    return among([*known, *(head.library for head in app.ledger.heads() if head.library not in known)], ids)
 
 
 def read(library: str, seq: int, data: bytes) -> dict[str, JSON]:

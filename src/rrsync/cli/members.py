@@ -83,11 +83,13 @@ def import_members(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Take a library's members over from its own file, one row per member, matched on member_no.
+    """Take a library's members over from its own file.
 
-    The first row names the columns, in any order, with commas or semicolons between them: member_no (required), insz,
-    last_name, first_names, birth_date (1950-12-31), street, house_number, box, postal_code, municipality, country
-    (BEL), membership_end (empty while a member), open_items (loans and debts still open). Other columns are ignored.
+    One row per member, matched on member_no. The first row names the columns, in any order, with commas or semicolons
+    between them: member_no (required), insz, last_name, first_names, birth_date (1950-12-31), street, house_number,
+    box, postal_code, municipality, country (BEL), membership_end (empty while a member), open_items (loans and debts
+    still open). Other columns are ignored. A column that is not there says nothing: what is held stays. An empty cell
+    in one that is there is empty.
 
     A row that cannot be used is refused on its own and noted in FILE.rejects.csv; the others go on. A file that cannot
     be used as a whole changes nothing. Importing the same file again changes nothing, and undoes nothing the register
@@ -137,8 +139,9 @@ def export_members(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Write the members with their addresses and what was last found out about them, as CSV in UTF-8.
+    """Write the members with their addresses, as CSV.
 
+    In UTF-8, with what was last found out about each.
     Columns: library, member_no, last_name, first_names, birth_date, street, house_number, box, postal_code,
     municipality, nis_code, country, address_since (1998-00-00 where a part is not known), verdict (same, change, hold,
     or empty if never asked), hold_reason, refreshed_at, changed_at (UTC).

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
 from rrsync.cli.context import BEFORE, ConfigOption, JsonOption, opened, voices
-from rrsync.cli.log import read
-from rrsync.config import TEMPLATE, load, named_file, read_keys
+from rrsync.cli.log import logged, read
+from rrsync.cli.template import TEMPLATE
+from rrsync.config import load, named_file, read_keys
 from rrsync.core.entry import stamp
 from rrsync.errors import ConfigError, RrsyncError
 from rrsync.registry.certificates import expiry
 from rrsync.store.verify import verify
+from rrsync.sync.night import PURPOSE
 from rrsync.wiring import fresh_keys, holds_data, prepare_database, usual_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
-    from pathlib import Path
 
     from rrsync.config import Settings
     from rrsync.wiring import App
@@ -28,7 +32,7 @@ _WARN_DAYS: Final = 60
 
 
 def init(config: ConfigOption = None) -> None:
-    """Make what is missing here, and touch nothing that is there.
+    """Make what is missing here; leave what is there.
 
     Settings, keys (mode 0600), the scope file, and the database that the settings name, brought to the newest schema.
     Keep a copy of the keys apart from the database: without them nobody can read it.
@@ -57,19 +61,34 @@ def install(path: Path) -> list[Path]:
 
 
 def _make(path: Path, text: str, mode: int = 0o644) -> bool:
-    """Write a file that is not there; say whether it was written."""
+    """Write a file that is not there, whole and on disk or not at all; say whether it was written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except OSError as error:
         if path.exists():
             return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".rrsync-", dir=path.parent) as folder:
+            part = Path(folder, "part")
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(part, path)  # unlike a rename, it never takes the place of a file that came meanwhile
+        _keep_name(path.parent)
+    except OSError as error:
         raise ConfigError(
-            f"{path.name} cannot be made: {error.strerror}", todo="Check the rights on its folder"
+            f"{path.name} cannot be made: {error.strerror}",
+            todo="Check the folder, its rights and the room on its disk",
         ) from error
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        file.write(text)
     return True
+
+
+def _keep_name(folder: Path) -> None:
+    """Flush a folder to disk, so that a file made in it is still there after a power cut."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _make_keys(settings: Settings) -> bool:
@@ -89,7 +108,7 @@ def _make_keys(settings: Settings) -> bool:
 
 
 def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Check the whole installation; the register is asked nothing.
+    """Check the whole installation; ask nobody.
 
     Settings, keys, database, authorisations, certificate dates, clock and access log. Exit code 0 when all is well,
     else 2; a warning alone is well.
@@ -121,9 +140,10 @@ def _looks(app: App) -> list[tuple[str, Callable[[], tuple[str, str]]]]:
     if app.settings.registry.certificate is not None:
         looks.append(("certificate", lambda: _certificate(app.settings.registry.certificate, today)))
     looks.append(("register", lambda: _register(app)))
-    for library in app.settings.library:
-        looks.append((f"authorisation of {library.id}", lambda name=library.id: _authorised(app, name, today)))  # type: ignore[misc] # a default binds the loop's value
-        looks.append((f"access log of {library.id}", lambda name=library.id: _log(app, name)))  # type: ignore[misc] # the same
+    looks += [
+        (f"authorisation of {each.id}", partial(_authorised, app, each.id, today)) for each in app.settings.library
+    ]
+    looks += [(f"access log of {name}", partial(_log, app, name)) for name in logged(app)]
     return looks
 
 
@@ -156,6 +176,8 @@ def _authorised(app: App, library: str, today: date) -> tuple[str, str]:
         return "fault", "there is none, so the register is never asked for this library"
     if not found.valid_from <= today <= found.valid_until:
         return "fault", f"{found.decision} is in force from {found.valid_from} to {found.valid_until}, not today"
+    if PURPOSE not in found.purposes:
+        return "fault", f"its purposes do not name {PURPOSE}, so the night can never ask"
     return "ok", f"{found.decision}, until {found.valid_until}, for {', '.join(sorted(found.purposes))}"
 
 

@@ -1,8 +1,8 @@
 """The register's fields that we know, as the paths a scope file may name.
 
 They are what our schema types (``wsdl/GeefPersoon-02.02``); it is open for the rest, so it cannot say where a name may
-stand, and this table does. Paths are relative to ``Persoon``; ``@`` marks an attribute. Each stands once at most (MAGDA's
-schema), but for the parts of a name and the statuses, which are lists.
+stand, and this table does. Paths are relative to ``Persoon``; ``@`` marks an attribute. By MAGDA's schema each stands
+once at most, but for the parts of a name and the statuses, which are lists.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def text(element: _Element, *path: str) -> str:
 
 
 def tree(element: _Element, depth: int = 0) -> Tree:
-    """Give an element without namespaces as plain data: a leaf is its text, or with attributes a tree with it at ``""``.
+    """Give an element as plain data: a leaf without attributes is its text, one with them a tree with it under ``""``.
 
     Raises:
         RegistryUnreadable: it is nested too deeply.
@@ -114,4 +114,8 @@ def tree(element: _Element, depth: int = 0) -> Tree:
 
 def _attributes(element: _Element) -> Tree:
     """Give the attributes but those in a namespace: they say something of the XML, or are nothing of the register's."""
-    return {f"@{name}": [str(value).strip()] for name, value in element.items() if not str(name).startswith("{")}
+    return {
+        "@" + spelled: [str(value).strip()]
+        for name, value in element.items()
+        if not (spelled := str(name)).startswith("{")
+    }

@@ -8,7 +8,7 @@ In the order of MAGDA fact sheet §9.2:
 3. The answer's reference, or the receiver's when given, is not ours; or the number is another: mismatch, all dropped.
 4. The notices of the answer. Any of type ``FOUT`` means that no content is used, even when there is some.
 5. No notice and no content is an error, worth one more try.
-6. A main residence of another day is left out. Signals are read from the whole answer; then it is cut to the scope; only
+6. A main residence of another day is left out. Signals are read from all the rest; then it is cut to the scope; only
    then is there a ``Person``.
 7. A new number is one only if it is the only one told, and not the one asked about; the signal stands without it.
 """
