@@ -45,7 +45,7 @@ cover: $(VENV)/dev.stamp
 	$(BIN)/coverage report --include='$(WHOLLY)' --fail-under=100
 
 kills: $(VENV)/dev.stamp ## a thousand random kills of a running night: a quarter of an hour
-	RRSYNC_KILLS=1000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/night/test_kills.py
+	RRSYNC_KILLS=1000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/night/test_kills.py 2>/dev/null
 
 gigabyte: $(VENV)/dev.stamp ## a member file of 1 GiB imported: half an hour, 5 GB of disk
 	$(BIN)/python -m bench.gigabyte

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum.be import bis, nn, ssn
 
-from rrsync.core.insz import Insz, check_digits
+from rrsync.core.insz import Insz, check_digits, holds_insz
 from rrsync.errors import NotAnInsz
 
 NINE = st.from_regex(r"\A[0-9]{9}\Z")
@@ -156,3 +156,22 @@ def test_equal_numbers_are_one_key() -> None:
     with pytest.raises(AttributeError):
         one.digits = "0"  # type: ignore[misc]
     assert pickle.loads(pickle.dumps(one)) == one
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("00610100137", True),
+        ("00.61.01-001.37", True),
+        ("letter 12 00 61 01 001 37", True),
+        ("an.peeters/00610100137/desk", True),
+        ("00610100138", False),
+        ("0061010013", False),
+        ("2900610100137", False),
+        ("00991000156", False),
+        ("letter-2026-118", False),
+    ],
+)
+def test_a_number_in_a_text_is_seen(text: str, holds: bool) -> None:
+    """With its usual separators or without; a longer run of digits, as on a barcode, is none."""
+    assert holds_insz(text) is holds

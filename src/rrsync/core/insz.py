@@ -24,8 +24,7 @@ from rrsync.errors import NotAnInsz
 
 _MODULUS: Final = 97
 _LENGTH: Final = 11
-_SEPARATED: Final = re.compile(r"(?<=[0-9])[ .\-/]{1,2}(?=[0-9])")
-_RUN: Final = re.compile(r"[0-9]{11,}")
+_TYPED: Final = re.compile(r"(?<!\d)(?=(\d\d)[ ./-]?(\d\d)[ ./-]?(\d\d)[ ./-]?(\d{3})[ ./-]?(\d\d)(?!\d))", re.ASCII)
 
 
 def check_digits(nine: str, *, born_from_2000: bool) -> str:
@@ -37,11 +36,14 @@ def check_digits(nine: str, *, born_from_2000: bool) -> str:
 def holds_insz(text: str) -> bool:
     """Whether an INSZ stands in a text, with or without its usual separators: then it may not go where texts go.
 
+    Eleven digits, no more, of a month and a day that a number can have: so that hardly a barcode is taken for one.
+
     >>> holds_insz("letter for 00.61.01-001.37")
     True
     """
-    digits = _SEPARATED.sub("", text)
-    return any(_fits(run[at : at + _LENGTH]) for run in _RUN.findall(digits) for at in range(len(run) - _LENGTH + 1))
+    return any(
+        _fits("".join(parts)) and int(parts[1]) % 20 <= 12 and int(parts[2]) <= 31 for parts in _TYPED.findall(text)
+    )
 
 
 def _fits(digits: str) -> bool:
