@@ -55,9 +55,23 @@ _PERSON: Final[_Branch] = {
 _LISTED: Final = frozenset({"Achternaam", "Voornaam", "Status"})
 
 
+_MESSAGE: Final = frozenset(
+    {
+        *("Repliek", "Context", "Bericht", "Ontvanger", "Antwoorden", "Antwoord", "Referte", "Inhoud", "Persoon"),
+        *("Uitzonderingen", "Uitzondering", "Identificatie", "Oorsprong", "Type"),
+        *("Annotaties", "Annotatie", "Naam", "Waarde"),
+    }
+)
+
+
 def known_paths() -> frozenset[str]:
     """Give every path below ``Persoon`` that a scope may name."""
     return frozenset(_walk(_PERSON, ""))
+
+
+def known_names() -> frozenset[str]:
+    """Give the name of every element that we read in a reply, below the operation's."""
+    return _MESSAGE | {name for path in known_paths() for name in path.split("/")}
 
 
 def is_single(tree: Tree) -> bool:

@@ -14,7 +14,7 @@ from lxml import etree
 from rrsync.errors import RegistryUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from lxml.etree import _Element
 
@@ -24,7 +24,6 @@ MAX_ATTRIBUTES: Final = 100
 MAX_DEPTH: Final = 64
 
 _CROWDED: Final = etree.XPath(f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])")
-_QUALIFIED: Final = etree.XPath("boolean(descendant::*[namespace-uri()])")
 
 
 def unreadable(why: str) -> RegistryUnreadable:
@@ -59,9 +58,9 @@ def parse(data: bytes) -> _Element:
     return root
 
 
-def is_unqualified(element: _Element) -> bool:
-    """Whether everything below is in no namespace, as everything of the register's is."""
-    return not _QUALIFIED(element)
+def disguises(element: _Element, names: Collection[str]) -> bool:
+    """Whether something below has one of these names, which are in no namespace, in a namespace of its own."""
+    return any(etree.QName(below).localname in names for below in element.iterdescendants("{*}*") if "}" in below.tag)
 
 
 def children(element: _Element, name: str) -> Iterator[_Element]:

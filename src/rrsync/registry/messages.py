@@ -39,6 +39,7 @@ _ORIGIN: Final = re.compile(r"\w{1,12}", re.ASCII)
 _FAULT_CODE: Final = re.compile(r"\s*(ERR_[0-9]{1,4}|[0-9]{5})\b")
 _BLAMES_US: Final = ("Client", "Sender", "MustUnderstand", "VersionMismatch")
 _NEW_NUMBER: Final = "30004"
+_NAMES: Final = fields.known_names()
 
 
 def request(question: Question, authorisation: Authorisation, *, source: str, now: datetime) -> Node:
@@ -98,7 +99,7 @@ def reply(data: bytes) -> Reply:
     content = body[0]
     if content.tag == f"{_SOAP}Fault":
         return Reply(fault=_fault(content))
-    if content.tag != _RESPONSE or not markup.is_unqualified(content):
+    if content.tag != _RESPONSE or markup.disguises(content, _NAMES):
         raise markup.unreadable("it holds what is not the register's")
     repliek = markup.child(content, "Repliek")
     if repliek is None:
