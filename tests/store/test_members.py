@@ -13,7 +13,7 @@ from rrsync.core.exchange import Reason
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Name
 from rrsync.store.members import Incoming, Taken
-from tests.store.scene import record
+from tests.store.scene import AN, present, record
 from tests.support import NOW, Store, address, held, insz, member
 
 _IMPORTS = count(1)
@@ -72,7 +72,7 @@ class TestTaking:
         assert (standing.verdict, standing.refreshed_at) == ("change", NOW)
 
     @pytest.mark.parametrize(
-        "change", [{"held": held("13")}, {"insz": insz(7)}, {"insz": None}, {"held": held(last="A")}]
+        "change", [{"held": replace(held("13", nis_code=""), address_since=None)}, {"insz": insz(7)}, {"insz": None}, {"held": held(last="A")}]
     )
     def test_a_row_that_says_something_new_is_written_and_due_again(self, store: Store, change: dict[str, Any]) -> None:
         """The library knows better now: its row is taken, what was found out before is forgotten, holds are closed."""
@@ -85,6 +85,19 @@ class TestTaking:
         assert (standing.verdict, standing.refreshed_at) == ("", None)
         assert list(store.holds.open()) == []
         assert store.scalars("SELECT decision FROM hold") == ["superseded"]
+
+    def test_a_correction_of_one_thing_leaves_what_the_register_corrected(self, store: Store) -> None:
+        """The library mends a first name; the address the register gave since, and a number it gave, stay."""
+        store.take(member(1))
+        record(store, "M0001", Change(held(), held("99")))
+        record(store, "M0001", Hold(Reason.NEW_NUMBER, new_insz=insz(9)))
+        (hold,) = store.holds.open()
+        store.settlement.accept(hold, AN)
+        mended = member(1, held=replace(held(), name=Name(held().name.last, "Ann")))
+        assert results(store.take(mended, import_id="import-2")) == ["changed"]
+        found = present(store, "M0001")
+        assert (found.held.name.first, found.held.address.house_number, found.insz) == ("Ann", "99", insz(9))
+        assert results(store.take(mended, import_id="import-3")) == ["same"]
 
     def test_the_end_of_a_membership_alone_asks_nobody_again(self, store: Store) -> None:
         """Membership and loans are the library's; they are taken over and what was found out stays."""

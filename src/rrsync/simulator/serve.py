@@ -13,13 +13,11 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, local
 from typing import Final, Self
 
 from rrsync.errors import ConfigError
@@ -105,7 +103,7 @@ class Simulator:
         self._asked: list[Asked] = []
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
-        self._intakes: SimpleQueue[Intake] = SimpleQueue()
+        self._own = local()
         self._server: Server | None = None
         self._thread: Thread | None = None
 
@@ -150,8 +148,7 @@ class Simulator:
     def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
         """Answer one message: the reply, and the fault of the connection that goes with it."""
         number = self._count("requests")
-        with self._intake() as intake:
-            question = intake.read(body)
+        question = self._intake().read(body)
         asker = question.asker
         self._note(asker)
         if self.latency_ms and self._server is not None:
@@ -202,15 +199,12 @@ class Simulator:
         if self.on_request is not None:
             self.on_request(asker.reference)
 
-    @contextmanager
-    def _intake(self) -> Iterator[Intake]:
-        """Lend an intake to one thread at a time."""
-        try:
-            intake = self._intakes.get_nowait()
-        except Empty:
-            intake = Intake()
-        yield intake
-        self._intakes.put(intake)
+    def _intake(self) -> Intake:
+        """Give the thread its own intake: what lxml makes in one thread is best not used in another."""
+        if not hasattr(self._own, "intake"):
+            self._own.intake = Intake()
+        intake: Intake = self._own.intake
+        return intake
 
     def _right(self, asker: Asker) -> Right:
         stamp = Stamp(self.now(), self.new_reference())

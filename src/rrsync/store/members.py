@@ -127,8 +127,8 @@ class Members:
         """Write one batch of one library's rows in one transaction; give what became of each.
 
         A row that repeats what the same member's row said at the last import changes nothing: what the register
-        corrected since stays corrected. A row that says something new is written, and the member is due again. A
-        column that the file does not have is not said: what is held there stays, and what was said there before too.
+        corrected since stays corrected. What a row says anew is written, and the member is due again; what it repeats,
+        and a column that the file does not have, leaves what is held there. An address is said anew as a whole.
         """
         if not incoming:
             return []
@@ -185,9 +185,9 @@ class _Batch:
             if row.imported == imported:
                 self.seen.append(values)
                 return "same" if facts.items() <= values.items() else "changed"
-            if not item.columns >= _EVERY:
-                member = _completed(item, self.rows.member(row))
-                key = key if "insz" in item.columns else row.insz_key
+            anew = _said_anew(imported, row.imported) & item.columns
+            member = _completed(replace(item, columns=anew), self.rows.member(row))
+            key = key if "insz" in anew else row.insz_key
         values |= self.rows.seal_held(member.library, member.number, member.held) | {"imported": imported}
         values |= self.rows.seal_insz(member.library, member.number, member.insz)
         if row is not None and row.insz_key is not None:
@@ -247,8 +247,15 @@ def _said(member: Member) -> tuple[str, ...]:
     return (insz, held.name.last, held.name.first, birth_date, *(getattr(held.address, part) for part in _ADDRESS))
 
 
+def _said_anew(marks: bytes, before: bytes) -> frozenset[str]:
+    """Give the columns that say something else than at the last import; of an address all, as one place."""
+    spans = ((column, slice(at * _MARK, (at + 1) * _MARK)) for at, column in enumerate(_SAID))
+    anew = frozenset(column for column, span in spans if marks[span] != before[span])
+    return anew if anew.isdisjoint(_ADDRESS) else anew | frozenset(_ADDRESS)
+
+
 def _completed(item: Incoming, before: Member) -> Member:
-    """Give a member as its row has it, and as it is held where the file does not have the column."""
+    """Give a member as the columns of its row have it, and as it is held where it has no such column."""
 
     def of(column: str) -> Member:
         return item.member if column in item.columns else before
