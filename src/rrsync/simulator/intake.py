@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from threading import Lock
 from typing import Final
@@ -16,7 +17,7 @@ _CONTEXT: Final = "Verzoek/Context/"
 _SENDER: Final = "Verzoek/Context/Bericht/Afzender/"
 _QUESTION: Final = "Verzoek/Vragen/Vraag/"
 _SERVICE: Final = ("GeefPersoon", "02.02.0000")
-#: libxml2 crashes the process when one thread reads a schema while another validates against one (seen with 2.14).
+#: Held while validating: libxml2 2.14 was once seen to crash when a schema was read beside a validation.
 _ONE_AT_A_TIME: Final = Lock()
 
 
@@ -29,23 +30,18 @@ class Question:
 
 
 class Intake:
-    """A parser and a schema; a parser may not be used by two threads at once, so each thread at work has an intake."""
+    """Reads what comes in; threads may share it, and all share one schema."""
 
-    __slots__ = ("_parser", "_schema")
+    __slots__ = ("_schema",)
 
     def __init__(self) -> None:
-        """Read our schema from the package."""
-        self._parser = etree.XMLParser(
-            resolve_entities=False, load_dtd=False, no_network=True, remove_comments=True, remove_pis=True
-        )
-        path = files("rrsync") / "wsdl" / "GeefPersoon-02.02" / "GeefPersoon.xsd"
-        with _ONE_AT_A_TIME:
-            self._schema = etree.XMLSchema(etree.parse(str(path)))
+        """Take our schema from the package."""
+        self._schema = _schema()
 
     def read(self, body: bytes) -> Question:
         """Read a SOAP message; whatever is wrong with it becomes the complaint, never an error."""
         try:
-            root = etree.fromstring(body, self._parser)
+            root = etree.fromstring(body, _parser())
         except etree.XMLSyntaxError as error:
             return Question(_asker(etree.Element("nothing")), f"10001 - {error.msg}")
         operation = root.find(f"{_SOAP_BODY}/*")
@@ -64,6 +60,19 @@ class Intake:
             return f"10001 - cvc: {error}"
         name, version = (operation.findtext(f"{_CONTEXT}{part}", "") for part in ("Naam", "Versie"))
         return "" if (name, version) == _SERVICE else "10001 - unknown service or version"
+
+
+@cache
+def _schema() -> etree.XMLSchema:
+    """Give our schema, read once in a process: where schemas never come and go, none is read beside a validation."""
+    with _ONE_AT_A_TIME:
+        return etree.XMLSchema(etree.parse(str(files("rrsync") / "wsdl" / "GeefPersoon-02.02" / "GeefPersoon.xsd")))
+
+
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False, load_dtd=False, no_network=True, remove_comments=True, remove_pis=True
+    )
 
 
 def _asker(operation: etree._Element) -> Asker:

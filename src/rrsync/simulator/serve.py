@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from threading import Lock, Thread, local
+from threading import Lock, Thread
 from typing import Final, Self
 
 from rrsync.errors import ConfigError
@@ -103,7 +103,7 @@ class Simulator:
         self._asked: list[Asked] = []
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
-        self._own = local()
+        self._intake = Intake()
         self._server: Server | None = None
         self._thread: Thread | None = None
 
@@ -148,7 +148,7 @@ class Simulator:
     def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
         """Answer one message: the reply, and the fault of the connection that goes with it."""
         number = self._count("requests")
-        question = self._intake().read(body)
+        question = self._intake.read(body)
         asker = question.asker
         self._note(asker)
         if self.latency_ms and self._server is not None:
@@ -198,13 +198,6 @@ class Simulator:
                 self._asked.append(asked)
         if self.on_request is not None:
             self.on_request(asker.reference)
-
-    def _intake(self) -> Intake:
-        """Give the thread its own intake: what lxml makes in one thread is best not used in another."""
-        if not hasattr(self._own, "intake"):
-            self._own.intake = Intake()
-        intake: Intake = self._own.intake
-        return intake
 
     def _right(self, asker: Asker) -> Right:
         stamp = Stamp(self.now(), self.new_reference())
