@@ -72,7 +72,13 @@ class TestTaking:
         assert (standing.verdict, standing.refreshed_at) == ("change", NOW)
 
     @pytest.mark.parametrize(
-        "change", [{"held": replace(held("13", nis_code=""), address_since=None)}, {"insz": insz(7)}, {"insz": None}, {"held": held(last="A")}]
+        "change",
+        [
+            {"held": replace(held("13", nis_code=""), address_since=None)},
+            {"insz": insz(7)},
+            {"insz": None},
+            {"held": held(last="A")},
+        ],
     )
     def test_a_row_that_says_something_new_is_written_and_due_again(self, store: Store, change: dict[str, Any]) -> None:
         """The library knows better now: its row is taken, what was found out before is forgotten, holds are closed."""

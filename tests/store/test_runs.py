@@ -178,12 +178,14 @@ class TestJournal:
         assert store.runs.open(["genk"], night(store), new_id="run-3", at=store.clock()).id == "run-1"
 
     def test_a_run_killed_after_its_last_step_is_ended_by_the_next(self, store: Store) -> None:
-        """Nothing of it is open, so nobody would ever end it."""
+        """Nothing of it is open, so there is nothing to ask, not even in full; the night after is a new one."""
         store.take(member(1))
         store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW)
         record(store, "M0001", Same(held()), run="run-1")
-        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).id == "run-2"
-        assert store.scalars("SELECT id FROM run WHERE ended_at IS NULL") == ["run-2"]
+        again = store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW)
+        assert (again.id, again.steps) == ("run-1", 0)
+        store.runs.end("run-1", ["hasselt"], at=NOW)
+        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).steps == 1
 
     def test_a_run_in_which_no_change_is_believed_says_so_when_it_is_taken_over(self, store: Store) -> None:
         """What was noted once holds until the run's end, and for that run alone."""

@@ -128,9 +128,6 @@ class Runs:
             columns = ["run", "library", "number", "place", "why", "state", "verdict", "reason"]
             session.execute(insert(StepRow).from_select(columns, _due(libraries, plan, run)))
             steps = session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, libraries))).one()
-            done = ~exists().where(col(StepRow.run) == col(RunRow.id), col(StepRow.state) == "open")
-            over = col(RunRow.id) != run, col(RunRow.ended_at).is_(None), done
-            session.execute(update(RunRow).where(*over).values(ended_at=at))  # killed between its last step and its end
             mass_change = session.scalars(select(col(RunRow.mass_change)).where(col(RunRow.id) == run)).one()
         return Opened(run, begun is not None, steps, mass_change)
 
@@ -189,11 +186,13 @@ def _on_file(path: Path) -> Iterator[Lease]:
 
 
 def _open_run(session: Session, libraries: Sequence[str]) -> str | None:
-    """Give the newest run in which a step of these libraries is open; one that is open for others is theirs."""
-    steps = exists().where(
-        col(StepRow.run) == col(RunRow.id), col(StepRow.state) == "open", col(StepRow.library).in_(libraries)
-    )
-    wanted = select(col(RunRow.id)).where(col(RunRow.ended_at).is_(None), steps)
+    """Give the newest run in which a step of these libraries is open; one that is open for others is theirs.
+
+    One in which nothing is open was killed between its last step and its end: it is taken over to be ended.
+    """
+    is_open = col(StepRow.run) == col(RunRow.id), col(StepRow.state) == "open"
+    ours, nobodys = exists().where(*is_open, col(StepRow.library).in_(libraries)), ~exists().where(*is_open)
+    wanted = select(col(RunRow.id)).where(col(RunRow.ended_at).is_(None), or_(ours, nobodys))
     return session.scalars(wanted.order_by(col(RunRow.opened_at).desc()).limit(1)).first()
 
 
