@@ -136,9 +136,10 @@ def test_whenever_it_is_killed_nothing_is_lost_and_nothing_is_wrong(
         house.look(run, dead=dead)
         if code == -signal.SIGKILL:
             kills += 1
-            reaper.aim()
         else:
             assert code == 0
+        if code or reaper.left <= 0:  # it hit, or came too late
+            reaper.aim()
         if not dead:
             seasons.season += 1
             begin(house)
