@@ -35,7 +35,8 @@ from rrsync.errors import (
     RegistryRefused,
     RegistryUnavailable,
 )
-from rrsync.registry import evidence, messages, wire
+from rrsync.registry import evidence, wire
+from rrsync.registry.forms import Forms
 from rrsync.registry.notices import Action, gravest
 from rrsync.registry.pace import never
 from rrsync.registry.reading import Reader, Reading
@@ -111,7 +112,7 @@ class Gate:
         self._pace = pace
         self._clock = clock
         self._new_reference = new_reference
-        self._source = source
+        self._forms = Forms(client.build, source=source)
         self._production = production
         self._interrupted = interrupted
         self._unsent: set[str] = set()
@@ -141,8 +142,7 @@ class Gate:
         recorded, drafts = [], []
         for question in questions:
             authorisation = self._authorisations[question.library]
-            request = messages.request(question, authorisation, source=self._source, now=now)
-            envelope = self._client.build(request)
+            envelope = self._forms.fill(question, authorisation, now=now)
             recorded.append(Recorded(question, envelope))
             drafts.append(evidence.intent(question, authorisation, envelope))
         self._append(drafts)

@@ -7,7 +7,7 @@ from. The size is bounded where the bytes come in (``wire``).
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from lxml import etree
 
@@ -24,6 +24,7 @@ MAX_ATTRIBUTES: Final = 100
 MAX_DEPTH: Final = 64
 
 _CROWDED: Final = etree.XPath(f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])")
+_QUALIFIED: Final = etree.XPath("descendant::*[namespace-uri()]")
 
 
 def unreadable(why: str) -> RegistryUnreadable:
@@ -60,7 +61,8 @@ def parse(data: bytes) -> _Element:
 
 def disguises(element: _Element, names: Collection[str]) -> bool:
     """Whether something below has one of these names, which are in no namespace, in a namespace of its own."""
-    return any(etree.QName(below).localname in names for below in element.iterdescendants("{*}*") if "}" in below.tag)
+    qualified = cast("list[_Element]", _QUALIFIED(element))
+    return any(etree.QName(below).localname in names for below in qualified)
 
 
 def children(element: _Element, name: str) -> Iterator[_Element]:

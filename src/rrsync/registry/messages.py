@@ -44,25 +44,36 @@ _NAMES: Final = fields.known_names()
 
 def request(question: Question, authorisation: Authorisation, *, source: str, now: datetime) -> Node:
     """Give the Verzoek of a question; ``source`` is MAGDA's Bron, ``now`` an aware moment, written as Brussels time."""
+    digits, reference = question.insz.digits, question.reference
+    return verzoek(authorisation, source=source, digits=digits, reference=reference, moment=moment(now))
+
+
+def moment(now: datetime) -> tuple[str, str]:
+    """Give an aware moment as MAGDA's Datum and Tijd: Brussels time, milliseconds ``.000`` (fact sheet §1.2)."""
     local = now.astimezone(_BRUSSELS)
+    return f"{local:%Y-%m-%d}", f"{local:%H:%M:%S}.000"
+
+
+def verzoek(authorisation: Authorisation, *, source: str, digits: str, reference: str, moment: tuple[str, str]) -> Node:
+    """Give a Verzoek about a number, under a reference, at a moment as ``moment`` gives it."""
     return {
         "Context": {
             "Naam": SERVICE,
             "Versie": f"{VERSION}.0000",
             "Bericht": {
                 "Type": "VRAAG",
-                "Tijdstip": {"Datum": f"{local:%Y-%m-%d}", "Tijd": f"{local:%H:%M:%S}.000"},
+                "Tijdstip": {"Datum": moment[0], "Tijd": moment[1]},
                 "Afzender": {
                     "Identificatie": authorisation.sender,
-                    "Referte": question.reference,
+                    "Referte": reference,
                     "Hoedanigheid": authorisation.capacity,
                 },
             },
         },
         "Vragen": {
             "Vraag": {
-                "Referte": question.reference,
-                "Inhoud": {"Criteria": {"INSZ": question.insz.digits}, "Bron": source, "Taal": "nl"},
+                "Referte": reference,
+                "Inhoud": {"Criteria": {"INSZ": digits}, "Bron": source, "Taal": "nl"},
             },
         },
     }
