@@ -126,6 +126,14 @@ class Store:
         with self.database.engine.connect() as connection:
             return list(connection.execute(text(statement), values).scalars())
 
+    def holder(self, number: Insz, library: str = LIBRARY) -> str | None:
+        """Give the member that has a national number in a library."""
+        key = self.rows.insz_key(library, number)
+        found = self.scalars(
+            "SELECT number FROM member WHERE library = :library AND insz_key = :key", library=library, key=key
+        )
+        return str(found[0]) if found else None
+
     def counts(self) -> dict[str, int]:
         """Give how many rows each table has."""
         tables = ("member", "entry", "log", "log_key", "pending", "change", "hold", "run", "step")

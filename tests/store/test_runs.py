@@ -152,7 +152,6 @@ class TestJournal:
         assert store.scalars("SELECT state FROM step ORDER BY number") == ["done", "left"]
         assert store.runs.open(["hasselt"], night(store), new_id="run-2", at=store.clock()).resumed is False
         assert [step.number for _, step in store.runs.steps("run-2", ["hasselt"], after=0, most=9)] == ["M0002"]
-        assert store.runs.last() == "run-2"
 
     def test_ending_a_run_for_one_library_leaves_the_others_open(self, store: Store) -> None:
         """A night for one library closes its own steps; the run goes on for the others."""
@@ -195,10 +194,6 @@ class TestJournal:
         assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).mass_change is True
         store.runs.end("run-1", ["hasselt"], at=NOW)
         assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).mass_change is False
-
-    def test_no_run_is_no_last_run(self, store: Store) -> None:
-        """Before the first night there is none."""
-        assert store.runs.last() is None
 
     def test_two_runs_of_one_name_are_refused(self, store: Store) -> None:
         """A run's name is its own for ever."""

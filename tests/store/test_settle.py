@@ -352,8 +352,8 @@ class TestDeciding:
         assert found is not None
         assert found.member == replace(member(1), insz=insz(9), version=1)
         assert (found.verdict, found.refreshed_at) == ("", None)
-        assert store.members.holder("hasselt", insz(9)) == "M0001"
-        assert store.members.holder("hasselt", insz(1)) is None
+        assert store.holder(insz(9)) == "M0001"
+        assert store.holder(insz(1)) is None
         store.take(member(1), import_id="import-2")
         assert present(store, "M0001").insz == insz(9)
         assert store.members.numbers("hasselt", "M0001") == [insz(9), insz(1)]

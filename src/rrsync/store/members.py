@@ -117,12 +117,6 @@ class Members:
         with self._database.read() as session:
             return session.exec(select(func.count()).select_from(MemberRow).where(MemberRow.library == library)).one()
 
-    def holder(self, library: str, insz: Insz) -> str | None:
-        """Give the member number of who has this national number in a library."""
-        with self._database.read() as session:
-            key = self._rows.insz_key(library, insz)
-            return _holders(session, library, [key]).get(key)
-
     def take(self, incoming: Sequence[Incoming], *, import_id: str, at: datetime) -> list[Taken]:
         """Write one batch of one library's rows in one transaction; give what became of each.
 

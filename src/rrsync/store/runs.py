@@ -68,7 +68,7 @@ class Lease:
         if self._session is not None:
             try:
                 self._session.execute(text("SELECT 1"))
-            except Exception as error:
+            except SQLAlchemyError as error:
                 raise StoreError(
                     "The lease on the nightly run was lost with its database connection",
                     kept="What was done is kept, the rest stays open",
@@ -157,11 +157,6 @@ class Runs:
         """Note that no change is believed any more in this run."""
         with self._database.write() as session:
             session.execute(update(RunRow).where(col(RunRow.id) == run).values(mass_change=True))
-
-    def last(self) -> str | None:
-        """Give the name of the newest run."""
-        with self._database.read() as session:
-            return session.scalars(select(col(RunRow.id)).order_by(col(RunRow.opened_at).desc()).limit(1)).first()
 
     def exists(self, run: str) -> bool:
         """Whether there was a run of this name."""
