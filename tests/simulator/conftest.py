@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,17 +14,6 @@ from lxml import etree
 from rrsync.simulator.serve import Simulator
 from rrsync.simulator.world import World
 from tests.simulator.talk import NOW, WSDL, Start
-
-
-@pytest.fixture(scope="session")
-def magda_data() -> Path:
-    """Give the government's own schemas, requests and personas, which are not part of this repository."""
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "magda"
-    place = Path(os.environ.get("RRSYNC_MAGDA_DATA", beside))
-    for part in ("xsd", "personas/GeefPersoon-02.02", "requests/GeefPersoon-02.02.xml"):
-        if not (place / part).exists():
-            pytest.skip(f"the government's files are not here: {part} is missing (set RRSYNC_MAGDA_DATA)")
-    return place
 
 
 @pytest.fixture(scope="session")

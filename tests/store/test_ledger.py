@@ -380,7 +380,7 @@ class TestVerifying:
     def test_a_column_of_the_wrong_kind_is_named(self, store: Store, column: str) -> None:
         """SQLite takes anything in any column; what rrsync never writes is a fault like any other."""
         if not store.database.is_sqlite:
-            pytest.skip("PostgreSQL refuses it by itself")
+            pytest.skip("PostgreSQL holds one kind of value in a column")
         store.ledger.append([intent("a"), intent("b")])
         unguard(store)
         store.execute(f"UPDATE entry SET {column} = 'nonsense' WHERE seq = 1")

@@ -58,9 +58,10 @@ class Course:
     def judge(self, member: Member, answer: Answer) -> Verdict:
         """Give the verdict on a member, with an eye on all the others."""
         verdict = compare(member, answer)
-        limits = self.limits
-        fresh = Surge(share=limits.change_share, same_address=limits.same_address)
-        self.mass_change = self.surges.setdefault(member.library, fresh).trips(member, verdict) or self.mass_change
+        if member.library not in self.surges:
+            share, same_address = self.limits.change_share, self.limits.same_address
+            self.surges[member.library] = Surge(share=share, same_address=same_address)
+        self.mass_change = self.surges[member.library].trips(member, verdict) or self.mass_change
         is_distrusted = self.mass_change or self.was_distrusted
         return compare(member, answer, mass_change=True) if is_distrusted else verdict
 
