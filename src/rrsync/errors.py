@@ -16,7 +16,10 @@
     ├── Busy                   75   another run holds the lease
     └── StoreError              4
         └── LedgerError         4   evidence cannot be kept: no call
-            └── BrokenChain     4   the access log is not whole
+            ├── BrokenChain     4   the access log is not whole
+            │   └── AnchorConflict 4   it is not the log that was anchored: cut, put back or forked
+            └── AnchorError     4   a checkpoint cannot be kept elsewhere
+                └── AnchorUnavailable 4   not now; it is tried again
 
 The number is the exit code a door gives. No message ever holds a person's data.
 """
@@ -112,3 +115,15 @@ class LedgerError(StoreError):
 
 class BrokenChain(LedgerError):
     """The access log does not verify; the message names library, sequence and cause."""
+
+
+class AnchorConflict(BrokenChain):
+    """The log is shorter than, or another than, the one that was anchored outside the database."""
+
+
+class AnchorError(LedgerError):
+    """A checkpoint cannot be kept outside the database."""
+
+
+class AnchorUnavailable(AnchorError):
+    """An anchor cannot be reached, or does not take a checkpoint now; nothing of the log is lost."""

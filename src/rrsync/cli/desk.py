@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rrsync.cli.actor import ActorOption, person, short
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, table, voices
 from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, SAY
 from rrsync.core.compare import Change, Hold, Same
-from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Found, Reason
-from rrsync.core.insz import holds_insz
 from rrsync.core.person import Address, Name, PartialDate
 from rrsync.errors import ConfigError, StoreError
 
@@ -26,12 +25,8 @@ if TYPE_CHECKING:
     from rrsync.sync.refresh import Refreshed
     from rrsync.wiring import App
 
-_LENGTH = 40
 _HOLD_DIGITS = 9  # fewer than a national number has, so that none is looked up or lost in one
 
-ActorOption = Annotated[
-    str, typer.Option("--actor", help="Who acts: the name your library knows them by.", metavar="NAME")
-]
 HoldArgument = Annotated[str, typer.Argument(help="The hold's number, from `rrsync holds list`.", metavar="HOLD")]
 HoldsArgument = Annotated[
     list[str],
@@ -68,8 +63,8 @@ def refresh(
 
     Example: rrsync refresh M000123 --library demo --purpose desk --case letter-2026-118 --actor an.peeters
     """
-    who, what_for = _person(actor), _short("--case", case)
-    why = _short("--purpose", purpose)
+    who, what_for = person(actor), short("--case", case)
+    why = short("--purpose", purpose)
     speak = voices()
     with opened(config) as app:
         chosen(app.settings, [library])
@@ -81,25 +76,6 @@ def refresh(
         _tell(speak, done, language)
     if isinstance(done.verdict, Hold) and done.verdict.reason is Reason.MISMATCH:
         raise typer.Exit(4)
-
-
-def _person(name: str) -> Actor:
-    return Actor(ActorKind.PERSON, _short("--actor", name))
-
-
-def _short(option: str, text: str) -> str:
-    """Give what an option says, trimmed; it is to stand in the access log for good.
-
-    Raises:
-        ConfigError: it is empty, longer than that, not printable, or holds a national number.
-    """
-    text, kept = text.strip(), "Nothing was asked or changed"
-    if not text or len(text) > _LENGTH or not text.isprintable():
-        raise ConfigError(f"{option} must be 1 to {_LENGTH} printable characters", kept=kept)
-    if holds_insz(text):
-        todo = "Use a reference or name that names no person by number: the access log keeps it in clear"
-        raise ConfigError(f"{option} holds a national number", kept=kept, todo=todo)
-    return text
 
 
 def _refreshed(done: Refreshed) -> dict[str, object]:
@@ -237,7 +213,7 @@ def accept(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = None
 
     The decision and who took it go into the access log. Example: rrsync holds accept 7 --actor an.peeters
     """
-    who = _person(actor)
+    who = person(actor)
     with opened(config) as app:
         _decide(app, holds, lambda hold: app.settlement.accept(hold, who))
         voices().out.print(SAY[app.settings.language]["accepted"])
@@ -250,7 +226,7 @@ def dismiss(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = Non
     The decision and who took it go into the access log. The hold comes back only when the register says something else.
     Example: rrsync holds dismiss 7 8 --actor an.peeters
     """
-    who = _person(actor)
+    who = person(actor)
     with opened(config) as app:
         _decide(app, holds, lambda hold: app.settlement.dismiss(hold, who))
         voices().out.print(SAY[app.settings.language]["dismissed"])

@@ -51,6 +51,14 @@ class Kind(StrEnum):
     DECISION = "hold.decision"
     RUN_OPEN = "run.open"
     RUN_CLOSE = "run.close"
+    VIEW = "log.view"
+    EXPORT = "log.export"
+    VERIFY = "log.verify"
+    REVIEW = "sample.review"
+    SETTINGS = "settings.change"
+    STAFF = "staff.change"
+    FORGET = "key.request"
+    FORGOTTEN = "key.destroyed"
 
 
 class Status(StrEnum):
@@ -70,8 +78,16 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Evidence(Masked):
+    """The whole messages of an access, kept apart from its entry and sealed; ``reply`` is empty when none came."""
+
+    request: bytes
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Draft(Masked):
-    """An entry before its place in the log is known; ``subject`` is sealed when it is written."""
+    """An entry before its place in the log is known; ``subject`` and ``evidence`` are sealed when it is written."""
 
     library: str
     kind: Kind
@@ -79,6 +95,14 @@ class Draft(Masked):
     subject: Insz | None = None
     run: str = ""
     body: Mapping[str, JSON] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+
+def person_of(line: Mapping[str, JSON]) -> str:
+    """Give the name of the person who acts in an entry or a draft's body; ``""`` for a process or nobody."""
+    actor = line.get("actor")
+    is_person = isinstance(actor, dict) and actor.get("t") == ActorKind.PERSON.value
+    return str(actor.get("id", "")) if isinstance(actor, dict) and is_person else ""
 
 
 def encode(draft: Draft, *, log: str, seq: int, at: datetime, subject: Mapping[str, JSON]) -> bytes:

@@ -114,6 +114,22 @@ class EntryRow(SQLModel, table=True):
             postgresql_where=text("reference <> ''"),
         ),
         Index("entry_subject", "library", "subject"),
+        Index(
+            "entry_actor",
+            "library",
+            "actor",
+            "seq",
+            sqlite_where=text("actor <> ''"),
+            postgresql_where=text("actor <> ''"),
+        ),
+        Index(
+            "entry_deed",
+            "library",
+            "kind",
+            "seq",
+            sqlite_where=text("kind NOT IN ('access.intent', 'access.outcome')"),
+            postgresql_where=text("kind NOT IN ('access.intent', 'access.outcome')"),
+        ),
     )
 
     library: str = Field(primary_key=True, sa_type=Text)
@@ -125,6 +141,8 @@ class EntryRow(SQLModel, table=True):
     run: str = Field(sa_type=Text)
     at: datetime = Field(sa_type=Utc)
     subject: bytes | None = Field(default=None, sa_type=LargeBinary)
+    actor: str = Field(default="", sa_type=Text)
+    mac: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class LogRow(SQLModel, table=True):
@@ -146,6 +164,63 @@ class LogKeyRow(SQLModel, table=True):
     library: str = Field(primary_key=True, sa_type=Text)
     year: int = Field(primary_key=True)
     key: bytes = Field(sa_type=LargeBinary)
+
+
+class CheckpointRow(SQLModel, table=True):
+    """A checkpoint that was signed: the C2SP note at one size of a log."""
+
+    __tablename__: ClassVar[Any] = "checkpoint"
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    size: int = Field(primary_key=True, sa_type=BigInteger)
+    at: datetime = Field(sa_type=Utc)
+    note: str = Field(sa_type=Text)
+
+
+class AnchorRow(SQLModel, table=True):
+    """When a checkpoint was taken in by an anchor, and what it gave for it: a witness's signature lines."""
+
+    __tablename__: ClassVar[Any] = "anchor"
+    __table_args__ = (Index("anchor_time", "library", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    library: str = Field(sa_type=Text)
+    size: int = Field(sa_type=BigInteger)
+    name: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=Utc)
+    receipt: str = Field(sa_type=Text)
+
+
+class TileRow(SQLModel, table=True):
+    """The hash of the ``number``-th complete subtree of 256 ** ``level`` entries: a cache that can be made anew."""
+
+    __tablename__: ClassVar[Any] = "tile"
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    level: int = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    hash: bytes = Field(sa_type=LargeBinary)
+
+
+class EvidenceRow(SQLModel, table=True):
+    """The whole messages of one access, sealed under the key of its library and year."""
+
+    __tablename__: ClassVar[Any] = "evidence"
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    year: int
+    data: bytes = Field(sa_type=LargeBinary)
+
+
+class StaffRow(SQLModel, table=True):
+    """A member of staff: the name they act under, and the keyed value of their number."""
+
+    __tablename__: ClassVar[Any] = "staff"
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    name: str = Field(primary_key=True, sa_type=Text)
+    mark: bytes = Field(sa_type=LargeBinary)
 
 
 class PendingRow(SQLModel, table=True):
