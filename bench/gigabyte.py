@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from rrsync.cli.template import TEMPLATE
-from rrsync.config import load
+from rrsync.config.load import load
 from rrsync.core.insz import check_digits
 from rrsync.wiring import fresh_keys, prepare_database, usual_scope
 

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from rrsync import config, wiring
+from rrsync import wiring
 from rrsync.cli.setup import init
 from rrsync.cli.template import TEMPLATE
+from rrsync.config.load import FILE_NAME, load
 from rrsync.core.exchange import Question
 from rrsync.core.insz import Insz
 from rrsync.core.member import Held, Member
@@ -78,11 +79,11 @@ def register(people: int) -> Iterator[str]:
 
 def prepare(folder: Path, url: str, members: int, people: int) -> Path:
     """Make settings, keys and a database with so many members of the world."""
-    path = folder / config.FILE_NAME
+    path = folder / FILE_NAME
     text = TEMPLATE.replace("http://127.0.0.1:8080/", url)
     path.write_text(text.replace("max_per_second = 8.0", "max_per_second = 1000000.0"), encoding="utf-8")
     init(config=path)
-    with wiring.open_app(config.load(path)) as app:
+    with wiring.open_app(load(path)) as app:
         batch = incoming(people, members)
         while rows := list(islice(batch, _BATCH)):
             app.members.take(rows, import_id="bench", at=app.chance.clock())
@@ -121,7 +122,7 @@ def bare(url: str, posts: list[bytes]) -> float:
 
 def run_night(path: str) -> None:
     """Be the process of one night; print its seconds, members and peak memory as JSON."""
-    with wiring.open_app(config.load(Path(path))) as app:
+    with wiring.open_app(load(Path(path))) as app:
         plan = tonight(now=app.chance.clock(), stale_after_days=30, full=False, most=None)
         started = time.perf_counter()
         report = app.night().run([LIBRARY], plan, progress=lambda _: None)
@@ -155,7 +156,7 @@ def main() -> None:
         for size in (said.small, said.members):
             (Path(folder) / str(size)).mkdir()
             paths[size] = prepare(Path(folder) / str(size), url, size, said.members)
-        with wiring.open_app(config.load(paths[said.members])) as app:
+        with wiring.open_app(load(paths[said.members])) as app:
             posts = list(envelopes(app, url, said.members, said.members))
         half = len(posts) // 2
         seconds = bare(url, posts[:half])

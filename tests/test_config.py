@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rrsync.cli.template import TEMPLATE
-from rrsync.config import Settings, load, named_file, read_keys
+from rrsync.config.load import load, named_file, read_keys
+from rrsync.config.tables import Settings
 from rrsync.errors import ConfigError
 
 SECRET = "hunter2hunter2"
@@ -311,7 +312,7 @@ class TestKeys:
     def test_in_that_order(self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each stands back for the one before it."""
         settings = load(write())
-        with pytest.raises(ConfigError, match="There are no keys") as refused:
+        with pytest.raises(ConfigError, match="There is no key:") as refused:
             read_keys(settings)
         assert "restore its key file from your backup" in str(refused.value)
         monkeypatch.setenv("RRSYNC_KEYRING", "from the environment")
@@ -353,5 +354,5 @@ class TestKeys:
         (there / "rrsync.keys").write_text("somebody's", encoding="ascii")
         monkeypatch.chdir(there)
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", "")
-        with pytest.raises(ConfigError, match="There are no keys"):
+        with pytest.raises(ConfigError, match="There is no key:"):
             read_keys(load(write()))

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from rrsync.cli.template import TEMPLATE
-from rrsync.config import Settings, load
+from rrsync.config.load import load
+from rrsync.config.tables import Settings
 from rrsync.core.entry import Actor, ActorKind, decode
 from rrsync.errors import ConfigError, RegistryUnavailable
 from rrsync.store.members import Incoming

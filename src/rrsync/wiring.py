@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from rrsync.config import read_keys
+from rrsync.config.load import read_keys
 from rrsync.core.authorisation import Authorisation, Scope
 from rrsync.errors import ConfigError
 from rrsync.registry.fields import known_paths
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from rrsync.config import LibrarySettings, Settings
+    from rrsync.config.tables import LibrarySettings, Settings
     from rrsync.core.entry import JSON
 
 _SIMULATOR_MISMATCHES: Final = 5

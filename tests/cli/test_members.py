@@ -30,7 +30,7 @@ from rrsync.cli.context import opened
 from rrsync.cli.members import members_app
 from rrsync.cli.output import rejects, replacing
 from rrsync.cli.template import TEMPLATE
-from rrsync.config import load
+from rrsync.config.load import load
 from rrsync.core.compare import Change, Verdict
 from rrsync.core.entry import Draft, Kind
 from rrsync.core.exchange import Answer, Found

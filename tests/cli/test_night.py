@@ -13,7 +13,7 @@ from rich.console import Console
 
 from rrsync.cli.context import Voices
 from rrsync.cli.night import _progress
-from rrsync.config import load
+from rrsync.config.load import load
 from rrsync.core.report import Report
 from rrsync.sync.night import Progress
 from rrsync.wiring import Chance, chance, open_app

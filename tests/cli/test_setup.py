@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from rrsync.config import load
+from rrsync.config.load import load
 from rrsync.core.entry import Draft, Kind
 from rrsync.wiring import Chance, chance, open_app
 from tests.cli.conftest import Place
@@ -226,7 +226,7 @@ class TestCheck:
         ("missing", "sign"),
         [
             ("scopes/libraries.txt", "scope file"),
-            ("rrsync.keys", "no keys"),
+            ("rrsync.keys", "no key:"),
             ("rrsync.db", "schema"),
             ("rrsync.toml", "no settings file"),
         ],

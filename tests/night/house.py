@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 from uuid import uuid4
 
-from rrsync import config, wiring
+from rrsync import wiring
 from rrsync.cli.template import TEMPLATE
-from rrsync.config import Settings
+from rrsync.config.load import load
+from rrsync.config.tables import Settings
 from rrsync.core.insz import Insz
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Name, PartialDate
@@ -285,7 +286,7 @@ def build(
     key_file.touch(mode=0o600)
     key_file.write_text(keys, encoding="ascii")
     scene = Scene({}, [], audit.recorded, None if world is None else world.find, tolerated=frozenset(tolerated))
-    loaded = config.load(folder / "rrsync.toml")
+    loaded = load(folder / "rrsync.toml")
     return House(folder, loaded, clock, world, simulator, audit, scene, stack, list(libraries))
 
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from rrsync import config, logs, wiring
+from rrsync import logs, wiring
+from rrsync.config.load import load
 from rrsync.core.plan import tonight
 from rrsync.store.engine import Database
 from rrsync.store.runs import Runs
@@ -26,7 +27,7 @@ def hold_lease(url: str, holding: Event) -> None:
 def night(folder: str, now: datetime) -> None:
     """Run a whole night over everybody, or go on with the one that is open."""
     logs.configure("debug")
-    settings = config.load(Path(folder) / "rrsync.toml")
+    settings = load(Path(folder) / "rrsync.toml")
     luck = replace(wiring.chance(), clock=Clock(now))
     with wiring.open_app(settings, luck) as app:
         plan = tonight(now=app.chance.clock(), stale_after_days=30, full=True, most=None)

@@ -17,7 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from rrsync.config import Settings, load
+from rrsync.config.load import load
+from rrsync.config.tables import Settings
 from rrsync.errors import ConfigError
 from rrsync.wiring import App, open_app
 

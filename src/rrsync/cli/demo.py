@@ -19,7 +19,7 @@ from rrsync.cli.members import import_members
 from rrsync.cli.night import night
 from rrsync.cli.setup import install
 from rrsync.cli.template import TEMPLATE
-from rrsync.config import FILE_NAME, load
+from rrsync.config.load import FILE_NAME, load
 from rrsync.errors import ConfigError
 from rrsync.simulator.faults import SENTENCES, Fault
 from rrsync.simulator.serve import Simulator

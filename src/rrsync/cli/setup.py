@@ -13,7 +13,7 @@ import typer
 from rrsync.cli.context import BEFORE, ConfigOption, JsonOption, opened, voices
 from rrsync.cli.log import logged, read
 from rrsync.cli.template import TEMPLATE
-from rrsync.config import load, named_file, read_keys
+from rrsync.config.load import load, named_file, read_keys
 from rrsync.core.entry import stamp
 from rrsync.errors import ConfigError, RrsyncError
 from rrsync.registry.certificates import expiry
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
-    from rrsync.config import Settings
+    from rrsync.config.tables import Settings
     from rrsync.wiring import App
 
 _WARN_DAYS: Final = 60

@@ -5,18 +5,38 @@ hashes. That is enough to append and to give the root.
 
 >>> Edge().root().hex()[:8]
 'e3b0c442'
+
+A proof is named before it is read: `inclusion` and `consistency` say which stretches of the log to hash, `nodes` cuts a
+stretch into complete subtrees, and `join` makes one hash of those. Of three entries, the second is proven by its
+neighbour on the left and by the third:
+
+>>> one, two, three = (leaf_hash(data) for data in (b"one", b"two", b"three"))
+>>> inclusion(1, 3)
+[(0, 1), (2, 3)]
+>>> root = Edge().extend([one, two, three]).root()
+>>> verify_inclusion(two, index=1, size=3, proof=[one, three], root=root)
+True
+>>> verify_inclusion(two, index=0, size=3, proof=[one, three], root=root)
+False
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 HASH_BYTES: Final = 32
+EMPTY: Final = sha256(b"").digest()
+
+Range: TypeAlias = tuple[int, int]
+"""A stretch of the log: the entries from the first number up to, but not with, the second."""
+
+Node: TypeAlias = tuple[int, int]
+"""A complete subtree: its height and its number among those of that height, counted from the left."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -64,9 +84,133 @@ class Edge:
 
     def root(self) -> bytes:
         """Give the root hash; that of an empty tree is the hash of nothing."""
-        if not self.hashes:
-            return sha256(b"").digest()
-        *rest, root = self.hashes
-        for left in reversed(rest):
-            root = node_hash(left, root)
-        return root
+        return join(self.hashes)
+
+
+def join(hashes: Sequence[bytes]) -> bytes:
+    """Give the root over complete subtrees, left to right and the largest first; of none, the hash of nothing."""
+    if not hashes:
+        return EMPTY
+    *rest, root = hashes
+    for left in reversed(rest):
+        root = node_hash(left, root)
+    return root
+
+
+def nodes(lo: int, hi: int) -> list[Node]:
+    """Give the complete subtrees that make up a stretch of the log, left to right, the largest first.
+
+    Raises:
+        ValueError: the stretch does not begin where RFC 6962's halving puts one.
+    """
+    size, at, found = hi - lo, lo, []
+    if lo < 0 or size < 0 or (size and lo % (1 << (size.bit_length() - 1))):
+        raise ValueError("no subtree of a log begins there")
+    while at < hi:
+        height = (hi - at).bit_length() - 1
+        found.append((height, at >> height))
+        at += 1 << height
+    return found
+
+
+def inclusion(index: int, size: int) -> list[Range]:
+    """Give the stretches whose hashes prove that an entry is in the log, the leaf's sibling first (RFC 6962 §2.1.1).
+
+    Raises:
+        ValueError: a log of this size has no such entry.
+    """
+    if not 0 <= index < size:
+        raise ValueError("the log has no such entry")
+    lo, hi, path = 0, size, []
+    while hi - lo > 1:
+        middle = _middle(lo, hi)
+        if index < middle:
+            path.append((middle, hi))
+            hi = middle
+        else:
+            path.append((lo, middle))
+            lo = middle
+    return path[::-1]
+
+
+def consistency(old: int, new: int) -> list[Range]:
+    """Give the stretches whose hashes prove that a log only grew (RFC 6962 §2.1.2); none if it was empty or did not.
+
+    Raises:
+        ValueError: the old size is negative or the larger one.
+    """
+    if not 0 <= old <= new:
+        raise ValueError("a log only grows")
+    lo, hi, path = 0, new, []
+    if not old:
+        return []
+    while old != hi:
+        middle = _middle(lo, hi)
+        if old <= middle:
+            path.append((middle, hi))
+            hi = middle
+        else:
+            path.append((lo, middle))
+            lo = middle
+    if lo:  # else it is the old root itself, which the verifier holds
+        path.append((lo, hi))
+    return path[::-1]
+
+
+def _middle(lo: int, hi: int) -> int:
+    """Give where RFC 6962 halves a stretch: after the largest power of two that is less than its length."""
+    return lo + (1 << ((hi - lo - 1).bit_length() - 1))
+
+
+def verify_inclusion(leaf: bytes, *, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Say whether the proof leads from this leaf hash, at this place, to this root (RFC 9162 §2.1.3.2)."""
+    if not 0 <= index < size or not _are_hashes([leaf, *proof]):
+        return False
+    at, last, have = index, size - 1, leaf
+    for other in proof:
+        if not last:
+            return False
+        if at & 1 or at == last:
+            have = node_hash(other, have)
+            at, last = _up(at, last)
+        else:
+            have = node_hash(have, other)
+        at, last = at >> 1, last >> 1
+    return not last and have == root
+
+
+def verify_consistency(*, old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
+    """Say whether the proof leads from one root to both, so that the log only grew between them (RFC 9162 §2.1.4.2)."""
+    if not 0 <= old <= new or not _are_hashes([old_root, new_root, *proof]):
+        return False
+    if not old or old == new:
+        return not proof and (old > 0 or old_root == EMPTY) and (old < new or old_root == new_root)
+    path = [old_root, *proof] if old.bit_count() == 1 else list(proof)
+    if not proof:
+        return False
+    at, last = old - 1, new - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    before = after = path[0]
+    for other in path[1:]:
+        if not last:
+            return False
+        if at & 1 or at == last:
+            before, after = node_hash(other, before), node_hash(other, after)
+            at, last = _up(at, last)
+        else:
+            after = node_hash(after, other)
+        at, last = at >> 1, last >> 1
+    return not last and before == old_root and after == new_root
+
+
+def _up(at: int, last: int) -> tuple[int, int]:
+    """Climb past the heights where the right edge has nothing beside it."""
+    while at and not at & 1:
+        at, last = at >> 1, last >> 1
+    return at, last
+
+
+def _are_hashes(hashes: Sequence[bytes]) -> bool:
+    """Say whether each is as long as a hash."""
+    return all(len(one) == HASH_BYTES for one in hashes)

@@ -1,34 +1,25 @@
-"""The settings: ``rrsync.toml``, with any key overridable by the environment (``RRSYNC_REGISTRY__ENDPOINT=…``).
-
-The file is the one named, else the one ``RRSYNC_CONFIG`` names, else ``rrsync.toml`` in the working directory. Relative
-paths in it are relative to it. An unknown key, or a value that cannot be, is one sentence and exit code 2.
-"""
+"""What can be set: every table of ``rrsync.toml`` and its keys."""
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
 
+from rrsync.core.note import Key, KeyKind
 from rrsync.errors import ConfigError
 
-FILE_NAME: Final = "rrsync.toml"
-KEYS_VARIABLE: Final = "RRSYNC_KEYRING"
-_CREDENTIAL: Final = "rrsync.keys"
-_SQLITE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(.+)")
+PREFIX: Final = "RRSYNC_"
+FILES: Final = ("certificate", "private_key", "ca")
 _HERE: Final = re.compile(
     r"https?://(localhost|127(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|\[::1\])(:[0-9]+)?(/.*)?", re.IGNORECASE
 )
-_PREFIX: Final = "RRSYNC_"
 
 
 class _Table(BaseModel):
@@ -65,7 +56,7 @@ class RegistrySettings(_Table):
     @classmethod
     def _empty_is_none(cls, values: object) -> object:
         if isinstance(values, dict):
-            return {key: None if key in _FILES and value == "" else value for key, value in values.items()}
+            return {key: None if key in FILES and value == "" else value for key, value in values.items()}
         return values
 
     @model_validator(mode="after")
@@ -81,9 +72,6 @@ class RegistrySettings(_Table):
         return self
 
 
-_FILES: Final = ("certificate", "private_key", "ca")
-
-
 class NightSettings(_Table):
     """``[night]``: who is due, and what stops a run by itself.
 
@@ -97,6 +85,67 @@ class NightSettings(_Table):
     max_unavailable: Annotated[int, Field(ge=1)] = 10
     max_change_share: Annotated[float, Field(gt=0, le=1)] = 0.3
     max_same_address: Annotated[int, Field(ge=1)] = 20
+
+
+class FileAnchorSettings(_Table):
+    """``[[log.anchor]]`` of kind ``file``: a file that who keeps the database cannot write over."""
+
+    kind: Literal["file"]
+    path: Path
+
+
+class MailAnchorSettings(_Table):
+    """``[[log.anchor]]`` of kind ``mail``: the mailbox of the data-protection officer; the password is a credential."""
+
+    kind: Literal["mail"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    ca: Path | None = None
+    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+    to: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+    user: str = ""
+
+
+class WitnessAnchorSettings(_Table):
+    """``[[log.anchor]]`` of kind ``witness``: another organisation's C2SP witness, and its key."""
+
+    kind: Literal["witness"]
+    url: str
+    key: str
+    ca: Path | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _is_a_key(cls, value: str) -> str:
+        if Key.parse(value).kind is not KeyKind.COSIGNATURE:
+            raise ValueError("it is no witness's key, as `rrsync witness` prints it")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _stays_secret(cls, value: str) -> str:
+        if not (_HERE.fullmatch(value) or value.startswith("https://")):
+            raise ValueError("a witness must be https://, unless it is on this machine")
+        return value
+
+
+AnchorSettings: TypeAlias = Annotated[
+    FileAnchorSettings | MailAnchorSettings | WitnessAnchorSettings, Field(discriminator="kind")
+]
+
+
+class LogSettings(_Table):
+    """``[log]``: how the access log is signed, kept elsewhere and explained.
+
+    ``signed`` is a folder for the last checkpoint signed of each log. ``evidence`` says of which accesses the whole
+    messages are kept, sealed: of those that failed, of none, or of all.
+    """
+
+    signing_key: Path = Path("rrsync.signing")
+    signed: Path = Path("rrsync.signed")
+    evidence: Literal["errors", "hash", "all"] = "errors"
+    anchor: list[AnchorSettings] = []
 
 
 class AuthorisationSettings(_Table):
@@ -129,7 +178,7 @@ class Settings(BaseSettings):
     """All settings of one installation."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, env_prefix=_PREFIX, env_nested_delimiter="__"
+        extra="forbid", frozen=True, hide_input_in_errors=True, env_prefix=PREFIX, env_nested_delimiter="__"
     )
 
     language: Literal["nl", "en"] = "nl"
@@ -137,6 +186,7 @@ class Settings(BaseSettings):
     keys: KeySettings = KeySettings()
     registry: RegistrySettings = RegistrySettings()
     night: NightSettings = NightSettings()
+    log: LogSettings = LogSettings()
     library: list[LibrarySettings] = []
 
     @classmethod
@@ -177,102 +227,3 @@ class Settings(BaseSettings):
         if address is None:
             raise ConfigError(f"[registry] endpoint has no address for {service}", todo="Add it to the table")
         return address
-
-
-def named_file(named: Path | None) -> Path:
-    """Give the settings file that is meant, whether it is there or not."""
-    return named or Path(os.environ.get("RRSYNC_CONFIG") or FILE_NAME)
-
-
-def load(named: Path | None = None) -> Settings:
-    """Read the settings.
-
-    Raises:
-        ConfigError: what cannot be read or used, in one sentence.
-    """
-    path = named_file(named)
-    try:
-        if not path.is_file():
-            raise ConfigError(
-                f"There is no settings file {path}",
-                todo="Name the right one with --config, or run `rrsync init` to make one here",
-            )
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} is no valid TOML: {error}", todo="Correct that line") from error
-    except OSError as error:
-        raise ConfigError(f"The settings file cannot be read: {error.strerror}", todo="Check its rights") from error
-    _refuse_unknown_tables()
-    try:
-        settings = Settings(**content)
-    except ValidationError as error:
-        raise ConfigError(_sentence(path, error), todo="Correct the settings") from error
-    except SettingsError as error:
-        raise ConfigError(f"A setting in the environment is wrong: {error}", todo="Correct the variable") from error
-    return _anchored(settings, path.resolve().parent)
-
-
-def _refuse_unknown_tables() -> None:
-    """Refuse a misspelled table in the environment; it must hold ``__``, as Kubernetes sets ``RRSYNC_PORT`` itself."""
-    for name in sorted(os.environ):
-        table, deeper, _ = name.upper().removeprefix(_PREFIX).partition("__")
-        if deeper and name.upper().startswith(_PREFIX) and table.lower() not in Settings.model_fields:
-            raise ConfigError(f"The environment has a key rrsync does not know: {name}", todo="Correct its name")
-
-
-def _sentence(path: Path, error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{path.name} or the environment has a key rrsync does not know: {where}"
-    said = str(first["msg"]).removeprefix("Value error, ")
-    return f"{path.name} or the environment has a wrong value for {where}: {said}" if where else f"{path.name}: {said}"
-
-
-def _anchored(settings: Settings, folder: Path) -> Settings:
-    """Give the settings with every relative path made relative to their file."""
-    if match := _SQLITE.fullmatch(settings.store.url):
-        store = StoreSettings(url=f"{match[1]}{folder / match[2]}")
-        settings = settings.model_copy(update={"store": store})
-    registry = settings.registry.model_copy(
-        update={name: folder / value for name in _FILES if (value := getattr(settings.registry, name)) is not None}
-    )
-    return settings.model_copy(
-        update={
-            "keys": KeySettings(file=folder / settings.keys.file),
-            "registry": registry,
-            "library": [_anchored_library(library, folder) for library in settings.library],
-        }
-    )
-
-
-def _anchored_library(library: LibrarySettings, folder: Path) -> LibrarySettings:
-    if (said := library.authorisation) is None:
-        return library
-    return library.model_copy(update={"authorisation": said.model_copy(update={"scope": folder / said.scope})})
-
-
-def read_keys(settings: Settings) -> str:
-    """Give the text of the keys: from the key file, else systemd's credential, else the environment, in that order.
-
-    Raises:
-        ConfigError: there are none, or others can read the file.
-    """
-    file = settings.keys.file
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    credential = Path(folder) / _CREDENTIAL if folder else None
-    try:
-        if file.is_file():
-            if file.stat().st_mode & 0o077:
-                raise ConfigError("Others can read the key file", todo=f"Run `chmod 600 {file.name}`")
-            return file.read_text(encoding="ascii")
-        if credential is not None and credential.is_file():
-            return credential.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("The key file cannot be read", todo="Check its rights, or restore it") from error
-    if text := os.environ.get(KEYS_VARIABLE):
-        return text
-    raise ConfigError(
-        f"There are no keys: no file {file.name}, no systemd credential {_CREDENTIAL}, no {KEYS_VARIABLE}",
-        todo="Run `rrsync init` for a new installation; for one with data, restore its key file from your backup",
-    )

@@ -1,0 +1,1 @@
+"""The settings: what can be set, and how they are read."""
