@@ -18,7 +18,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint cover kills gigabyte bench lock clean
+.PHONY: help demo test check lint cover kills forgeries tamperings ledger gigabyte bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is
@@ -46,6 +46,15 @@ cover: $(VENV)/dev.stamp
 
 kills: $(VENV)/dev.stamp ## a thousand random kills of a running night: a quarter of an hour
 	RRSYNC_KILLS=1000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/night/test_kills.py 2>/dev/null
+
+forgeries: $(VENV)/dev.stamp ## a hundred thousand corrupted proofs, of which none may pass: a minute
+	RRSYNC_FORGERIES=100000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/core/test_tree.py
+
+tamperings: $(VENV)/dev.stamp ## ten thousand alterations of a log by the owner of its database: half an hour
+	RRSYNC_TAMPERINGS=10000 $(BIN)/python -m pytest -s -p no:randomly --timeout 7200 tests/tamper
+
+ledger: $(VENV)/dev.stamp ## a million entries: appended, verified, proved
+	$(BIN)/python -m bench.ledger
 
 gigabyte: $(VENV)/dev.stamp ## a member file of 1 GiB imported: half an hour, 5 GB of disk
 	$(BIN)/python -m bench.gigabyte

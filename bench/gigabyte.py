@@ -13,10 +13,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from rrsync.cli.template import TEMPLATE
-from rrsync.config.load import load
+from rrsync.cli.setup import install
 from rrsync.core.insz import check_digits
-from rrsync.wiring import fresh_keys, prepare_database, usual_scope
 
 HEADER: Final = (
     "member_no;insz;last_name;first_names;birth_date;street;house_number;box;postal_code;municipality;country;"
@@ -60,12 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
         folder = Path(name)
         settings, members = folder / "rrsync.toml", folder / "members.csv"
-        settings.write_text(TEMPLATE, encoding="utf-8")
-        (folder / "scopes").mkdir()
-        (folder / "scopes" / "libraries.txt").write_text(usual_scope(), encoding="utf-8")
-        (folder / "rrsync.keys").touch(0o600)
-        (folder / "rrsync.keys").write_text(fresh_keys(), encoding="ascii")
-        prepare_database(load(settings))
+        install(settings)
         rows = write(members, chosen.megabytes * 2**20)
         print(f"{members.stat().st_size / 2**20:.0f} MiB, {rows} rows")
         begun = time.monotonic()

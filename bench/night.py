@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from rrsync import wiring
 from rrsync.cli.setup import init
 from rrsync.cli.template import TEMPLATE
 from rrsync.config.load import FILE_NAME, load
@@ -41,12 +40,14 @@ from rrsync.simulator.serve import Simulator
 from rrsync.simulator.world import World, member_rows
 from rrsync.store.members import Incoming
 from rrsync.sync.night import NIGHT, PURPOSE
+from rrsync.wiring.chance import chance
+from rrsync.wiring.rooms import open_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
-    from rrsync.wiring import App
+    from rrsync.wiring.rooms import App
 
 LIBRARY = "demo"
 WANTED_RATIO = 0.45
@@ -56,7 +57,7 @@ _HEADERS = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": '""'}
 
 
 def _serve(people: int, pipe: Connection) -> None:
-    luck = wiring.chance()
+    luck = chance()
     world = World(seed=1, people=people)
     server = Simulator(now=luck.clock, new_reference=luck.new_reference, world=world, keep_asked=False)
     with server:
@@ -83,7 +84,7 @@ def prepare(folder: Path, url: str, members: int, people: int) -> Path:
     text = TEMPLATE.replace("http://127.0.0.1:8080/", url)
     path.write_text(text.replace("max_per_second = 8.0", "max_per_second = 1000000.0"), encoding="utf-8")
     init(config=path)
-    with wiring.open_app(load(path)) as app:
+    with open_app(load(path)) as app:
         batch = incoming(people, members)
         while rows := list(islice(batch, _BATCH)):
             app.members.take(rows, import_id="bench", at=app.chance.clock())
@@ -122,7 +123,7 @@ def bare(url: str, posts: list[bytes]) -> float:
 
 def run_night(path: str) -> None:
     """Be the process of one night; print its seconds, members and peak memory as JSON."""
-    with wiring.open_app(load(Path(path))) as app:
+    with open_app(load(Path(path))) as app:
         plan = tonight(now=app.chance.clock(), stale_after_days=30, full=False, most=None)
         started = time.perf_counter()
         report = app.night().run([LIBRARY], plan, progress=lambda _: None)
@@ -156,7 +157,7 @@ def main() -> None:
         for size in (said.small, said.members):
             (Path(folder) / str(size)).mkdir()
             paths[size] = prepare(Path(folder) / str(size), url, size, said.members)
-        with wiring.open_app(load(paths[said.members])) as app:
+        with open_app(load(paths[said.members])) as app:
             posts = list(envelopes(app, url, said.members, said.members))
         half = len(posts) // 2
         seconds = bare(url, posts[:half])

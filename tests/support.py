@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,12 +23,13 @@ from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Name, PartialDate
 from rrsync.store.engine import Database
 from rrsync.store.holds import Holds
-from rrsync.store.ledger import Ledger
+from rrsync.store.ledger import Head, Ledger
 from rrsync.store.members import Incoming, Members, Taken
 from rrsync.store.rows import Rows
 from rrsync.store.runs import Runs
 from rrsync.store.seal import Keyring, Seal
 from rrsync.store.settle import Settlement
+from rrsync.store.verify import Point, verify
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 NOW: Final = datetime(2026, 7, 1, 2, 0, tzinfo=UTC)
@@ -125,6 +126,10 @@ class Store:
         """Give the first column of what raw SQL finds."""
         with self.database.engine.connect() as connection:
             return list(connection.execute(text(statement), values).scalars())
+
+    def verify(self, library: str = LIBRARY, *, points: Iterable[Point] = (), since: Point | None = None) -> Head:
+        """Recompute a log whole, or since a root that is known."""
+        return verify(self.database, library, seal=self.seal, points=points, since=since)
 
     def holder(self, number: Insz, library: str = LIBRARY) -> str | None:
         """Give the member that has a national number in a library."""

@@ -19,17 +19,9 @@ from rrsync.config.tables import Settings
 from rrsync.core.entry import Actor, ActorKind, decode
 from rrsync.errors import ConfigError, RegistryUnavailable
 from rrsync.store.members import Incoming
-from rrsync.wiring import (
-    App,
-    chance,
-    fresh_keys,
-    holds_data,
-    open_app,
-    prepare_database,
-    stopping,
-    until_stopped,
-    usual_scope,
-)
+from rrsync.wiring.chance import chance, stopping, until_stopped
+from rrsync.wiring.install import fresh_keys, fresh_signing_key, holds_data, prepare_database, usual_scope
+from rrsync.wiring.rooms import App, open_app
 from tests.support import NOW, member
 
 
@@ -59,9 +51,10 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         (tmp_path / "scopes").mkdir(exist_ok=True)
         (tmp_path / "scopes" / "libraries.txt").write_text(usual_scope(), encoding="utf-8")
         settings = load(tmp_path / "rrsync.toml")
-        if not settings.keys.file.exists():
-            settings.keys.file.touch(mode=0o600)
-            settings.keys.file.write_text(fresh_keys(), encoding="ascii")
+        for file, content in ((settings.keys.file, fresh_keys()), (settings.log.signing_key, fresh_signing_key())):
+            if not file.exists():
+                file.touch(mode=0o600)
+                file.write_text(content, encoding="ascii")
         prepare_database(settings)
         return settings
 
@@ -185,7 +178,7 @@ class TestRooms:
                 )
             kinds = [decode(data)["kind"] for _, data in app.ledger.entries("demo")]
         assert away.value.exit_code == 3
-        assert kinds == ["access.intent", "access.outcome"] * (len(kinds) // 2)
+        assert kinds == ["settings.change", *["access.intent", "access.outcome"] * (len(kinds) // 2)]
         assert len(kinds) > 2
 
     def test_a_database_says_whether_it_holds_data(self, make: Make) -> None:

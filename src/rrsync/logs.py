@@ -16,7 +16,21 @@ if TYPE_CHECKING:
 
 #: What a log line may hold besides its level and event; anything else is dropped.
 ALLOWED: Final = frozenset(
-    {"event", "level", "run", "library", "count", "seconds", "code", "reason", "status", "resumed", "size", "tries"}
+    {
+        "event",
+        "level",
+        "run",
+        "library",
+        "anchor",
+        "count",
+        "seconds",
+        "code",
+        "reason",
+        "status",
+        "resumed",
+        "size",
+        "tries",
+    }
 )
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}

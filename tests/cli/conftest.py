@@ -23,7 +23,7 @@ from rrsync.core.member import Member
 from rrsync.simulator.faults import Fault
 from rrsync.simulator.serve import Simulator
 from rrsync.simulator.world import World
-from rrsync.wiring import App
+from rrsync.wiring.rooms import App
 
 #: Forty people, among whom M000007 went abroad, M000015 moved, M000018 has a new number, M000040 a reference address.
 WORLD: Final = World(seed=1, people=40)

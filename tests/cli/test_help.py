@@ -26,8 +26,22 @@ CONTRACT = {
     "holds accept",
     "holds dismiss",
     "log show",
+    "log who",
+    "log evidence",
     "log verify",
+    "log checkpoint",
+    "log anchor",
+    "log prove",
+    "log export",
+    "log sample list",
+    "log sample sign",
+    "log digest",
+    "log staff add",
+    "log staff remove",
+    "log staff list",
+    "log forget",
     "simulator",
+    "witness",
 }
 #: The options that the contract promises.
 PROMISED = {
@@ -51,7 +65,7 @@ def _walk(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 COMMANDS = dict(_walk(typer.main.get_command(app)))
-GROUPS = ("", "members", "holds", "log")
+GROUPS = ("", "members", "holds", "log", "log sample", "log staff")
 
 
 def test_every_command_of_the_contract_is_there() -> None:

@@ -40,7 +40,7 @@ from rrsync.core.person import Address, Name, PartialDate, Person
 from rrsync.errors import ConfigError, RrsyncError
 from rrsync.store.members import Taken
 from rrsync.store.settle import Item
-from rrsync.wiring import fresh_keys, prepare_database, usual_scope
+from rrsync.wiring.install import fresh_keys, fresh_signing_key, prepare_database, usual_scope
 
 HEADER: Final = (
     "member_no,insz,last_name,first_names,birth_date,street,house_number,box,postal_code,municipality,country"
@@ -156,8 +156,9 @@ def furnish(folder: Path) -> Path:
     (folder / "rrsync.toml").write_text(TEMPLATE + SECOND, encoding="utf-8")
     (folder / "scopes").mkdir()
     (folder / "scopes" / "libraries.txt").write_text(usual_scope(), encoding="utf-8")
-    (folder / "rrsync.keys").write_text(fresh_keys(), encoding="utf-8")
-    (folder / "rrsync.keys").chmod(0o600)
+    for name, text in (("rrsync.keys", fresh_keys()), ("rrsync.signing", fresh_signing_key())):
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(0o600)
     prepare_database(load(folder / "rrsync.toml"))
     return folder
 

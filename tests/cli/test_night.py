@@ -16,7 +16,8 @@ from rrsync.cli.night import _progress
 from rrsync.config.load import load
 from rrsync.core.report import Report
 from rrsync.sync.night import Progress
-from rrsync.wiring import Chance, chance, open_app
+from rrsync.wiring.chance import Chance, chance
+from rrsync.wiring.rooms import open_app
 from tests.cli.conftest import Place
 from tests.support import NOW, Clock
 
@@ -180,7 +181,7 @@ class TestStops:
         assert said.code == 4
         assert said.document["stopped"]["reason"] == "not_authorised"
         assert not register.counts
-        assert "access.denied" in place.run("log", "show", "--library", "demo").out
+        assert "access.denied" in place.run("log", "show", "--library", "demo", "--raw").out
 
     def test_another_night_on_the_same_database(self, place: Place) -> None:
         """75, which a timer knows as *try again later*."""

@@ -16,10 +16,11 @@ from cryptography.x509.oid import NameOID
 
 from rrsync.config.load import load
 from rrsync.core.entry import Draft, Kind
-from rrsync.wiring import Chance, chance, open_app
+from rrsync.wiring.chance import Chance, chance
+from rrsync.wiring.rooms import open_app
 from tests.cli.conftest import Place
 
-MADE = ["rrsync.db", "rrsync.keys", "rrsync.toml", "scopes/libraries.txt"]
+MADE = ["rrsync.db", "rrsync.keys", "rrsync.signing", "rrsync.toml", "scopes/libraries.txt"]
 
 
 def _files(folder: Path) -> dict[str, int]:
@@ -110,7 +111,7 @@ class TestInit:
         option = [] if how == "environment" else ["--config", str(there)]
         words = [*option, "init"] if how == "before" else ["init", *option]
         assert empty.run(*words).code == 0
-        assert sorted(_files(empty.folder)) == sorted(f"there/{name}" for name in [*MADE[:2], "own.toml", MADE[3]])
+        assert sorted(_files(empty.folder)) == sorted(f"there/{name}" for name in [*MADE[:3], "own.toml", MADE[4]])
         assert empty.run("--config", str(there), "check").code == 0
 
     def test_what_cannot_be_made_is_one_sentence(self, empty: Place) -> None:
@@ -228,6 +229,7 @@ class TestCheck:
             ("scopes/libraries.txt", "scope file"),
             ("rrsync.keys", "no key:"),
             ("rrsync.db", "schema"),
+            ("rrsync.signing", "no signing key:"),
             ("rrsync.toml", "no settings file"),
         ],
     )

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final, cast
 from uuid import uuid4
 
-from rrsync import wiring
 from rrsync.cli.template import TEMPLATE
 from rrsync.config.load import load
 from rrsync.config.tables import Settings
@@ -30,15 +29,17 @@ from rrsync.simulator.faults import Fault
 from rrsync.simulator.serve import Simulator
 from rrsync.simulator.world import World, member_rows
 from rrsync.store.members import Incoming, Taken
-from rrsync.store.verify import verify
 from rrsync.sync.night import Night, Progress
+from rrsync.wiring.chance import Chance
+from rrsync.wiring.install import fresh_keys, fresh_signing_key, usual_scope
+from rrsync.wiring.rooms import App, open_app
 from tests.night.invariants import Base, Canaries, Scene, after_run, due, in_clear, one_outcome
 from tests.night.raw import Key, Raw, State
 from tests.support import Clock
 
 LIBRARY: Final = "demo"
 STALE_DAYS: Final = 30
-NOT_OURS: Final = frozenset({"members.csv", "export.csv", "rrsync.keys"})
+NOT_OURS: Final = frozenset({"members.csv", "export.csv", "rrsync.keys", "rrsync.signing"})
 
 Row = dict[str, str]
 
@@ -90,7 +91,7 @@ class House:
     said: list[str] = field(default_factory=list)
     excused: bool = False
     rows: list[Row] = field(default_factory=list)
-    _app: wiring.App | None = None
+    _app: App | None = None
 
     @property
     def raw(self) -> Raw:
@@ -98,7 +99,7 @@ class House:
         return self.audit.raw
 
     @property
-    def app(self) -> wiring.App:
+    def app(self) -> App:
         """The rooms, opened once for a test; anew after ``reopen``."""
         if self._app is None:
             self._app = self.stack.enter_context(self.opened())
@@ -109,10 +110,10 @@ class House:
         self._app = None
 
     @contextmanager
-    def opened(self) -> Iterator[wiring.App]:
+    def opened(self) -> Iterator[App]:
         """Open the rooms as wiring does, with the test's clock and a stop that nobody waits for."""
-        luck = wiring.Chance(self.clock, lambda: str(uuid4()), os.urandom)
-        with wiring.open_app(self.settings, luck) as app:
+        luck = Chance(self.clock, lambda: str(uuid4()), os.urandom)
+        with open_app(self.settings, luck) as app:
             yield replace(app, stop=Impatient())
 
     def take(self, rows: Iterable[Row], *, library: str = LIBRARY, import_id: str = "") -> list[Taken]:
@@ -204,7 +205,7 @@ class House:
         state = self.raw.state()
         for library, (size, root) in report.log.items():
             assert size == len(state.entries[library])
-            assert verify(self.app.database, library).root == root
+            assert self.app.notary.verify(library).root == root
         if report.stopped is None and not report.interrupted:
             assert not self.app.ledger.pending()
 
@@ -249,15 +250,16 @@ def build(
     in_flight: int = 8,
     deadline_s: float = 20,
     settings: str = "",
+    log: str = "",
     kind: type[Simulator] = Simulator,
 ) -> House:
-    """Build an installation; ``settings`` go under [night].
+    """Build an installation; ``settings`` go under [night], ``log`` behind [log].
 
     The authorisation of the libraries ``ended`` is over, that of ``last_days`` ends today.
     """
     clock = Clock()
     world = None if personas is not None else World(seed=seed, people=people)
-    keys = wiring.fresh_keys()
+    keys = fresh_keys()
     audit = Audit(Raw(url, keys))
     stack.callback(audit.raw.close)
     simulator = stack.enter_context(
@@ -275,16 +277,17 @@ def build(
     text = text.replace("max_in_flight = 16", f"max_in_flight = {in_flight}")
     text = text.replace("deadline_s = 45", f"deadline_s = {deadline_s}").replace("[night]\n", f"[night]\n{settings}\n")
     base, block = text.split("[[library]]")
+    base += log + "\n"
     for library in libraries:
         own = block.replace('"demo"', f'"{library}"').replace("demo.example", f"{library}.example")
         until = "2019-12-31" if library in ended else "2026-07-01" if library in last_days else "2099-12-31"
         base += "[[library]]" + own.replace("2099-12-31", until)
     (folder / "rrsync.toml").write_text(base, encoding="utf-8")
     (folder / "scopes").mkdir()
-    (folder / "scopes" / "libraries.txt").write_text(wiring.usual_scope(), encoding="utf-8")
-    key_file = folder / "rrsync.keys"
-    key_file.touch(mode=0o600)
-    key_file.write_text(keys, encoding="ascii")
+    (folder / "scopes" / "libraries.txt").write_text(usual_scope(), encoding="utf-8")
+    for name, content in (("rrsync.keys", keys), ("rrsync.signing", fresh_signing_key())):
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(content, encoding="ascii")
     scene = Scene({}, [], audit.recorded, None if world is None else world.find, tolerated=frozenset(tolerated))
     loaded = load(folder / "rrsync.toml")
     return House(folder, loaded, clock, world, simulator, audit, scene, stack, list(libraries))

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from sqlalchemy import event
 
-from rrsync import wiring
 from rrsync.cli.app import run
 from rrsync.core.entry import Actor, ActorKind
 from rrsync.errors import ConfigError, LedgerError, RrsyncError, StoreError
 from rrsync.simulator.faults import Fault, FaultKind
+from rrsync.wiring.install import fresh_keys
 from tests.night.conftest import LibraryNight
 from tests.night.house import House
 
@@ -254,7 +254,7 @@ def test_keys_that_are_missing_or_another_s(library_night: LibraryNight) -> None
     assert missing.value.exit_code == 2
     tells(str(missing.value))
     keys.touch(mode=0o600)
-    keys.write_text(wiring.fresh_keys(), encoding="ascii")
+    keys.write_text(fresh_keys(), encoding="ascii")
     failed: list[RrsyncError] = []
     house.excused = True
     try:

@@ -8,11 +8,13 @@ from datetime import datetime
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from rrsync import logs, wiring
+from rrsync import logs
 from rrsync.config.load import load
 from rrsync.core.plan import tonight
 from rrsync.store.engine import Database
 from rrsync.store.runs import Runs
+from rrsync.wiring.chance import chance
+from rrsync.wiring.rooms import open_app
 from tests.night.raw import Raw
 from tests.support import Clock
 
@@ -28,8 +30,8 @@ def night(folder: str, now: datetime) -> None:
     """Run a whole night over everybody, or go on with the one that is open."""
     logs.configure("debug")
     settings = load(Path(folder) / "rrsync.toml")
-    luck = replace(wiring.chance(), clock=Clock(now))
-    with wiring.open_app(settings, luck) as app:
+    luck = replace(chance(), clock=Clock(now))
+    with open_app(settings, luck) as app:
         plan = tonight(now=app.chance.clock(), stale_after_days=30, full=True, most=None)
         report = app.night().run([each.id for each in settings.library], plan, progress=lambda _: None)
     raise SystemExit(report.exit_code)

@@ -20,7 +20,6 @@ from rrsync.errors import LedgerError, StoreError
 from rrsync.store.holds import OpenHold
 from rrsync.store.settle import Item
 from rrsync.store.tables import ChangeRow
-from rrsync.store.verify import verify
 from tests.store.scene import AN, always, ask, present, record
 from tests.support import NOW, Store, held, insz, member
 
@@ -120,8 +119,8 @@ class TestSettling:
         given = store.settlement.settle(items, lambda one, _: verdicts[one.library, one.number])
         assert given == [verdicts[item.library, item.number] for item in items]
         assert (standing(store), standing(store, "M0002")) == (("change", ""), ("hold", "deceased"))
-        assert verify(store.database, "hasselt").size == 4
-        assert verify(store.database, "genk").size == 2
+        assert store.verify().size == 4
+        assert store.verify("genk").size == 2
         assert store.settlement.settle([], always(MOVED)) == []
 
     def test_the_step_is_done_with_the_verdict(self, store: Store) -> None:

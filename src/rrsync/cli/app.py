@@ -11,10 +11,12 @@ from typing import Annotated, Final
 
 import typer
 
-from rrsync.cli import demo, desk, night, setup
+from rrsync.cli import demo, desk, digest, export, look, night, setup, who, witness
 from rrsync.cli.context import BEFORE, ConfigOption
 from rrsync.cli.log import log_app
 from rrsync.cli.members import members_app
+from rrsync.cli.sample import sample_app
+from rrsync.cli.staff import staff_app
 from rrsync.errors import RrsyncError
 
 _UNEXPECTED: Final = 1
@@ -42,6 +44,11 @@ app.command()(desk.refresh)
 app.add_typer(desk.holds_app, name="holds")
 app.add_typer(log_app, name="log")
 app.command(epilog=demo.FAULTS)(demo.simulator)
+app.command()(witness.witness)
+for command in (look.show, who.who, look.evidence, export.export, digest.digest):
+    log_app.command()(command)
+log_app.add_typer(sample_app, name="sample", short_help="The month's sample: a second pair of eyes.")
+log_app.add_typer(staff_app, name="staff", short_help="The list of staff: add, remove, list.")
 
 
 def _show_version(asked: bool) -> None:

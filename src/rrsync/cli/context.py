@@ -17,10 +17,11 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from rrsync import logs
 from rrsync.config.load import load
 from rrsync.config.tables import Settings
 from rrsync.errors import ConfigError
-from rrsync.wiring import App, open_app
+from rrsync.wiring.rooms import App, open_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +68,8 @@ def table(*heads: str) -> Table:
 
 @contextmanager
 def opened(config: Path | None) -> Iterator[App]:
-    """Give the rooms that the settings describe."""
+    """Give the rooms that the settings describe; what they log goes to standard error."""
+    logs.configure("warning")
     with open_app(load(config or BEFORE.get())) as app:
         yield app
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from rrsync import wiring
 from rrsync.cli.context import opened, voices
 from rrsync.cli.log import verify
 from rrsync.cli.members import import_members
@@ -24,6 +23,7 @@ from rrsync.errors import ConfigError
 from rrsync.simulator.faults import SENTENCES, Fault
 from rrsync.simulator.serve import Simulator
 from rrsync.simulator.world import World, member_rows
+from rrsync.wiring.chance import chance, until_stopped
 
 if TYPE_CHECKING:
     from rrsync.cli.context import Voices
@@ -80,7 +80,7 @@ def simulator(
     if members is not None:
         _write_members(world, members)
         speak.err.print(f"Wrote {members}: import it with `rrsync members import {members} --library ID`.")
-    luck = wiring.chance()
+    luck = chance()
     server = Simulator(
         now=luck.clock,
         new_reference=luck.new_reference,
@@ -92,7 +92,7 @@ def simulator(
         port=port,
         keep_asked=False,
     )
-    with server, wiring.until_stopped() as stopped:
+    with server, until_stopped() as stopped:
         speak.err.print(f"A simulated MAGDA answers at {server.url} ; stop it with Ctrl-C.")
         stopped.wait()
     speak.err.print(
@@ -123,7 +123,7 @@ def demo(
         else:
             folder = keep
             _make_folder(folder)
-        luck = wiring.chance()
+        luck = chance()
         world = World(seed=_SEED, people=members)
         server = stack.enter_context(
             Simulator(now=luck.clock, new_reference=luck.new_reference, world=world, keep_asked=False)

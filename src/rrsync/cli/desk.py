@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rrsync.core.member import Held
     from rrsync.store.holds import OpenHold
     from rrsync.sync.refresh import Refreshed
-    from rrsync.wiring import App
+    from rrsync.wiring.rooms import App
 
 _HOLD_DIGITS = 9  # fewer than a national number has, so that none is looked up or lost in one
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, among, opened, table, voices
-from rrsync.core.entry import decode
-from rrsync.errors import BrokenChain, ConfigError
-from rrsync.store.verify import verify as verify_log
+from rrsync.audit.forget import DAYS
+from rrsync.audit.points import point
+from rrsync.cli.actor import ActorOption, ViewerOption, person, viewer
+from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, among, opened, voices
+from rrsync.cli.output import replacing_lines
+from rrsync.cli.progress import progress
+from rrsync.cli.rowfile import shown
+from rrsync.core.entry import JSON, Draft, Kind, decode, named
+from rrsync.core.note import Note
+from rrsync.errors import BrokenChain, ConfigError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rrsync.core.entry import JSON
-    from rrsync.wiring import App
+    from rrsync.store.verify import Point
+    from rrsync.wiring.rooms import App
+
+LibrariesOption = Annotated[
+    list[str] | None, typer.Option("--library", help="Only this library; may be given again.", metavar="ID")
+]
 
 log_app = typer.Typer(
     no_args_is_help=True,
@@ -26,74 +37,176 @@ log_app = typer.Typer(
 
 @log_app.command("verify")
 def verify(
-    library: Annotated[
-        list[str] | None, typer.Option("--library", help="Only this library; may be given again.", metavar="ID")
+    library: LibrariesOption = None,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            "--since",
+            help="Only what came after this signed checkpoint, as an anchor or a mail has it.",
+            metavar="FILE",
+        ),
     ] = None,
+    actor: ViewerOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Recompute the whole log and hold it against its head.
+    """Recompute the log and hold it against its checkpoints.
 
-    Every entry is read as its exact bytes, and the tree over them must be the one the log closed with.
+    Every entry is read as its exact bytes; their tree must lead to each checkpoint that was signed, in the database, in
+    the folder of the last one signed and at the anchors that give theirs back. Who verified stands in the log too.
     Exit code 0 when every log is whole; else 4, with the library, the entry and the cause of the first fault.
+    """
+    speak, who = voices(), viewer(actor)
+    found: dict[str, dict[str, object]] = {}
+    with opened(config) as app:
+        for name in logged(app, library):
+            start = _start(app, name, since)
+            with progress(speak, f"verify {name}", app.ledger.head(name).size, lines=f"entries of {name}") as done:
+                head = app.notary.verify(name, since=start, progress=lambda at, _: done(at))
+            said: dict[str, JSON] = {"size": head.size, "root": head.root, "since": start.size if start else 0}
+            if head.size:
+                app.ledger.append([Draft(name, Kind.VERIFY, "", body={"actor": named(who), "verify": said})])
+            found[name] = {"size": head.size, "root": head.root, "anchored": _anchored(app, name)}
+    if as_json:
+        speak.document(found)
+        return
+    for name, told in found.items():
+        speak.out.print(f"The access log of {name} is whole: {told['size']} entries, root {told['root']}.")
+        speak.out.print(_elsewhere(told["anchored"]))
+
+
+def _start(app: App, library: str, file: Path | None) -> Point | None:
+    if file is None:
+        return None
+    try:
+        note = Note.parse(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shown(file.name)} holds no signed checkpoint", kept="Nothing was verified") from error
+    return point(library, note, app.notary.key(library), source=shown(file.name))
+
+
+def _anchored(app: App, library: str) -> dict[str, object] | None:
+    last = app.checkpoints.last_anchored(library)
+    return {"size": last.size, "anchor": last.name, "at": last.at.isoformat()} if last else None
+
+
+def _elsewhere(last: object) -> str:
+    if not isinstance(last, dict):
+        return "No checkpoint of it is kept outside the database: an older backup put back would not be seen."
+    return f"A checkpoint of {last['size']} entries is kept by {last['anchor']}, since {str(last['at'])[:16]} UTC."
+
+
+@log_app.command("checkpoint")
+def checkpoint(library: LibrariesOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Sign what the log is now, and print the signed note.
+
+    The note is a C2SP checkpoint: the log's name, its size, its root and who signed. Keep it where nobody who keeps the
+    database can change it, with the public key that is printed beside it: `rrsync log verify --since FILE` holds the
+    log against it, and so does the verifier that `rrsync log export --format tiles` hands out.
     """
     speak = voices()
     with opened(config) as app:
-        heads = [verify_log(app.database, name) for name in logged(app, library)]
+        prover = app.prover()
+        notes = {name: (prover.newest(name), app.notary.key(name)) for name in logged(app, library)}
     if as_json:
-        speak.document({head.library: {"size": head.size, "root": head.root} for head in heads})
+        speak.document({name: {"note": note.to_text(), "key": key.text} for name, (note, key) in notes.items()})
         return
-    for head in heads:
-        speak.out.print(f"The access log of {head.library} is whole: {head.size} entries, root {head.root}.")
+    for name, (note, key) in notes.items():
+        speak.err.print(f"The log of {name}; its public key is {key.text}")
+        speak.out.print(note.to_text(), end="")
 
 
-@log_app.command("show")
-def show(
+@log_app.command("anchor")
+def anchor(library: LibrariesOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Sign the log, and have every anchor keep it.
+
+    Run it from a timer every hour or so. Exit code 0 when every anchor took it, 3 when one did not, 4 when none did or
+    when one knows a longer or another log.
+    """
+    speak = voices()
+    with opened(config) as app:
+        if not app.settings.log.anchor:
+            raise ConfigError(
+                "The settings name no anchor",
+                todo="Name one or more [[log.anchor]]: a file elsewhere, a mail, or a witness",
+            )
+        names = logged(app, library)
+        for name in names:
+            app.notary.sign(name)
+        failures = app.notary.anchor(names, force=True)
+        found = {name: _anchored(app, name) for name in names}
+    if as_json:
+        speak.document({"anchored": found, "failures": [str(failure) for failure in failures]})
+    else:
+        for name, last in found.items():
+            speak.out.print(f"{name}: {_elsewhere(last)}")
+        for failure in failures:
+            speak.err.print(str(failure))
+    if failures:
+        raise typer.Exit(3 if len(failures) < len(app.settings.log.anchor) else 4)
+
+
+@log_app.command("prove")
+def prove(
+    entry: Annotated[int, typer.Argument(min=0, help="The entry, by its number in the log.", metavar="ENTRY")],
     library: LibraryOption,
-    member: Annotated[str | None, typer.Option("--member", help="Only about this member.", metavar="MEMBER_NO")] = None,
-    last: Annotated[int, typer.Option("--last", min=1, help="Only the last so many entries.", metavar="N")] = 50,
-    as_json: JsonOption = False,
+    to: Annotated[Path | None, typer.Option("--to", help="Write it to this file.", metavar="FILE")] = None,
+    actor: ViewerOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Show the last entries of a library's log.
+    """Give the proof that one entry is in the log.
 
-    People stand in it as pseudonyms only. With --member it shows the entries about one member, whoever asked.
-    Example: rrsync log show --library hasselt --member M000123
+    It stands alone: the entry's own bytes, its way to the root, and the signed checkpoint (C2SP tlog-proof). Whoever
+    has it needs the log's public key and nothing else of ours. It shows no other entry. Asking for it is an entry too.
+
+    Example: rrsync log prove 118 --library hasselt --to 118.tlog-proof
     """
+    speak, who = voices(), viewer(actor)
+    with opened(config) as app:
+        logged(app, [library])
+        proof = app.prover().prove(library, entry, actor=who)
+        key = app.notary.key(library)
+    if to is None:
+        speak.out.print(proof.to_text(), end="")
+    else:
+        with replacing_lines(to) as write:
+            write(proof.to_text().removesuffix("\n").encode())
+    speak.err.print(f"Anybody can check it with `python verifier.py proof FILE --key {key.text}`.")
+
+
+@log_app.command("forget")
+def forget(
+    library: LibraryOption,
+    year: Annotated[int, typer.Option("--year", min=1900, max=9999, help="The calendar year.", metavar="YEAR")],
+    actor: ActorOption,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Destroy it, as the second person; the first one asked.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Destroy the key of a year past its term: two people.
+
+    The term is ten years after the year's last entry. Without --confirm it asks; with it, another person destroys the
+    key and the messages kept under it. The entries stay and every proof holds, but nobody can tell any more whom they
+    were about. It cannot be undone.
+    Backups made before hold the key too, sealed with the key file of their time: destroy them, or that file.
+    """
+    who = person(actor)
     speak = voices()
     with opened(config) as app:
         logged(app, [library])
-        lines = _lines(app, library, member, last)
-    if as_json:
-        speak.document([{"seq": seq, **line} for seq, line in lines])
-        return
-    shown = table("entry", "when (UTC)", "what", "who", "why", "case", "outcome", "about", "reference")
-    for seq, line in lines:
-        shown.add_row(str(seq), *(_cell(line, *path) for path in _CELLS))
-    speak.out.print(shown)
-
-
-_CELLS = (
-    ("ts",),
-    ("kind",),
-    ("actor", "id"),
-    ("why", "code"),
-    ("why", "case"),
-    ("out", "status"),
-    ("subj", "ref"),
-    ("ref",),
-)
-
-
-def _lines(app: App, library: str, member: str | None, last: int) -> list[tuple[int, dict[str, JSON]]]:
-    if member is None:
-        size = next((head.size for head in app.ledger.heads() if head.library == library), 0)
-        return [(seq, read(library, seq, data)) for seq, data in app.ledger.entries(library, since=max(0, size - last))]
-    numbers = app.members.numbers(library, member)
-    if not numbers:
-        raise ConfigError("The library has no such member with a national number", todo="Check the member number")
-    found = dict(entry for number in numbers for entry in app.ledger.of_subject(library, number))
-    return [(seq, read(library, seq, found[seq])) for seq in sorted(found)[-last:]]
+        if not confirm:
+            app.forgetting().ask(library, year, who)
+            speak.out.print(f"Asked. Now another person must run the same command with --confirm, within {DAYS} days.")
+            return
+        done = app.forgetting().confirm(library, year, who)
+    speak.out.print(
+        f"The key of {year} of {library} is destroyed: {done.entries} entries no longer tell whom they were about, and "
+        f"{done.evidence} kept messages are gone. The log still verifies."
+    )
+    speak.err.print(
+        "Backups made before now still hold the key, sealed: destroy those of that time, or the key file they need."
+    )
 
 
 def logged(app: App, ids: Sequence[str] | None = None) -> list[str]:
@@ -115,11 +228,3 @@ def read(library: str, seq: int, data: bytes) -> dict[str, JSON]:
             f"Entry {seq} of the access log of {library} cannot be read",
             todo="Run `rrsync log verify`: it names the cause",
         ) from error
-
-
-def _cell(line: dict[str, JSON], *path: str) -> str:
-    value: JSON = line
-    for name in path:
-        value = value.get(name, "") if isinstance(value, dict) else ""
-    text = str(value)
-    return text[:8] if path == ("subj", "ref") else text[:19].replace("T", " ") if path == ("ts",) else text

@@ -6,7 +6,6 @@ it said before changes nothing.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from itertools import islice
@@ -14,25 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from rrsync.cli.cells import EXPORTED, Reader, row_of
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, voices
 from rrsync.cli.output import Rejects, rejects, replacing
+from rrsync.cli.progress import progress
 from rrsync.cli.rowfile import Look, RowFile, shown
 from rrsync.cli.rowfile import opened as opened_file
 from rrsync.errors import ConfigError, Interrupted, StoreError
 from rrsync.store.members import Incoming, Taken
-from rrsync.wiring import App, stopping
+from rrsync.wiring.chance import stopping
+from rrsync.wiring.rooms import App
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rrsync.store.rows import Standing
 
 _BATCH: Final = 1_000
-_LINE_EVERY: Final = 100_000
 _AGAIN: Final = "Running the import again is safe: rows that were taken over are recognised"
 
 members_app = typer.Typer(
@@ -98,7 +96,7 @@ def import_members(
     speak = voices()
     with opened(config) as app, opened_file(file) as source:
         chosen(app.settings, [library])
-        with _progress(speak, "Looking at the file", source.size) as told:
+        with progress(speak, "Looking at the file", source.size) as told:
             look = source.look(told)
         _warn(look, speak)
         with rejects(file) as refused:
@@ -155,7 +153,7 @@ def export_members(
         since, run = _since(app, changed_since)
         total = sum(app.members.count(each) for each in libraries)
         rows = 0
-        with replacing(file) as write, _progress(speak, "Writing the members", total, lines="members written") as told:
+        with replacing(file) as write, progress(speak, "Writing the members", total, lines="members written") as told:
             write(EXPORTED)
             for rows, standing in enumerate(_standings(app, libraries, since, run), start=1):
                 write(row_of(standing))
@@ -178,7 +176,7 @@ def _take_over(app: App, source: RowFile, look: Look, refused: Rejects, *, libra
     import_id, at = app.chance.new_reference(), app.chance.clock()
     rows = source.rows()
     try:
-        with stopping(app.stop), _progress(speak, "Importing", look.rows, lines="rows imported") as told:
+        with stopping(app.stop), progress(speak, "Importing", look.rows, lines="rows imported") as told:
             while batch := [reader.read(line, cells) for line, cells in islice(rows, _BATCH)]:
                 _refuse_if(stopped=app.stop.is_set())
                 incoming = [item for item in batch if isinstance(item, Incoming)]
@@ -239,20 +237,3 @@ def _moment(text: str) -> datetime | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-@contextmanager
-def _progress(speak: Voices, title: str, total: int, *, lines: str = "") -> Iterator[Callable[[int], None]]:
-    """Give what shows how far it is: a bar on a terminal, else a line every 100 000 if ``lines`` names them."""
-    if not speak.err.is_terminal:
-
-        def line(done: int) -> None:
-            if lines and done % _LINE_EVERY == 0:
-                speak.err.print(f"{done} of {total} {lines}")
-
-        yield line
-        return
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Bar(*columns, console=speak.err, transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)

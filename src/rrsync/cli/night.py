@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from rrsync import logs
 from rrsync.cli.context import ConfigOption, JsonOption, Voices, chosen, opened, table, voices
 from rrsync.core.plan import Plan, Why, seconds_left, tonight
 from rrsync.errors import ConfigError
-from rrsync.wiring import App, stopping
+from rrsync.wiring.chance import stopping
+from rrsync.wiring.rooms import App
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +62,6 @@ def night(
             f"There is no channel {channel!r} in this version", todo="Leave --channel out: online is meant"
         )
     speak = voices()
-    logs.configure("warning")
     with opened(config) as app:
         libraries = chosen(app.settings, library)
         days = app.settings.night.stale_after_days

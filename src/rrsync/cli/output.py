@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -80,6 +82,24 @@ def replacing(path: Path) -> Iterator[Callable[[Sequence[str]], object]]:
     Raises:
         ConfigError: it cannot be written; what stood there still stands.
     """
+    with _replacement(path) as handle, os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        yield csv.writer(file, lineterminator="\n").writerow
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing_lines(path: Path) -> Iterator[Callable[[bytes], object]]:
+    """Give what writes lines to a new file; the rest is as ``replacing`` says."""
+    with _replacement(path) as handle, os.fdopen(handle, "wb") as file:
+        yield lambda line: file.write(line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _replacement(path: Path) -> Iterator[int]:
+    """Give the handle of a new file beside ``path``, which takes its place when it was written and closed."""
     try:
         path = path.resolve()
         if path.exists() and not path.is_file():
@@ -87,15 +107,43 @@ def replacing(path: Path) -> Iterator[Callable[[Sequence[str]], object]]:
         handle, name = tempfile.mkstemp(prefix=".rrsync-", suffix=".part", dir=path.parent)
         part = Path(name)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                yield csv.writer(file, lineterminator="\n").writerow
-                file.flush()
-                os.fsync(file.fileno())
+            yield handle
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Callable[[str, bytes], None]]:
+    """Give what writes files, by their path from a new folder, which is there at the end, when all went well.
+
+    Raises:
+        ConfigError: something is there already, or it cannot be written; nothing is left of it then.
+    """
+    try:
+        path = path.resolve()
+        if path.exists():
+            raise ConfigError(f"{shown(path.name)} is there already", todo="Name a folder that is not there yet")
+        part = Path(tempfile.mkdtemp(prefix=".rrsync-", suffix=".part", dir=path.parent))
+        try:
+            yield partial(_put, part)
+            os.sync()  # all files at once: one by one takes hours when there are many
+            part.rename(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _put(folder: Path, name: str, data: bytes) -> None:
+    *folders, last = Path(name).parts
+    for one in folders:
+        folder /= one
+        folder.mkdir(mode=0o700, exist_ok=True)
+    with os.fdopen(os.open(folder / last, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:
+        file.write(data)
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigError:

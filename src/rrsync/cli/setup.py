@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from rrsync.audit.notary import DESK, NIGHT
 from rrsync.cli.context import BEFORE, ConfigOption, JsonOption, opened, voices
 from rrsync.cli.log import logged, read
 from rrsync.cli.template import TEMPLATE
-from rrsync.config.load import load, named_file, read_keys
+from rrsync.config.load import load, named_file, read_keys, read_signing_key
 from rrsync.core.entry import stamp
 from rrsync.errors import ConfigError, RrsyncError
 from rrsync.registry.certificates import expiry
-from rrsync.store.verify import verify
 from rrsync.sync.night import PURPOSE
-from rrsync.wiring import fresh_keys, holds_data, prepare_database, usual_scope
+from rrsync.wiring.install import fresh_keys, fresh_signing_key, holds_data, prepare_database, usual_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
     from rrsync.config.tables import Settings
-    from rrsync.wiring import App
+    from rrsync.wiring.rooms import App
 
 _WARN_DAYS: Final = 60
 
@@ -34,8 +34,9 @@ _WARN_DAYS: Final = 60
 def init(config: ConfigOption = None) -> None:
     """Make what is missing here; leave what is there.
 
-    Settings, keys (mode 0600), the scope file, and the database that the settings name, brought to the newest schema.
-    Keep a copy of the keys apart from the database: without them nobody can read it.
+    Settings, keys and the key that signs the access log (mode 0600), the scope file, and the database that the settings
+    name, brought to the newest schema. Keep a copy of the keys apart from the database: without them nobody can read
+    it, and nobody can go on with its log.
     """
     speak = voices()
     for each in install(named_file(config or BEFORE.get())):
@@ -56,6 +57,7 @@ def install(path: Path) -> list[Path]:
     scopes = [library.authorisation.scope for library in settings.library if library.authorisation is not None]
     made += [scope for scope in scopes if _make(scope, usual_scope())]
     made += [settings.keys.file] if _make_keys(settings) else []
+    made += [settings.log.signing_key] if _make_signing_key(settings) else []
     prepare_database(settings)
     return made
 
@@ -107,6 +109,22 @@ def _make_keys(settings: Settings) -> bool:
     return _make(settings.keys.file, fresh_keys(), 0o600)
 
 
+def _make_signing_key(settings: Settings) -> bool:
+    try:
+        read_signing_key(settings)
+    except ConfigError:
+        if settings.log.signing_key.exists():
+            raise
+    else:
+        return False
+    if settings.log.signed.exists():
+        raise ConfigError(
+            "The signing key is missing, but checkpoints were signed with it",
+            todo="Restore it from your backup; a new one would sign another log, and every anchor would refuse it",
+        )
+    return _make(settings.log.signing_key, fresh_signing_key(), 0o600)
+
+
 def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Check the whole installation; ask nobody.
 
@@ -144,6 +162,8 @@ def _looks(app: App) -> list[tuple[str, Callable[[], tuple[str, str]]]]:
         (f"authorisation of {each.id}", partial(_authorised, app, each.id, today)) for each in app.settings.library
     ]
     looks += [(f"access log of {name}", partial(_log, app, name)) for name in logged(app)]
+    if app.settings.log.anchor:
+        looks += [(f"anchor of {name}", partial(_anchored, app, name)) for name in logged(app)]
     return looks
 
 
@@ -182,5 +202,16 @@ def _authorised(app: App, library: str, today: date) -> tuple[str, str]:
 
 
 def _log(app: App, library: str) -> tuple[str, str]:
-    head = verify(app.database, library)
+    head = app.notary.verify(library)
+    app.notary.hold(library)
     return "ok", f"whole, {head.size} entries"
+
+
+def _anchored(app: App, library: str) -> tuple[str, str]:
+    """Who outside the database last took in a checkpoint of a log, and when."""
+    last = app.checkpoints.last_anchored(library)
+    if last is None:
+        return "warning", "none took a checkpoint in yet; try them with `rrsync log anchor`"
+    age = app.chance.clock() - last.at
+    state = "ok" if age <= NIGHT else "warning" if age <= DESK else "fault"
+    return state, f"{last.name} has a checkpoint of {last.size} entries since {last.at:%Y-%m-%d %H:%M} UTC"

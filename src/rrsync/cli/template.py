@@ -32,11 +32,38 @@ ca = ""                                # PEM bundle that must have signed the se
 stale_after_days = 30                  # who was asked about longer ago is due again
 max_unavailable = 10                   # so many calls in a row without an answer stop a night
 
+[log]
+signing_key = "rrsync.signing"         # made by `rrsync init`, mode 0600; it signs the access logs
+signed = "rrsync.signed"               # folder: the last checkpoint signed of each log
+evidence = "errors"                    # whole messages, sealed: errors | hash (none) | all
+
+# Where checkpoints are kept out of reach of who keeps the database; outside the simulator at least one.
+# [[log.anchor]]
+# kind = "file"
+# path = "/mnt/elsewhere/rrsync.anchors"
+# [[log.anchor]]
+# kind = "mail"
+# host = "smtp.example"
+# sender = "rrsync@library.example"
+# to = "dpo@library.example"
+# [[log.anchor]]
+# kind = "witness"
+# url = "https://witness.example/"
+# key = "witness.example/w1+1a2b3c4d+BA..."   # as `rrsync witness` prints it
+
+# [log.flags]                          # from how many on an access by a person stands out
+# staff = 5                            # different people about one member in a week
+# per_hour = 30
+# per_day = 100
+# refused = 3
+
 [[library]]
 id = "demo"
 name = "Bibliotheek Demo"
 sender = "demo.example/bibliotheek"    # MAGDA: Afzender/Identificatie
 capacity = "1300"                      # MAGDA: Hoedanigheid
+# opening_hours = "mo-fr 09:00-19:00; sa 09:00-17:00"   # a look at another time stands out in the log
+# case_pattern = "[a-z]+-[0-9]+"         # so does a case reference of another shape
 
 [library.authorisation]
 decision = "RR 28/2009"                # no authorisation in force, no call

@@ -158,7 +158,8 @@ def _secret(file: Path, secret: Secret) -> str:
     raise ConfigError(
         f"There is no {secret.what}: no file {file.name}, no systemd credential {secret.credential}, no "
         f"{secret.variable}",
-        todo=f"Run `rrsync init` for a new installation; for one with data, restore its {secret.what} file from your backup",
+        todo="Run `rrsync init` for a new installation; "
+        f"for one with data, restore its {secret.what} file from your backup",
     )
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from rrsync.core.hours import Hours
 from rrsync.core.note import Key, KeyKind
 from rrsync.errors import ConfigError
 
@@ -100,11 +101,12 @@ class MailAnchorSettings(_Table):
     kind: Literal["mail"]
     host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=1, le=65_535)] = 587
-    security: Literal["starttls", "tls", "none"] = "starttls"
+    tls: Literal["starttls", "tls", "none"] = "starttls"
     ca: Path | None = None
     sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
     to: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
     user: str = ""
+    deadline_s: Annotated[float, Field(gt=0, le=600)] = 30.0
 
 
 class WitnessAnchorSettings(_Table):
@@ -114,6 +116,7 @@ class WitnessAnchorSettings(_Table):
     url: str
     key: str
     ca: Path | None = None
+    deadline_s: Annotated[float, Field(gt=0, le=600)] = 10.0
 
     @field_validator("key")
     @classmethod
@@ -135,6 +138,15 @@ AnchorSettings: TypeAlias = Annotated[
 ]
 
 
+class FlagSettings(_Table):
+    """``[log.flags]``: from how many on an access by a person stands out (``core.anomaly``)."""
+
+    staff: Annotated[int, Field(ge=2, le=1_000)] = 5
+    per_hour: Annotated[int, Field(ge=1, le=1_000)] = 30
+    per_day: Annotated[int, Field(ge=1, le=1_000)] = 100
+    refused: Annotated[int, Field(ge=1, le=1_000)] = 3
+
+
 class LogSettings(_Table):
     """``[log]``: how the access log is signed, kept elsewhere and explained.
 
@@ -146,6 +158,7 @@ class LogSettings(_Table):
     signed: Path = Path("rrsync.signed")
     evidence: Literal["errors", "hash", "all"] = "errors"
     anchor: list[AnchorSettings] = []
+    flags: FlagSettings = FlagSettings()
 
 
 class AuthorisationSettings(_Table):
@@ -165,13 +178,34 @@ class AuthorisationSettings(_Table):
 
 
 class LibrarySettings(_Table):
-    """``[[library]]``: one library, as MAGDA and its members know it."""
+    """``[[library]]``: one library, as MAGDA and its members know it.
+
+    ``opening_hours`` reads as in ``core.hours``; a case that does not match ``case_pattern`` as a whole stands out.
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
     name: str
     sender: Annotated[str, Field(min_length=1, max_length=120)]
     capacity: Annotated[str, Field(min_length=1, max_length=24)]
+    opening_hours: str = ""
+    case_pattern: str = ""
     authorisation: AuthorisationSettings | None = None
+
+    @field_validator("opening_hours")
+    @classmethod
+    def _are_hours(cls, value: str) -> str:
+        if value:
+            Hours.parse(value)
+        return value
+
+    @field_validator("case_pattern")
+    @classmethod
+    def _is_a_pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"it is no regular expression: {error}") from error
+        return value
 
 
 class Settings(BaseSettings):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 JSON: TypeAlias = "str | int | bool | list[JSON] | dict[str, JSON]"
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_BYTES: Final = 4096
 
 
@@ -96,6 +96,11 @@ class Draft(Masked):
     run: str = ""
     body: Mapping[str, JSON] = field(default_factory=dict)
     evidence: Evidence | None = None
+
+
+def named(actor: Actor) -> dict[str, JSON]:
+    """Give who acts as it stands in an entry."""
+    return {"t": actor.kind.value, "id": actor.name}
 
 
 def person_of(line: Mapping[str, JSON]) -> str:

@@ -1,5 +1,8 @@
 """What the gate writes in the access log: who asked what, whose, why and how it ended. Names of fields, never values.
 
+The messages themselves are kept apart from the entry and sealed, and only where the settings say so: of the accesses
+that failed, of all or of none.
+
 The keys (law of 8 August 1983, art. 17): ``act`` R is a reading, ``op`` the register's service, ``scope`` the digest of
 the scope file, ``why`` the purpose, its legal basis and the capacity, ``req`` and ``rsp`` SHA-256 of the bytes sent and
 received.
@@ -9,10 +12,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from rrsync.core.entry import JSON, Draft, Kind, Status
+from rrsync.core.entry import JSON, Draft, Evidence, Kind, Status, named
 from rrsync.core.exchange import Found
 from rrsync.registry.messages import OPERATION
 
@@ -22,7 +26,16 @@ if TYPE_CHECKING:
     from rrsync.registry.reading import Reading
 
 MAX_CODES: Final = 20
+_FINE: Final = frozenset({Status.OK, Status.NOT_FOUND, Status.REPLACED, Status.CANCELLED})
 _PLAIN: Final = re.compile(r"(?!.*[0-9]{6})[ -~]{1,40}")
+
+
+class Keep(StrEnum):
+    """Of which accesses the whole messages are kept; of none, only their hash is."""
+
+    ERRORS = "errors"
+    HASH = "hash"
+    ALL = "all"
 
 
 def intent(question: Question, authorisation: Authorisation, envelope: bytes) -> Draft:
@@ -42,23 +55,25 @@ def denied(question: Question, authorisation: Authorisation | None, clause: str)
 
 
 def outcome(question: Question, status: Status, *, ms: int) -> Draft:
-    """Give the entry of a try that brought no reply to read; ``ms`` is how long it took."""
+    """Give the entry of a try that brought no reply; ``ms`` is how long it took."""
     return _draft(Kind.OUTCOME, question, {"out": {"status": status.value, "codes": [], "ms": ms}})
 
 
-def outcome_of(question: Question, reading: Reading, reply: bytes, *, ms: int) -> Draft:
-    """Give the entry of a try that brought a reply; ``reply`` is empty when it was too large to take in."""
+def outcome_of(question: Question, reading: Reading, said: Evidence, *, keep: Keep, ms: int) -> Draft:
+    """Give the entry of a try that brought a reply; the reply is empty when it was too large to take in."""
     answer = reading.answer
     out: dict[str, JSON] = {
         "status": reading.status.value,
         "codes": [f"{one.code}/{one.origin}" for one in answer.notices[:MAX_CODES]],
         "ms": ms,
     }
-    if reply:
-        out["rsp"] = sha256(reply).hexdigest()
+    if said.reply:
+        out["rsp"] = sha256(said.reply).hexdigest()
     if isinstance(answer, Found):
         out |= {"got": list(reading.got), "withheld": sum(answer.withheld.values())}
-    return _draft(Kind.OUTCOME, question, {"out": out})
+    explains = keep is Keep.ALL or (keep is Keep.ERRORS and reading.status not in _FINE)
+    draft = _draft(Kind.OUTCOME, question, {"out": out})
+    return replace(draft, evidence=said) if explains else draft
 
 
 def _draft(kind: Kind, question: Question, body: dict[str, JSON]) -> Draft:
@@ -68,7 +83,7 @@ def _draft(kind: Kind, question: Question, body: dict[str, JSON]) -> Draft:
 def _asked(question: Question, authorisation: Authorisation | None) -> dict[str, JSON]:
     why: dict[str, JSON] = {"code": question.purpose}
     body: dict[str, JSON] = {
-        "actor": {"t": question.actor.kind.value, "id": question.actor.name},
+        "actor": named(question.actor),
         "act": "R",
         "op": OPERATION,
         "why": why,

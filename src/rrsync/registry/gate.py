@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_any, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
-from rrsync.core.entry import Status
+from rrsync.core.entry import Evidence, Status
 from rrsync.core.exchange import Reason, Refused
 from rrsync.core.insz import holds_insz
 from rrsync.core.person import Masked
@@ -87,7 +87,8 @@ class Gate:
 
     ``append`` commits entries to the access log before it returns, and raises ``LedgerError`` when it cannot.
     ``new_reference`` gives a fresh reference of at most 36 characters. A question is tried at most ``attempts`` times,
-    and not again later than ``max_wait_s`` seconds after the first. ``interrupted`` says that the run is stopping.
+    and not again later than ``max_wait_s`` seconds after the first. ``keep`` says whose messages are kept with the log.
+    ``interrupted`` says that the run is stopping.
     """
 
     def __init__(  # noqa: PLR0913 — the one place where everything a question needs comes together
@@ -104,6 +105,7 @@ class Gate:
         sleep: Callable[[float], None],
         attempts: int = 4,
         max_wait_s: float = 120.0,
+        keep: evidence.Keep = evidence.Keep.ERRORS,
         interrupted: Callable[[], bool] = never,
     ) -> None:
         self._client = client
@@ -114,6 +116,7 @@ class Gate:
         self._new_reference = new_reference
         self._forms = Forms(client.build, source=source)
         self._production = production
+        self._keep = keep
         self._interrupted = interrupted
         self._unsent: set[str] = set()
         self._retrying = Retrying(
@@ -189,7 +192,8 @@ class Gate:
             status = error.status if isinstance(error, wire.Unavailable | wire.Refused) else tries.ended
             self._append([evidence.outcome(question, status, ms=_ms_since(started))])
             raise
-        outcome = evidence.outcome_of(question, reading, reply, ms=_ms_since(started))
+        said = Evidence(tries.recorded.envelope, reply)
+        outcome = evidence.outcome_of(question, reading, said, keep=self._keep, ms=_ms_since(started))
         if reading.action is Action.ACCEPT or (reading.action is Action.RETRY_ONCE and tries.is_spent):
             return Exchange(reading.answer, outcome, tries.calls)
         tries.is_spent = tries.is_spent or reading.action is Action.RETRY_ONCE

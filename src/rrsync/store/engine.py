@@ -7,6 +7,7 @@ lock at once (``BEGIN IMMEDIATE``), so it never fails half-way for another write
 from __future__ import annotations
 
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from alembic import command
@@ -19,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlmodel import Session, create_engine
 
 from rrsync.errors import ConfigError, StoreError
-from rrsync.store.tables import LogRow, MemberRow, table
+from rrsync.store.tables import EvidenceRow, LogKeyRow, LogRow, MemberRow, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,8 @@ class Database:
     def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
         self.engine = _create(url, timeout_s)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._timeout_s = timeout_s
+        self._turn = Lock()
 
     @property
     def path(self) -> Path | None:
@@ -82,10 +85,23 @@ class Database:
         Raises:
             StoreError: nothing of it was written.
         """
-        with _translated(), Session(self.engine) as session:
+        with self._in_turn(), _translated(), Session(self.engine) as session:
             session.connection(execution_options={"rrsync_write": True})
             yield session
             session.commit()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let the threads of this process write to SQLite one after another.
+
+        Left to themselves they ask again and again whether it is free, and who asks at the wrong moments never writes.
+        """
+        has_turn = self.is_sqlite and self._turn.acquire(timeout=self._timeout_s)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._turn.release()
 
     def upgrade(self) -> None:
         """Bring the schema to the newest version; what is there stays."""
@@ -120,6 +136,17 @@ class Database:
                 for each in tables
                 if each.name in there
             )
+
+    def scrub(self) -> None:
+        """Leave nothing of what was deleted in the database's files: the write-ahead log, or rows that are dead."""
+        options = {"rrsync_alone": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        with _translated(), self.engine.connect() as connection:
+            alone = connection.execution_options(**options)  # in no transaction: neither works in one
+            if self.is_sqlite:
+                alone.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                return
+            for each in (LogKeyRow, EvidenceRow):
+                alone.exec_driver_sql(f"VACUUM FULL {table(each).name}")
 
     def close(self) -> None:
         """Close every connection."""
@@ -168,8 +195,9 @@ def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("rrsync_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("rrsync_alone", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("rrsync_write", False) else "BEGIN")
 
 
 def _alembic() -> Config:

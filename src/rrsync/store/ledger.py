@@ -1,38 +1,39 @@
 """The access log: append-only, one per library, its sequence without gaps, its head the root of a Merkle tree.
 
-An entry gets its place, its time and its sealed subject in the transaction that writes it, under the lock of the log's
-head; so its place cannot be lost by a roll-back, and a reader sees whole entries only. The database refuses updates and
-deletes.
+An entry gets its place, its time, its sealed subject and its tag in the transaction that writes it, under the lock of
+the log's head; so its place cannot be lost by a roll-back, and a reader sees whole entries only. The database refuses
+updates and deletes.
 """
 
 from __future__ import annotations
 
-import base64
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypedDict
+from threading import Lock
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import LargeBinary, cast, func, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
-from rrsync.core.entry import JSON, Draft, Kind, decode, encode
-from rrsync.core.insz import Insz
-from rrsync.core.tree import Edge, leaf_hash
+from rrsync.core.tree import Edge
 from rrsync.errors import BrokenChain, LedgerError, StoreError
-from rrsync.store.seal import SubjectKey
-from rrsync.store.tables import EntryRow, LogKeyRow, LogRow, PendingRow, table
+from rrsync.store.keys import SubjectKeys
+from rrsync.store.line import Line, Place, line
+from rrsync.store.pending import TODO, awaiting, mark
+from rrsync.store.tables import EntryRow, EvidenceRow, LogRow, enter, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from rrsync.core.entry import Draft, Evidence
+    from rrsync.core.insz import Insz
     from rrsync.store.engine import Database
     from rrsync.store.seal import Seal
 
 _PAGE: Final = 2_000
-_TODO: Final = "Find the cause in the sentence above; until the log can be written rrsync asks nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +56,6 @@ class Pending:
     subject: Insz | None
 
 
-class _Line(TypedDict):
-    """An entry as the columns of its row."""
-
-    library: str
-    seq: int
-    data: bytes
-    leaf: bytes
-    kind: str
-    reference: str
-    run: str
-    at: datetime
-    subject: bytes | None
-
-
 class Ledger:
     """The access logs of one database; ``origins`` names the log of each library, ``clock`` gives aware UTC."""
 
@@ -85,8 +72,10 @@ class Ledger:
         self._seal = seal
         self._origins = origins
         self._clock = clock
-        self._random = random
-        self._keys: dict[tuple[str, int], SubjectKey] = {}
+        self._keys = SubjectKeys(seal, random)
+        self._grown: Counter[str] = Counter()
+        self._ours: set[str] = set()
+        self._counting = Lock()
 
     def append(self, drafts: Sequence[Draft]) -> None:
         """Commit entries to disk, in their order.
@@ -110,122 +99,110 @@ class Ledger:
         except StoreError as error:
             if not isinstance(error.__cause__, SQLAlchemyError):
                 raise  # it is what was to be written that cannot be, not the database that refused
-            raise LedgerError(f"The access log could not be written: {error.what}", todo=_TODO) from error
+            raise LedgerError(f"The access log could not be written: {error.what}", todo=TODO) from error
+        with self._counting:
+            self._grown.update(session.info.get("grown", ()))
 
     def append_in(self, session: Session, drafts: Sequence[Draft]) -> list[int]:
         """Append in a transaction of the caller's; give the sequence of each entry, in the order of the drafts."""
-        places: dict[int, int] = {}
+        places = [0] * len(drafts)
         by_library: defaultdict[str, list[int]] = defaultdict(list)
         for at, draft in enumerate(drafts):
             by_library[draft.library].append(at)
         for library in sorted(by_library):  # one order for all writers, so that two never wait for each other
-            log = self._head(session, library)
-            now = self._clock()
-            rows = [self._row(session, log, log.size + n, drafts[at], now) for n, at in enumerate(by_library[library])]
-            session.execute(_ENTER, rows)
-            edge = _edge(log).extend(row["leaf"] for row in rows)
+            place = self._place(session, library)
+            edge = self._enter(session, place, [drafts[at] for at in by_library[library]])
             session.execute(
                 update(LogRow).where(col(LogRow.library) == library).values(size=edge.size, edge=edge.to_bytes())
             )
-            places |= dict(zip(by_library[library], (row["seq"] for row in rows), strict=True))
-        self._mark_pending(session, drafts)
-        return [places[at] for at in range(len(drafts))]
+            for seq, at in enumerate(by_library[library], start=place.edge.size):
+                places[at] = seq
+            session.info.setdefault("grown", Counter())[library] += len(by_library[library])
+        mark(session, drafts, self._clock())
+        return places
 
-    def _head(self, session: Session, library: str) -> LogRow:
-        wanted = select(LogRow).where(LogRow.library == library).with_for_update()
-        wanted = wanted.execution_options(populate_existing=True)
+    def _place(self, session: Session, library: str) -> Place:
+        wanted = select(LogRow.origin, LogRow.size, LogRow.edge).where(LogRow.library == library).with_for_update()
         log = session.exec(wanted).one_or_none()
         if log is None:  # two writers may begin it at once: one of them does
             session.execute(_BEGIN, {"library": library, "origin": self._origins.get(library, library), "edge": b""})
             log = session.exec(wanted).one()
-        session.expunge(log)
-        return log
-
-    def _row(self, session: Session, log: LogRow, seq: int, draft: Draft, now: datetime) -> _Line:
-        subject: dict[str, JSON] = {}
-        pseudonym = None
-        if draft.subject is not None:
-            key = self._key(session, log.library, now.year)
-            pseudonym = key.pseudonym(draft.subject.digits)
-            sealed = key.encrypt(draft.subject.digits, where=f"{log.origin}|{seq}")
-            subject = {"ref": pseudonym.hex(), "enc": base64.b64encode(sealed).decode(), "key": str(now.year)}
-        try:
-            data = encode(draft, log=log.origin, seq=seq, at=now, subject=subject)
-        except ValueError as error:
-            raise LedgerError(f"The access log cannot be written: {error}", todo=_TODO) from error
-        return {
-            "library": log.library,
-            "seq": seq,
-            "data": data,
-            "leaf": leaf_hash(data),
-            "kind": draft.kind.value,
-            "reference": draft.reference,
-            "run": draft.run,
-            "at": now,
-            "subject": pseudonym,
-        }
-
-    def _key(self, session: Session, library: str, year: int) -> SubjectKey:
-        """Give the key of a library and year; the first entry of the year makes it, and it is kept once committed."""
-        made: dict[tuple[str, int], SubjectKey] = session.info.setdefault("made", {})
-        if key := self._keys.get((library, year)) or made.get((library, year)):
-            return key
-        where = f"log_key|key|{library}|{year}"
-        row = session.get(LogKeyRow, (library, year))
-        if row is None:
-            fresh = self._seal.fresh_key()
-            sealed = self._seal.seal(fresh, where=where)
-            session.execute(insert(LogKeyRow).values(library=library, year=year, key=sealed))
-            made[library, year] = SubjectKey(fresh, self._random)
-            return made[library, year]
-        self._keys[library, year] = SubjectKey(self._seal.open(row.key, where=where), self._random)
-        return self._keys[library, year]
-
-    def _mark_pending(self, session: Session, drafts: Sequence[Draft]) -> None:
+        origin, size, edge = log
         now = self._clock()
-        opened = [
-            {"library": draft.library, "reference": draft.reference, "run": draft.run, "at": now}
-            for draft in drafts
-            if draft.kind is Kind.INTENT
-        ]
-        if opened:
-            session.execute(_AWAIT, opened)
-        closed: defaultdict[str, list[str]] = defaultdict(list)
-        for draft in drafts:
-            if draft.kind is Kind.OUTCOME:
-                closed[draft.library].append(draft.reference)
-        for library, references in closed.items():
-            chosen = col(PendingRow.library) == library, col(PendingRow.reference).in_(references)
-            gone = session.execute(delete(PendingRow).where(*chosen))
-            if gone.rowcount != len(references):  # type: ignore[attr-defined] # a DELETE's result counts its rows
-                raise LedgerError("An access has its outcome already, or was never recorded", todo=_TODO)
+        return Place(library, origin, _edge(library, size, edge), now, plain(now))
+
+    def _enter(self, session: Session, place: Place, drafts: Sequence[Draft]) -> Edge:
+        """Write the entries of one log; give its edge after them."""
+        rows: list[Line] = []
+        kept: list[tuple[object, ...]] = []
+        library, year, key = place.library, place.at.year, None
+        if any(draft.subject is not None or draft.evidence is not None for draft in drafts):
+            key = self._keys.writing(session, library, year)
+        for seq, draft in enumerate(drafts, start=place.edge.size):
+            rows.append(line(self._seal, key, place, seq, draft))
+            if draft.evidence is not None and key is not None:
+                data = key.seal_evidence(draft.evidence, where=f"{place.origin}|{seq}")
+                kept.append((library, seq, year, data))
+        enter(session, EntryRow, rows)
+        enter(session, EvidenceRow, kept)
+        return place.edge.extend(row.leaf for row in rows)
 
     def pending(self) -> list[Pending]:
         """Give the intents that have no outcome, the oldest first."""
         with self._database.read() as session:
-            intent = (EntryRow.library == PendingRow.library) & (EntryRow.reference == PendingRow.reference)
-            wanted = select(PendingRow, EntryRow, LogRow.origin).where(
-                intent, EntryRow.kind == Kind.INTENT.value, LogRow.library == PendingRow.library
-            )
-            rows = session.exec(wanted.order_by(col(PendingRow.at), col(PendingRow.reference))).all()
             return [
-                Pending(row.library, row.reference, row.run, row.at, self._subject(session, entry, origin))
-                for row, entry, origin in rows
+                Pending(
+                    row.library,
+                    row.reference,
+                    row.run,
+                    row.at,
+                    self._keys.person(session, row.library, f"{origin}|{entry.seq}", entry.data),
+                )
+                for row, entry, origin in awaiting(session)
             ]
-
-    def _subject(self, session: Session, entry: EntryRow, origin: str) -> Insz | None:
-        """Give whom an entry is about; ``None`` when it names nobody, or its year's key was destroyed."""
-        sealed = decode(entry.data).get("subj")
-        if not isinstance(sealed, dict) or session.get(LogKeyRow, (entry.library, int(str(sealed["key"])))) is None:
-            return None
-        key = self._key(session, entry.library, int(str(sealed["key"])))
-        return Insz(key.decrypt(base64.b64decode(str(sealed["enc"])), where=f"{origin}|{entry.seq}"))
 
     def heads(self) -> list[Head]:
         """Give the head of every log."""
         with self._database.read() as session:
             rows = session.exec(select(LogRow).order_by(col(LogRow.library))).all()
-            return [Head(row.library, row.size, _edge(row).root().hex()) for row in rows]
+            return [Head(row.library, row.size, _edge(row.library, row.size, row.edge).root().hex()) for row in rows]
+
+    def head(self, library: str) -> Head:
+        """Give the head of one log; one that was not begun has no entries."""
+        with self._database.read() as session:
+            row = session.get(LogRow, library)
+            edge = _edge(library, row.size, row.edge) if row else Edge()
+        return Head(library, edge.size, edge.root().hex())
+
+    def origin(self, library: str) -> str:
+        """Give the name of a library's log: what it was begun under, or will be."""
+        with self._database.read() as session:
+            found = session.exec(select(LogRow.origin).where(LogRow.library == library)).one_or_none()
+        return found or self._origins.get(library, library)
+
+    def began(self, library: str) -> datetime | None:
+        """Give the time of a log's first entry."""
+        with self._database.read() as session:
+            return session.exec(select(EntryRow.at).where(EntryRow.library == library, EntryRow.seq == 0)).one_or_none()
+
+    def between(self, library: str, since: datetime | None, until: datetime | None) -> range:
+        """Give the stretch of a log that holds its entries from ``since`` on and before ``until``."""
+        chosen = [EntryRow.library == library]
+        chosen += [EntryRow.at >= since] if since else []
+        chosen += [EntryRow.at < until] if until else []
+        ends = func.coalesce(func.min(EntryRow.seq), 0), func.coalesce(func.max(EntryRow.seq) + 1, 0)
+        with self._database.read() as session:
+            first, end = session.exec(select(*ends).where(*chosen)).one()
+        return range(first, end)
+
+    def grown(self, library: str) -> int:
+        """Give how many entries this process has committed to a library's log since it started."""
+        return self._grown[library]
+
+    def written(self) -> list[str]:
+        """Give the libraries to whose logs this process has committed entries."""
+        with self._counting:
+            return sorted(self._grown)
 
     def entries(self, library: str, *, since: int = 0, most: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Give sequence and exact bytes of the entries from ``since`` on, as a stream."""
@@ -234,9 +211,7 @@ class Ledger:
             size = _PAGE if left is None else min(_PAGE, left)
             wanted = select(EntryRow.seq, EntryRow.data).where(EntryRow.library == library, EntryRow.seq >= since)
             with self._database.read() as session:
-                page = session.exec(
-                    wanted.order_by(col(EntryRow.seq)).limit(_PAGE if left is None else min(_PAGE, left))
-                ).all()
+                page = session.exec(wanted.order_by(col(EntryRow.seq)).limit(size)).all()
             yield from page
             if len(page) < size:
                 return
@@ -246,27 +221,70 @@ class Ledger:
     def of_subject(self, library: str, insz: Insz) -> list[tuple[int, bytes]]:
         """Give the entries about one person, over all years whose key is still there."""
         with self._database.read() as session:
-            years = session.exec(select(LogKeyRow.year).where(LogKeyRow.library == library)).all()
-            refs = [self._key(session, library, year).pseudonym(insz.digits) for year in years]
+            refs = self._keys.pseudonyms(session, library, insz.digits)
             wanted = select(EntryRow.seq, EntryRow.data).where(
                 EntryRow.library == library, col(EntryRow.subject).in_(refs)
             )
             return list(session.exec(wanted.order_by(col(EntryRow.seq))).all())
 
+    def pseudonyms(self, library: str, insz: Insz) -> list[bytes]:
+        """Give under what a person stands in a library's log, one for each year whose key is still there."""
+        with self._database.read() as session:
+            return self._keys.pseudonyms(session, library, insz.digits)
+
+    def subjects(self, library: str, places: Sequence[int]) -> dict[int, Insz]:
+        """Give whom the entries at these places are about, while the keys of their years are there."""
+        wanted = select(EntryRow.seq, EntryRow.data, LogRow.origin).where(
+            EntryRow.library == library, col(EntryRow.seq).in_(places), LogRow.library == EntryRow.library
+        )
+        with self._database.read() as session:
+            found = [
+                (seq, self._keys.person(session, library, f"{origin}|{seq}", data))
+                for seq, data, origin in session.exec(wanted)
+            ]
+        return {seq: insz for seq, insz in found if insz is not None}
+
+    def evidence(self, library: str, seq: int) -> Evidence | None:
+        """Give the messages that were kept of an access; ``None`` when none were, or their year's key was destroyed.
+
+        Raises:
+            StoreError: they were altered or moved.
+        """
+        wanted = select(EvidenceRow.year, cast(EvidenceRow.data, LargeBinary), LogRow.origin).where(
+            EvidenceRow.library == library, EvidenceRow.seq == seq, LogRow.library == EvidenceRow.library
+        )
+        with self._database.read() as session:
+            found = session.exec(wanted).one_or_none()
+            key = self._keys.find(session, library, found[0]) if found else None
+        return key.open_evidence(found[1], where=f"{found[2]}|{seq}") if found and key else None
+
+    def year_ends(self, library: str) -> dict[int, datetime]:
+        """Give the time of the last entry of each year whose key is still there."""
+        with self._database.read() as session:
+            return self._keys.ends(session, library)
+
+    def destroy_in(self, session: Session, library: str, year: int) -> tuple[int, int]:
+        """Destroy a year's key and evidence in a transaction of the caller's; nothing brings its people back.
+
+        Gives how many of the year's entries are about a person, and how many accesses' messages were destroyed.
+
+        Raises:
+            LedgerError: the key is not there.
+        """
+        return self._keys.destroy(session, library, year)
+
+
+def _edge(library: str, size: int, edge: bytes) -> Edge:
+    try:
+        return Edge.from_bytes(size, edge)
+    except ValueError as error:
+        raise BrokenChain(
+            f"The head of the access log of {library} is damaged",
+            kept="Nothing was asked",
+            todo="Keep the database as it is, and call the data-protection officer",
+        ) from error
+
 
 _BEGIN: Final = text(
     "INSERT INTO log (library, origin, size, edge) VALUES (:library, :origin, 0, :edge) ON CONFLICT DO NOTHING"
 )
-_ENTER: Final = table(EntryRow).insert()
-_AWAIT: Final = table(PendingRow).insert()
-
-
-def _edge(row: LogRow) -> Edge:
-    try:
-        return Edge.from_bytes(row.size, row.edge)
-    except ValueError as error:
-        raise BrokenChain(
-            f"The head of the access log of {row.library} is damaged",
-            kept="Nothing was asked",
-            todo="Keep the database as it is, and call the data-protection officer",
-        ) from error

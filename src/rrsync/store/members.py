@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Masked, Name
-from rrsync.errors import StoreError
+from rrsync.errors import ConfigError, StoreError
 from rrsync.store.holds import close_holds
 from rrsync.store.rows import member_rows
 from rrsync.store.tables import ChangeRow, MemberRow, table
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 1_000
 _MARK: Final = 8
+_SAMPLE: Final = 5
 _ADDRESS: Final = ("street", "house_number", "box", "postal_code", "municipality", "country")
 _SAID: Final = ("insz", "last_name", "first_names", "birth_date", *_ADDRESS)
 _EVERY: Final = frozenset({*_SAID, "membership_end", "open_items"})
@@ -111,6 +112,20 @@ class Members:
             if len(page) < _PAGE:
                 return
             after = page[-1].member.number
+
+    def require_ours(self) -> None:
+        """See, by a few members, that the keys are those this database was written with.
+
+        Raises:
+            ConfigError: they are not.
+        """
+        with self._database.read() as session:
+            sealed = session.exec(select(MemberRow.name).limit(_SAMPLE)).all()
+        if sealed and not any(map(self._rows.knows, sealed)):
+            raise ConfigError(
+                "The database was written with other keys than those in the key file",
+                todo="Put the key file that belongs to this database back",
+            )
 
     def count(self, library: str) -> int:
         """Give how many members a library has."""

@@ -41,6 +41,10 @@ class Rows:
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
 
+    def knows(self, sealed: bytes) -> bool:
+        """Whether a sealed column was written with one of our keys."""
+        return self._seal.knows(sealed)
+
     def insz_key(self, library: str, insz: Insz) -> bytes:
         """Give the keyed value under which a number is found; another in each library."""
         return self._seal.lookup("insz", f"{library}\0{insz.digits}")

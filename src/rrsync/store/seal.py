@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import zlib
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Self
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from rrsync.core.entry import Evidence
 from rrsync.core.person import Masked
 from rrsync.errors import ConfigError, StoreError
 
@@ -31,6 +33,7 @@ _NAME: Final = 8
 _NONCE: Final = 12
 _VERSION: Final = b"\x01"
 _HEAD: Final = 1 + _NAME + _NONCE
+_LENGTH: Final = 4
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -88,6 +91,7 @@ class Seal:
         self._ciphers = {name.encode(): AESGCM(derive(key, "data")) for name, key in keys.data.items()}
         self._name = next(iter(self._ciphers))
         self._index = derive(keys.index, "index")
+        self._entry = derive(keys.index, "entry")
         self._random = random
 
     def seal(self, plain: bytes, *, where: str) -> bytes:
@@ -116,9 +120,17 @@ class Seal:
                 todo="Restore the database, or put the key file that belongs to it back",
             ) from error
 
+    def knows(self, data: bytes) -> bool:
+        """Whether what ``seal`` gave was sealed with a key that is here."""
+        return data[1 : 1 + _NAME] in self._ciphers
+
     def lookup(self, what: str, text: str) -> bytes:
         """Give the keyed value under which a text is found again: HMAC-SHA256 of what it is and the text."""
         return hmac.digest(self._index, f"{what}\0{text}".encode(), "sha256")
+
+    def tag(self, where: str, data: bytes) -> bytes:
+        """Give the keyed tag that shows who wrote this there: HMAC-SHA256 of the place and the bytes."""
+        return hmac.digest(self._entry, where.encode() + b"\0" + data, "sha256")
 
     def fresh_key(self) -> bytes:
         """Give a new random key of 32 bytes."""
@@ -126,11 +138,12 @@ class Seal:
 
 
 class SubjectKey:
-    """The key of one library and year, under which people stand in the access log."""
+    """The key of one library and year, under which people stand in the access log, and evidence beside it."""
 
     def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
         self._pseudonym = derive(key, "pseudonym")
         self._cipher = AESGCM(derive(key, "subject"))
+        self._evidence = AESGCM(derive(key, "evidence"))
         self._random = random
 
     def pseudonym(self, digits: str) -> bytes:
@@ -154,6 +167,29 @@ class SubjectKey:
             raise StoreError(
                 "A number in the access log was altered or moved", todo="Run `rrsync log verify`"
             ) from error
+
+    def seal_evidence(self, evidence: Evidence, *, where: str) -> bytes:
+        """Give nonce and ciphertext of the messages of an access, compressed, bound to its entry."""
+        framed = len(evidence.request).to_bytes(_LENGTH, "big") + evidence.request + evidence.reply
+        nonce = self._random(_NONCE)
+        return nonce + self._evidence.encrypt(nonce, zlib.compress(framed), where.encode())
+
+    def open_evidence(self, data: bytes, *, where: str) -> Evidence:
+        """Give the messages back, both to the byte.
+
+        Raises:
+            StoreError: they were altered, or stand at another entry than their own.
+        """
+        try:
+            framed = zlib.decompress(self._evidence.decrypt(data[:_NONCE], data[_NONCE:], where.encode()))
+        except (InvalidTag, ValueError) as error:
+            raise StoreError(
+                "The messages kept of an access were altered or moved",
+                kept="Its entry in the access log says what was asked, and the hash of what came back",
+                todo="Run `rrsync log verify`",
+            ) from error
+        end = _LENGTH + int.from_bytes(framed[:_LENGTH], "big")
+        return Evidence(framed[_LENGTH:end], framed[end:])
 
 
 def derive(key: bytes, label: str) -> bytes:

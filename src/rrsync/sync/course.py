@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -30,6 +31,18 @@ class Limits:
     same_address: int
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What keeps the access logs provable while a run writes them: before its opening, at every beat, at its end.
+
+    Each raises ``LedgerError`` when nothing more may be asked: the log is not what was signed, or nobody keeps it.
+    """
+
+    begin: Callable[[Sequence[str]], None]
+    beat: Callable[[Sequence[str]], None]
+    close: Callable[[Sequence[str]], None]
+
+
 @dataclass(slots=True)
 class Course:
     """A run under way: what is in the air, what was counted, and which libraries are stopped.
@@ -39,6 +52,7 @@ class Course:
 
     report: Report
     limits: Limits
+    libraries: Sequence[str]
     was_distrusted: bool = False
     surges: dict[str, Surge] = field(default_factory=dict)
     air: dict[Future[Exchange], Due] = field(default_factory=dict)

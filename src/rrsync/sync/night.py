@@ -1,9 +1,10 @@
 """The nightly run: who is due, asked by many threads at once, settled in batches by one.
 
-1. Take the lease; give every intent that a killed run left without outcome the outcome *indeterminate*.
+1. Take the lease, and see that the logs are what was signed of them and kept elsewhere; give every intent that a killed
+   run left without outcome the outcome *indeterminate*.
 2. Take the open run over or open a new one; add who is due.
 3. In beats: record a batch of questions in one commit, send them from threads, settle what came back in one
-   transaction.
+   transaction; sign and anchor the logs when that is due.
 4. Stop a library when the register refuses it, and the run when nothing can be believed, asked or recorded.
 5. End the run when every step was tried, and report.
 """
@@ -24,9 +25,17 @@ from rrsync.core.entry import Actor, ActorKind, Draft, Kind, Status
 from rrsync.core.exchange import Question, Reason, Refused
 from rrsync.core.plan import Due, seconds_left
 from rrsync.core.report import Report
-from rrsync.errors import Interrupted, NotAuthorised, RegistryRefused, RegistryUnavailable, Stopped, StoreError
+from rrsync.errors import (
+    AnchorError,
+    Interrupted,
+    NotAuthorised,
+    RegistryRefused,
+    RegistryUnavailable,
+    Stopped,
+    StoreError,
+)
 from rrsync.store.settle import Item
-from rrsync.sync.course import Course, Limits
+from rrsync.sync.course import Course, Limits, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +82,7 @@ class Night:
     clock: Callable[[], datetime]
     new_reference: Callable[[], str]
     stop: Event
+    watch: Watch
     about: dict[str, JSON]
 
     def run(self, libraries: Sequence[str], plan: Plan, *, progress: Callable[[Progress], None]) -> Report:
@@ -80,22 +90,23 @@ class Night:
 
         Raises:
             Busy: another run holds the lease.
-            StoreError: the run could not begin; nothing was asked.
+            StoreError: the run could not begin, or a log is not the one that was signed; nothing was asked.
         """
         with self.runs.lease() as lease:
+            self.watch.begin(libraries)
             self._recover()
             opened = self.runs.open(libraries, plan, new_id=self.new_reference(), at=self.clock())
             report = Report(opened.id, self.clock(), due=opened.steps)
             self.ledger.append([Draft(name, Kind.RUN_OPEN, "", run=opened.id, body=self.about) for name in libraries])
             log.info("night.open", run=opened.id, count=opened.steps, resumed=opened.resumed)
-            course = Course(report, self.limits, was_distrusted=opened.mass_change)
+            course = Course(report, self.limits, libraries, was_distrusted=opened.mass_change)
             try:
                 self._work(course, islice(self._steps(course, libraries), plan.most), lease, progress)
                 report.interrupted = report.interrupted or opened.steps > (plan.most or opened.steps)
             except Stopped as stop:
                 report.stopped = (stop.reason, str(stop))
             except StoreError as error:
-                report.stopped = ("evidence", str(_stop_of(error)))
+                report.stopped = _stop_of(error)
             self._close(course, libraries)
         return report
 
@@ -118,6 +129,7 @@ class Night:
                     self._land(course, _landed(course))
                     course.check()
                     lease.check()
+                    self.watch.beat(course.libraries)
                     progress(self._progress(course))
             finally:
                 self._bring_home(course)
@@ -232,9 +244,10 @@ class Night:
             self.ledger.append([Draft(name, Kind.RUN_CLOSE, "", run=report.run, body=body) for name in libraries])
             if is_over:
                 self.runs.end(report.run, libraries, at=report.finished)
+            self.watch.close(libraries)
             report.log = {head.library: (head.size, head.root) for head in self.ledger.heads()}
         except StoreError as error:
-            report.stopped = report.stopped or ("evidence", str(_stop_of(error)))
+            report.stopped = report.stopped or _stop_of(error)
         log.info("night.close", run=report.run, count=report.asked, seconds=report.seconds)
 
 
@@ -245,9 +258,10 @@ def _landed(course: Course) -> set[Future[Exchange]]:
     return done
 
 
-def _stop_of(error: StoreError) -> Stopped:
-    """Give what a failing database is to a run that had begun."""
-    return Stopped(error.what, reason="evidence", todo=error.todo)
+def _stop_of(error: StoreError) -> tuple[str, str]:
+    """Give what a failing database, or a log that nobody keeps elsewhere, is to a run that had begun."""
+    reason = "anchor" if isinstance(error, AnchorError) else "evidence"
+    return reason, str(Stopped(error.what, reason=reason, todo=error.todo))
 
 
 def _library(step: tuple[Due, Member]) -> str:

@@ -37,13 +37,14 @@ class Refreshed(Masked):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Refreshes single members."""
+    """Refreshes single members; ``attend`` sees first that a library's log is fit to be written."""
 
     gate: Gate
     members: Members
     ledger: Ledger
     settlement: Settlement
     new_reference: Callable[[], str]
+    attend: Callable[[str], None]
 
     def refresh(self, library: str, number: str, *, actor: Actor, purpose: str, case: str, preview: bool) -> Refreshed:
         """Ask the register about one member; a preview is an access like any other, and writes nothing to the member.
@@ -64,6 +65,7 @@ class Desk:
                 kept="Nothing was asked",
                 todo="Import the member with its number first",
             )
+        self.attend(library)
         question = Question(library, member.insz, actor, purpose, self.new_reference(), case)
         exchange = self.gate.ask(question)
         item = Item(library, number, exchange.answer, exchange.outcome)

@@ -1,26 +1,31 @@
-"""Builds the rooms from the settings; the only clock, the only dice and the only way a process is told to stop."""
+"""The rooms, built from the settings: everything a door needs."""
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
-from rrsync.config.load import read_keys
-from rrsync.core.authorisation import Authorisation, Scope
+from rrsync.anchor.signed import LastSigned
+from rrsync.audit.export import Export
+from rrsync.audit.forget import Forgetting
+from rrsync.audit.keepers import Keepers
+from rrsync.audit.notary import Notary
+from rrsync.audit.oversight import Oversight
+from rrsync.audit.prove import Prover
+from rrsync.audit.terms import Terms
+from rrsync.config.load import read_keys, read_signing_key
+from rrsync.core.authorisation import Authorisation
 from rrsync.errors import ConfigError
-from rrsync.registry.fields import known_paths
+from rrsync.registry.evidence import Keep
 from rrsync.registry.gate import Gate
 from rrsync.registry.messages import SERVICE
 from rrsync.registry.pace import Pace
 from rrsync.registry.soap import Client
+from rrsync.store.checkpoints import Checkpoints
 from rrsync.store.engine import Database
 from rrsync.store.holds import Holds
 from rrsync.store.ledger import Ledger
@@ -28,35 +33,26 @@ from rrsync.store.members import Members
 from rrsync.store.rows import Rows
 from rrsync.store.runs import Runs
 from rrsync.store.seal import Keyring, Seal
+from rrsync.store.search import Search
 from rrsync.store.settle import Settlement
-from rrsync.sync.course import Limits
+from rrsync.store.tiles import Tiles
+from rrsync.sync.course import Limits, Watch
 from rrsync.sync.night import Night
 from rrsync.sync.refresh import Desk
+from rrsync.wiring.chance import Chance, chance
+from rrsync.wiring.grounds import authorisation
+from rrsync.wiring.keeping import anchors, limits, mailbox, origin, signer, terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
-    from rrsync.config.tables import LibrarySettings, Settings
-    from rrsync.core.entry import JSON
+    from rrsync.anchor.mail import MailAnchor
+    from rrsync.config.tables import Settings
+    from rrsync.core.entry import JSON, Draft
 
 _SIMULATOR_MISMATCHES: Final = 5
 _DESK_WAIT_S: Final = 8.0
 _NIGHT_WAIT_S: Final = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Chance:
-    """The clock and the dice: aware UTC, fresh references, random bytes."""
-
-    clock: Callable[[], datetime]
-    new_reference: Callable[[], str]
-    random: Callable[[int], bytes]
-
-
-def chance() -> Chance:
-    """Give the machine's own clock and dice."""
-    return Chance(lambda: datetime.now(UTC), lambda: str(uuid4()), os.urandom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +69,11 @@ class App:
     runs: Runs
     settlement: Settlement
     authorisations: dict[str, Authorisation]
+    search: Search
+    tiles: Tiles
+    checkpoints: Checkpoints
+    notary: Notary
+    oversight: Oversight
 
     def gate(self, *, max_wait_s: float) -> Gate:
         """Build the gate to the register; ``max_wait_s`` bounds the tries of one question.
@@ -81,6 +82,12 @@ class App:
             ConfigError: the register's settings cannot be used.
         """
         registry = self.settings.registry
+        if registry.environment != "simulator" and not self.settings.log.anchor:
+            raise ConfigError(
+                f"The {registry.environment} register may not be asked while the access log has no anchor",
+                kept="Nothing was sent",
+                todo="Name at least one [[log.anchor]] in the settings: a file elsewhere, a mail, or a witness",
+            )
         if registry.sign:
             raise ConfigError(
                 "[registry] sign = true asks for WS-Security, which this version does not have yet",
@@ -102,7 +109,7 @@ class App:
         )
         return Gate(
             client=client,
-            append=self.ledger.append,
+            append=self._append,
             authorisations=self.authorisations,
             pace=Pace(registry.max_per_second, sleep=self.pause),
             clock=self.chance.clock,
@@ -111,8 +118,12 @@ class App:
             production=self.production,
             sleep=self.pause,
             max_wait_s=max_wait_s,
+            keep=Keep(self.settings.log.evidence),
             interrupted=self.stop.is_set,
         )
+
+    def _append(self, drafts: Sequence[Draft]) -> None:
+        self.ledger.append(self.oversight.flags.mark(drafts))
 
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than until the process is told to stop."""
@@ -131,8 +142,29 @@ class App:
     def desk(self) -> Desk:
         """Build the desk, which refreshes single members."""
         return Desk(
-            self.gate(max_wait_s=_DESK_WAIT_S), self.members, self.ledger, self.settlement, self.chance.new_reference
+            gate=self.gate(max_wait_s=_DESK_WAIT_S),
+            members=self.members,
+            ledger=self.ledger,
+            settlement=self.settlement,
+            new_reference=self.chance.new_reference,
+            attend=self.notary.attend,
         )
+
+    def prover(self) -> Prover:
+        """Build who gives proofs of entries."""
+        return Prover(self.notary, self.ledger, self.tiles, self.checkpoints)
+
+    def export(self) -> Export:
+        """Build who gives logs out."""
+        return Export(self.ledger, self.search, self.prover())
+
+    def mailbox(self) -> MailAnchor:
+        """Build the way to the data-protection officer's mailbox; raises what ``keeping.mailbox`` raises."""
+        return mailbox(self.settings, self.chance.clock)
+
+    def forgetting(self) -> Forgetting:
+        """Build who destroys the keys of years long past."""
+        return Forgetting(self.ledger, self.search, self.chance.clock, self.database.scrub)
 
     def night(self) -> Night:
         """Build the night."""
@@ -155,6 +187,7 @@ class App:
             clock=self.chance.clock,
             new_reference=self.chance.new_reference,
             stop=self.stop,
+            watch=Watch(self.notary.begin, self.notary.beat, partial(self.notary.close, force=True)),
             about=self.about,
         )
 
@@ -168,103 +201,65 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
         StoreError: the database cannot be reached.
     """
     luck = luck or chance()
-    seal = Seal(Keyring.parse(read_keys(settings)), luck.random)
-    authorisations = {each.id: found for each in settings.library if (found := _authorisation(each)) is not None}
+    keys = Keyring.parse(read_keys(settings))
+    sign = signer(read_signing_key(settings))
+    seal = Seal(keys, luck.random)
+    authorisations = {each.id: found for each in settings.library if (found := authorisation(each)) is not None}
     database = Database(settings.store.url)
     try:
         database.require_newest()
-        rows = Rows(seal)
-        origins = {library.id: f"{library.sender}/{library.id}" for library in settings.library}
+        rows, origins = Rows(seal), {library.id: origin(library) for library in settings.library}
         ledger = Ledger(database, seal, origins=origins, clock=luck.clock, random=luck.random)
+        search, tiles, checkpoints = Search(database), Tiles(database), Checkpoints(database)
+
+        def proof(library: str, old: int, new: int) -> Sequence[bytes]:
+            return notary.proof(library, old, new)
+
+        notary = Notary(
+            database=database,
+            seal=seal,
+            ledger=ledger,
+            tiles=tiles,
+            checkpoints=checkpoints,
+            signer=sign,
+            signed=LastSigned(settings.log.signed),
+            keepers=Keepers(anchors(settings, luck.clock, proof, checkpoints), checkpoints, luck.clock),
+            clock=luck.clock,
+            note_terms=Terms(
+                ledger,
+                search,
+                lambda name: terms(settings, name, keys, authorisations.get(name), sign(ledger.origin(name)).key),
+            ).note,
+        )
+        oversight = Oversight(
+            database=database,
+            seal=seal,
+            ledger=ledger,
+            search=search,
+            root=tiles.root,
+            limits={library.id: limits(settings, library) for library in settings.library},
+            clock=luck.clock,
+            random=luck.random,
+        )
+        members = Members(database, rows)
+        members.require_ours()
         yield App(
             settings=settings,
             chance=luck,
             stop=threading.Event(),
             database=database,
-            members=Members(database, rows),
+            members=members,
             holds=Holds(database, rows),
             ledger=ledger,
             runs=Runs(database),
             settlement=Settlement(ledger, rows, clock=luck.clock),
             authorisations=authorisations,
+            search=search,
+            tiles=tiles,
+            checkpoints=checkpoints,
+            notary=notary,
+            oversight=oversight,
         )
+        notary.close(notary.grown())
     finally:
         database.close()
-
-
-def fresh_keys() -> str:
-    """Give the text of a new key file."""
-    return Keyring.fresh(os.urandom).to_text()
-
-
-def usual_scope() -> str:
-    """Give the scope file that Flemish libraries may have."""
-    return (files("rrsync") / "scopes" / "libraries.txt").read_text(encoding="utf-8")
-
-
-def prepare_database(settings: Settings) -> None:
-    """Bring the database that the settings name to the newest schema, making it if it is a file."""
-    database = Database(settings.store.url)
-    try:
-        database.upgrade()
-    finally:
-        database.close()
-
-
-def holds_data(settings: Settings) -> bool:
-    """Whether the database that the settings name has members or an access log."""
-    database = Database(settings.store.url)
-    try:
-        return database.holds_data()
-    finally:
-        database.close()
-
-
-@contextmanager
-def until_stopped() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM and Ctrl-C set; a second Ctrl-C ends the process as usual."""
-    stopped = threading.Event()
-    with stopping(stopped):
-        yield stopped
-
-
-@contextmanager
-def stopping(event: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and the first Ctrl-C set an event, so that what is under way can end cleanly."""
-
-    def stop(_number: int, _frame: object) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _authorisation(library: LibrarySettings) -> Authorisation | None:
-    said = library.authorisation
-    if said is None:
-        return None
-    return Authorisation(
-        library=library.id,
-        decision=said.decision,
-        sender=library.sender,
-        capacity=library.capacity,
-        purposes=frozenset(said.purposes),
-        valid_from=said.valid_from,
-        valid_until=said.valid_until,
-        scope=_scope(said.scope),
-    )
-
-
-def _scope(path: Path) -> Scope:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"The scope file {path.name} cannot be read", todo="Run `rrsync init`, or correct the authorisation's scope"
-        ) from error
-    return Scope.parse(text, known=known_paths())

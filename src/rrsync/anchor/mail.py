@@ -1,0 +1,174 @@
+"""An anchor that is a mailbox: one plain mail to the data-protection officer, short enough to print and keep.
+
+The mail holds each log's signed note letter for letter, so that whoever has it can hold the log against it, years
+later, with nothing but the log's public key. Words go in clear to this machine only; elsewhere the connection is TLS
+or becomes it (STARTTLS), or nothing is sent.
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import socket
+import ssl
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal
+
+from rrsync.anchor.line import Allowance, connect, is_here, tls, why
+from rrsync.anchor.receipt import Receipt, Signed
+from rrsync.errors import AnchorUnavailable, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_MOST: Final = 1 << 16
+_ADDRESS: Final = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+", re.ASCII)
+_ASCII: Final = re.compile(r"[ -~]*")
+_INTRODUCTION: Final = """\
+Keep this mail where whoever keeps the database cannot change it. Below, of each access log: the library, how many
+entries it had, and its signed note. A log that is ever shorter than its note says, or that does not lead to the root
+on the note's third line, was changed or put back.
+"""
+
+
+class _Smtp(smtplib.SMTP):
+    """SMTP over a connection that keeps to an allowance; it names itself by its address, so nothing is looked up."""
+
+    def __init__(self, host: str, port: int, allowance: Allowance, context: ssl.SSLContext | None) -> None:
+        self._allowance = allowance
+        self._context = context
+        self._address = ""
+        super().__init__(host, port, local_hostname="localhost")
+        self.local_hostname = f"[IPv6:{self._address}]" if ":" in self._address else f"[{self._address}]"
+
+    def _get_socket(self, host: str, port: int, _: float) -> socket.socket:
+        line = connect(host, port, self._allowance, self._context)
+        self._address = str(line.getsockname()[0])
+        return line
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MailAnchor:
+    """The mailbox, and the server that takes mail for it; ``user`` and ``password`` are for a server that asks.
+
+    Raises:
+        ConfigError: an address is none, the mail would go in clear over a network, or a file cannot be used.
+    """
+
+    host: str
+    port: int
+    sender: str
+    to: str
+    clock: Callable[[], datetime]
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password: str = ""
+    ca: str = ""
+    deadline_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Look at the settings; nothing is sent yet."""
+        for address in (self.sender, self.to):
+            if not _ADDRESS.fullmatch(address):
+                raise ConfigError("The mail anchor's sender or receiver is no address", todo="Write it as name@example")
+        if not all(map(_ASCII.fullmatch, (self.user, self.password))):
+            raise ConfigError("The mail anchor's user and password may hold plain letters, digits and signs only")
+        if self.tls == "none" and not is_here(self.host):
+            raise ConfigError(
+                "The mail anchor would send its mail in clear over the network",
+                todo='Set tls to "starttls" or "tls"; "none" is for a mail server on this machine',
+            )
+        self._context(Allowance(0, 0))
+
+    @property
+    def name(self) -> str:
+        """What the anchor is called, among others; no address is in it."""
+        return f"mail {self.host}"
+
+    def keep(self, signed: Sequence[Signed]) -> list[Receipt]:
+        """Send one mail about these logs; a receipt means that the mail server took it.
+
+        Raises:
+            AnchorUnavailable: it did not, now.
+        """
+        now = self.clock().astimezone(UTC)
+        logs = "1 log" if len(signed) == 1 else f"{len(signed)} logs"
+        text = "\n".join((_INTRODUCTION, *(_about(one, now) for one in signed)))
+        self.send(f"rrsync: checkpoints of {logs}, {now:%Y-%m-%d}", text)
+        return [Receipt(self.name, one.library, one.checkpoint.size, "") for one in signed]
+
+    def send(self, subject: str, text: str) -> None:
+        """Send one mail; it was taken when this returns.
+
+        Raises:
+            AnchorUnavailable: it was not, now.
+        """
+        reason = self._send(self._message(subject, text), Allowance(self.deadline_s, _MOST))
+        if reason:  # raised out of the handler: the cause may quote what was sent
+            raise AnchorUnavailable(
+                f"The mail was not taken: the mail server {reason}",
+                kept="The access log itself is whole",
+                todo="Check the mail anchor in the settings and the mail server; a checkpoint is tried again",
+            )
+
+    def _message(self, subject: str, text: str) -> bytes:
+        """Give the mail as it goes over the line."""
+        message = EmailMessage(policy=SMTP)
+        message["Subject"] = subject
+        message["From"] = self.sender
+        message["To"] = self.to
+        message["Date"] = format_datetime(self.clock().astimezone(UTC))
+        message["Message-ID"] = f"<{sha256(text.encode()).hexdigest()}@{self.sender.rpartition('@')[2]}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(text, cte="quoted-printable")
+        return message.as_bytes()
+
+    def _send(self, message: bytes, allowance: Allowance) -> str:
+        """Send it, or say why not, without the server's words."""
+        context = self._context(allowance)
+        try:
+            with closing(_Smtp(self.host, self.port, allowance, context if self.tls == "tls" else None)) as smtp:
+                if self.tls == "starttls":
+                    smtp.starttls(context=context)
+                if self.user:
+                    smtp.login(self.user, self.password)
+                smtp.sendmail(self.sender, [self.to], message)
+                with suppress(OSError):  # it has the mail: whatever it says to this changes nothing
+                    smtp.putcmd("quit")
+        except (OSError, ValueError) as error:
+            return _reason(error, allowance)
+        return ""
+
+    def _context(self, allowance: Allowance) -> ssl.SSLContext | None:
+        return None if self.tls == "none" else tls(self.ca, allowance)
+
+
+def _about(one: Signed, now: datetime) -> str:
+    """Give what is said of one log."""
+    entries = "1 entry" if one.checkpoint.size == 1 else f"{one.checkpoint.size} entries"
+    return f"Library {one.library}: {entries}, sent {now:%Y-%m-%d %H:%M} UTC\n\n{one.note.to_text()}"
+
+
+def _reason(error: OSError | ValueError, allowance: Allowance) -> str:
+    """Say what the server did, without its words, which may quote ours."""
+    if allowance.is_over() or isinstance(error, ssl.SSLError):
+        return why(error, allowance)
+    match error:
+        case smtplib.SMTPAuthenticationError():
+            return f"refuses the user or its password (SMTP {error.smtp_code})"
+        case smtplib.SMTPRecipientsRefused():
+            return "refuses the receiver"
+        case smtplib.SMTPResponseException():
+            return f"refuses (SMTP {error.smtp_code})"
+        case smtplib.SMTPNotSupportedError():
+            return "does not offer what the settings ask, STARTTLS or a login"
+        case smtplib.SMTPException() | ValueError():
+            return "broke off, or makes no sense"
+        case _:
+            return why(error, allowance)

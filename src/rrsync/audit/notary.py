@@ -1,0 +1,283 @@
+"""Signs what the access logs have become, has it kept elsewhere, and says whether the register may still be asked.
+
+1. A checkpoint is signed every 1 000 entries or 60 seconds, and at the end of a run; never one that does not go on from
+   the last one signed, which is kept outside the database too (C2SP tlog-checkpoint, "Signatures").
+2. Before anything is asked a log is held against what was signed and anchored: one that is shorter, or another, is a
+   backup that was put back or a log that was altered, and nothing is asked.
+3. When no anchor took a checkpoint in for four hours the night stops; for a day, the desk too (as X-Road's message log
+   does, ``acceptable-timestamp-failure-period``).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from rrsync.anchor.receipt import Signed
+from rrsync.audit.points import point, points
+from rrsync.core.note import Checkpoint, Key, Note, Signer
+from rrsync.core.tree import Edge, verify_consistency
+from rrsync.errors import AnchorConflict, AnchorUnavailable, BrokenChain
+from rrsync.store.checkpoints import Kept
+from rrsync.store.verify import Point, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rrsync.anchor.signed import LastSigned
+    from rrsync.audit.keepers import Keepers
+    from rrsync.store.checkpoints import Checkpoints
+    from rrsync.store.engine import Database
+    from rrsync.store.ledger import Head, Ledger
+    from rrsync.store.seal import Seal
+    from rrsync.store.tiles import Tiles
+
+ENTRIES: Final = 1_000
+SECONDS: Final = timedelta(seconds=60)
+NIGHT: Final = timedelta(hours=4)
+DESK: Final = timedelta(hours=24)
+_OURS: Final = "the folder [log] signed"
+_STORED: Final = "the database"
+_EMPTY: Final = Point(0, Edge().root(), "")
+_NEVER: Final = (0, datetime.min.replace(tzinfo=UTC))
+
+
+class Notary:
+    """Keeps the logs of one database provable.
+
+    ``signer`` gives who signs under the name of a log's origin; ``note_terms`` puts changed settings in a log.
+    """
+
+    def __init__(  # noqa: PLR0913 — the one place where log, tree, signatures and anchors come together
+        self,
+        *,
+        database: Database,
+        seal: Seal,
+        ledger: Ledger,
+        tiles: Tiles,
+        checkpoints: Checkpoints,
+        signer: Callable[[str], Signer],
+        signed: LastSigned,
+        keepers: Keepers,
+        clock: Callable[[], datetime],
+        note_terms: Callable[[str], None],
+    ) -> None:
+        self._database = database
+        self._seal = seal
+        self._ledger = ledger
+        self._tiles = tiles
+        self._checkpoints = checkpoints
+        self._signer = signer
+        self._signed = signed
+        self._keepers = keepers
+        self._clock = clock
+        self._note_terms = note_terms
+        self._done: dict[str, tuple[int, datetime]] = {}
+
+    def key(self, library: str) -> Key:
+        """Give the public key of a library's log."""
+        return self._signer(self._ledger.origin(library)).key
+
+    def last(self, library: str) -> Note | None:
+        """Give the last checkpoint signed of a log, as it is kept outside the database.
+
+        Raises:
+            BrokenChain: what is kept there is not signed by this log's key.
+        """
+        note = self._signed.read(library)
+        if note is not None:
+            point(library, note, self.key(library), source=_OURS)
+        return note
+
+    def sign(self, library: str) -> Note | None:
+        """Sign what a log is now, unless that is signed already; give the newest note, ``None`` of an empty log.
+
+        Raises:
+            BrokenChain: the log does not go on from the last one signed.
+            LedgerError: it cannot be signed or kept now.
+        """
+        with self._signed.held():
+            note = self.last(library)
+            known = self._known(library, note)
+            head = self._ledger.head(library)
+            for one in known:
+                self._hold(library, one, head)
+            self._done[library] = self._ledger.grown(library), self._clock()
+            if head.size and (note is None or Checkpoint.parse(note.text).size < head.size):
+                self._prove(library, max(known, key=lambda one: one.size, default=_EMPTY), head)
+                signer = self._signer(self._ledger.origin(library))
+                text = Checkpoint(signer.key.name, head.size, bytes.fromhex(head.root)).to_text()
+                note = Note(text, (signer.sign(text),))
+                self._signed.write(library, note)
+            if note is not None and all(one.size < head.size for one in known if one.source == _STORED):
+                self._checkpoints.add(Kept(library, head.size, self._clock(), note.to_text()))
+        return note
+
+    def hold(self, library: str) -> None:
+        """Hold a log against all that was signed of it and all that its anchors give back.
+
+        Raises:
+            BrokenChain: it is shorter than that, or another.
+            LedgerError: that cannot be read now.
+        """
+        known = self.outside(library)  # before the head: it may grow, and be signed, meanwhile
+        head = self._ledger.head(library)
+        for one in known:
+            self._hold(library, one, head)
+
+    def outside(self, library: str) -> list[Point]:
+        """Give the roots of a log that are known outside the database, and the last one kept in it.
+
+        Raises:
+            BrokenChain: one of them is not signed by this log's key.
+            LedgerError: what is kept here cannot be read.
+        """
+        return [*self._known(library, self.last(library)), *self._keepers.known(library, self.key(library))]
+
+    def verify(
+        self, library: str, *, since: Point | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> Head:
+        """Recompute a log, whole or since a root that is known, and hold it against every root that is known of it.
+
+        Raises:
+            BrokenChain: naming the library, the sequence and the cause of the first fault.
+        """
+        kept = points(self._checkpoints.all(library), self.key(library), _STORED)
+        known = [*kept, *self.outside(library)]
+        return verify(self._database, library, seal=self._seal, points=known, since=since, progress=progress)
+
+    def proof(self, library: str, old: int, new: int) -> list[bytes]:
+        """Give the proof that a log only grew, for somebody who has a checkpoint of it; checked before it leaves us.
+
+        Raises:
+            BrokenChain: the entries do not lead to what was signed.
+        """
+        note = self.last(library)
+        signed = Checkpoint.parse(note.text) if note else None
+        if signed is None or signed.size != new:
+            return self._tiles.consistency(library, old, new)
+        self._root(library, new, signed.root)
+        proof, before = self._tiles.consistency(library, old, new), self._tiles.root(library, old)
+        if not verify_consistency(old=old, new=new, proof=proof, old_root=before, new_root=signed.root):
+            raise _broken(library)
+        return proof
+
+    def anchor(self, libraries: Sequence[str], *, force: bool = False) -> list[AnchorUnavailable]:
+        """Have the last checkpoints kept by every anchor whose turn it is, or by all; give what failed.
+
+        Raises:
+            AnchorConflict: an anchor knows another log, or a longer one.
+        """
+        signed = self._newest(libraries)
+        try:
+            return self._keepers.keep(signed, force=force)
+        except AnchorConflict:
+            newer = self._newest(libraries)  # another process may have signed and anchored in between
+            if newer == signed:
+                raise
+            return self._keepers.keep(newer, force=force)
+
+    def begin(self, libraries: Sequence[str]) -> None:
+        """Before a run: hold the logs against what is known of them, sign, anchor, and vouch; raises what these do."""
+        for library in libraries:
+            self.hold(library)
+            self._note_terms(library)
+            self.sign(library)
+        self.anchor(libraries, force=True)
+        self.vouch(libraries, NIGHT)
+
+    def beat(self, libraries: Sequence[str]) -> None:
+        """While a run goes on: sign and anchor what is due, and vouch; raises what these do."""
+        due = [library for library in libraries if self._is_due(library)]
+        for library in due:
+            self.sign(library)
+        if due:
+            self.anchor(libraries)
+            self.vouch(libraries, NIGHT)
+
+    def close(self, libraries: Sequence[str], *, force: bool = False) -> None:
+        """At the end: sign what was not signed yet, and anchor it; raises what these do."""
+        for library in libraries:
+            self.sign(library)
+        self.anchor(libraries, force=force)
+
+    def attend(self, library: str) -> None:
+        """Before the desk asks: hold the log against what is known of it, and vouch; raises what these do."""
+        self.hold(library)
+        self._note_terms(library)
+        if self._keepers.is_late(library, DESK):
+            self.close([library], force=True)
+        self.vouch([library], DESK)
+
+    def vouch(self, libraries: Sequence[str], limit: timedelta) -> None:
+        """Let the register be asked only while checkpoints are kept elsewhere.
+
+        Raises:
+            AnchorError: no anchor took one of a log in for longer than ``limit``.
+        """
+        for library in libraries:
+            self._keepers.vouch(library, limit, began=self._ledger.began(library))
+
+    def grown(self) -> list[str]:
+        """Give the libraries whose logs this process wrote to since it last signed them."""
+        return [name for name in self._ledger.written() if self._ledger.grown(name) > self._done.get(name, _NEVER)[0]]
+
+    def _newest(self, libraries: Sequence[str]) -> list[Signed]:
+        notes = [(library, self.last(library)) for library in libraries]
+        return [Signed(library, note, Checkpoint.parse(note.text)) for library, note in notes if note is not None]
+
+    def _known(self, library: str, last: Note | None) -> list[Point]:
+        key = self.key(library)
+        found = [point(library, last, key, source=_OURS)] if last else []
+        stored = self._checkpoints.last(library)
+        return [*found, *points([stored] if stored else [], key, _STORED)]
+
+    def _hold(self, library: str, known: Point, head: Head) -> None:
+        if known.size > head.size:
+            raise AnchorConflict(
+                f"The access log of {library} holds {head.size} entries, but {known.source} has a checkpoint of "
+                f"{known.size}",
+                kept="Nothing was asked",
+                todo="An older backup was put back, or entries were cut: put the newest database back; if there is "
+                "none, keep everything as it is and call the data-protection officer",
+            )
+        if self._root(library, known.size, known.root) != known.root:
+            raise AnchorConflict(
+                f"The access log of {library} is not the one of which {known.source} has a checkpoint of {known.size} "
+                "entries",
+                kept="Nothing was asked",
+                todo="Run `rrsync log verify`: it names the entry; keep everything as it is and call the "
+                "data-protection officer",
+            )
+
+    def _root(self, library: str, size: int, wanted: bytes) -> bytes:
+        """Give the root of the first entries; when it is not what is wanted, from the entries alone."""
+        root = self._tiles.root(library, size)
+        if root != wanted:
+            self._tiles.rebuild(library)
+            root = self._tiles.root(library, size)
+        return root
+
+    def _prove(self, library: str, old: Point, head: Head) -> None:
+        """See that the log goes on from what was signed, by the proof that anybody else would ask for."""
+        root = bytes.fromhex(head.root)
+        self._tiles.grow(library, head.size)
+        is_whole = self._root(library, head.size, root) == root
+        proof = self._tiles.consistency(library, old.size, head.size)
+        if not is_whole or not verify_consistency(
+            old=old.size, new=head.size, proof=proof, old_root=old.root, new_root=root
+        ):
+            raise _broken(library)
+
+    def _is_due(self, library: str) -> bool:
+        entries, at = self._done.get(library, _NEVER)
+        fresh = self._ledger.grown(library) - entries
+        return fresh >= ENTRIES or (fresh > 0 and self._clock() - at >= SECONDS)
+
+
+def _broken(library: str) -> BrokenChain:
+    return BrokenChain(
+        f"The access log of {library} does not go on from the last checkpoint signed",
+        kept="Nothing was signed or asked",
+        todo="Run `rrsync log verify`: it names the entry; call the data-protection officer",
+    )

@@ -1,0 +1,176 @@
+"""Looks at the access log for people, and puts every look in the log before anything is shown.
+
+Who looks, at what, for how many entries, and why when it must be said, is a ``log.view`` entry. It is about the person
+who was looked for, so that a later answer to that person names it too. If it cannot be written, nothing is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from rrsync.core.entry import JSON, Draft, Kind, named, stamp
+from rrsync.errors import BrokenChain, ConfigError
+from rrsync.store.search import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rrsync.core.access import Access
+    from rrsync.core.entry import Actor, Evidence
+    from rrsync.core.insz import Insz
+    from rrsync.store.ledger import Ledger
+    from rrsync.store.search import Search
+
+#: What may stand in a log about a person besides the looks: decisions, and whatever else was done.
+ABOUT: Final = frozenset(Kind) - {Kind.INTENT, Kind.OUTCOME, Kind.DENIED}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All that one library's log says about one person: looks, and other entries by their sequence and content.
+
+    ``forgotten`` are the years of which it can say nothing any more; ``seq`` is the entry of this answer itself.
+    """
+
+    library: str
+    accesses: tuple[Access, ...]
+    deeds: tuple[tuple[int, dict[str, JSON]], ...]
+    forgotten: tuple[int, ...]
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The messages of an access, and the access; ``None`` when none were kept, ``is_forgotten`` if they were once."""
+
+    access: Access
+    evidence: Evidence | None
+    is_forgotten: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Shows the access logs of one database to a viewer, who is noted first."""
+
+    ledger: Ledger
+    search: Search
+
+    def look(self, wanted: Wanted, viewer: Actor, *, about: Sequence[Insz] = ()) -> list[Access]:
+        """Give the looks that are meant; only those at the person who has or had these numbers, when there are any.
+
+        Raises:
+            LedgerError: the log cannot be written or read, so nothing is shown.
+        """
+        if about:
+            refs = [ref for insz in about for ref in self.ledger.pseudonyms(wanted.library, insz)]
+            wanted = replace(wanted, subjects=tuple(refs))
+        found = list(self.search.accesses(wanted))
+        self._note("show", wanted.library, viewer, _words(wanted), count=len(found), about=about)
+        return found
+
+    def entries(self, library: str, viewer: Actor, *, last: int, about: Sequence[Insz] = ()) -> list[tuple[int, bytes]]:
+        """Give sequence and exact bytes of the last entries, of whatever kind, or of the last about a person.
+
+        Raises:
+            LedgerError: the log cannot be written or read, so nothing is shown.
+        """
+        if about:
+            places = dict(place for insz in about for place in self.ledger.of_subject(library, insz))
+            found = [(seq, places[seq]) for seq in sorted(places)[-last:]]
+        else:
+            size = self.ledger.head(library).size
+            found = list(self.ledger.entries(library, since=max(0, size - last), most=last))
+        self._note("show", library, viewer, {"raw": True, "last": last}, count=len(found), about=about)
+        return found
+
+    def who(self, libraries: Sequence[str], viewer: Actor, insz: Insz) -> list[Told]:
+        """Give all that the logs of these libraries say about one person (GDPR, art. 15).
+
+        Raises:
+            LedgerError: a log cannot be written or read, so nothing is shown.
+        """
+        return [self._told(library, viewer, insz) for library in libraries]
+
+    def evidence(self, library: str, seq: int, viewer: Actor, *, reason: str) -> Kept:
+        """Give the whole request and reply of the access whose intent or outcome stands at ``seq``.
+
+        Raises:
+            ConfigError: no access stands there.
+            BrokenChain: what was kept is not what the log says was sent and received.
+            LedgerError: the log cannot be written or read, so nothing is shown.
+        """
+        access = self.search.find(library, seq)
+        if access is None:
+            raise ConfigError(
+                f"No access stands at entry {seq} of the log of {library}",
+                kept="Nothing was written",
+                todo="Look the number up with `rrsync log show`",
+            )
+        places = [access.seq] if access.outcome_seq is None else [access.outcome_seq, access.seq]
+        evidence = next((found for place in places if (found := self.ledger.evidence(library, place))), None)
+        if evidence is not None:
+            _check(access, evidence)
+        about = tuple(self.ledger.subjects(library, [access.seq]).values())
+        of: dict[str, JSON] = {"of": access.seq}
+        self._note("evidence", library, viewer, of, count=int(evidence is not None), about=about, reason=reason)
+        is_forgotten = evidence is None and access.year.isdigit() and int(access.year) in self.search.forgotten(library)
+        return Kept(access, evidence, is_forgotten)
+
+    def _told(self, library: str, viewer: Actor, insz: Insz) -> Told:
+        refs = tuple(self.ledger.pseudonyms(library, insz))
+        accesses = tuple(self.search.accesses(Wanted(library, subjects=refs)))
+        deeds = tuple(self.search.deeds(library, ABOUT, subjects=refs))
+        forgotten = tuple(self.search.forgotten(library))
+        (seq,) = self._note("who", library, viewer, {}, count=len(accesses) + len(deeds), about=(insz,))
+        return Told(library, accesses, deeds, forgotten, seq)
+
+    def _note(
+        self,
+        what: str,
+        library: str,
+        viewer: Actor,
+        words: dict[str, JSON],
+        *,
+        count: int,
+        about: Sequence[Insz],
+        reason: str = "",
+    ) -> list[int]:
+        """Put a look in the log: one entry for each number the person has or had, else one about nobody."""
+        view: dict[str, JSON] = {"what": what, "count": count}
+        if words:
+            view["filter"] = words
+        body: dict[str, JSON] = {"actor": named(viewer), "view": view}
+        if reason:
+            body["why"] = {"note": reason}
+        with self.ledger.writing() as session:
+            drafts = [Draft(library, Kind.VIEW, "", subject, body=body) for subject in about or (None,)]
+            return self.ledger.append_in(session, drafts)
+
+
+def _words(wanted: Wanted) -> dict[str, JSON]:
+    """Give what was asked for, but for whom: that is in the entry as every person is."""
+    words: dict[str, JSON] = {
+        name: text
+        for name, text in (("staff", wanted.actor), ("purpose", wanted.purpose), ("outcome", wanted.status))
+        if text
+    }
+    words |= {name: stamp(at) for name, at in (("since", wanted.since), ("until", wanted.until)) if at is not None}
+    return words if wanted.last is None else words | {"last": wanted.last}
+
+
+def _check(access: Access, evidence: Evidence) -> None:
+    """Hold what was kept against the log.
+
+    Raises:
+        BrokenChain: it is something else.
+    """
+    said = (access.request, access.reply)
+    kept = [sha256(data).hexdigest() if data else "" for data in (evidence.request, evidence.reply)]
+    if any(has != says for has, says in zip(kept, said, strict=True)):
+        raise BrokenChain(
+            f"The messages kept of entry {access.seq} of the access log of {access.library} are not those it tells of",
+            kept="Nothing was written",
+            todo="Keep the database as it is, and call the data-protection officer",
+        )

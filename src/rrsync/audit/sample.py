@@ -1,0 +1,203 @@
+"""The month's sample of each library: drawn by the lot of ``core.sample``, and signed off by somebody who is not in it.
+
+Nothing of it is kept but the decisions, which are entries of the log: it is drawn again whenever it is asked for. An
+entry may be decided again by another reviewer; all decisions stay, the last one counts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from rrsync.core.access import actor_of, moment
+from rrsync.core.entry import JSON, Actor, Draft, Kind, named
+from rrsync.core.month import Month, last_month
+from rrsync.core.sample import Finding, Lot, draw, is_overdue, sample_size, weight
+from rrsync.errors import BrokenChain, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from rrsync.core.access import Access
+    from rrsync.store.ledger import Ledger
+    from rrsync.store.looks import Looks
+    from rrsync.store.search import Search
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a reviewer decided, and the entry that says so."""
+
+    seq: int
+    at: datetime
+    by: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One access of a sample, whether it was drawn by risk or at random, and its decisions, the last one counting."""
+
+    access: Access
+    by_risk: bool
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was drawn of a month's ``looks``, in the log's order; the seed is made of its first ``size`` entries."""
+
+    library: str
+    month: Month
+    size: int
+    seed: bytes
+    looks: int
+    picks: tuple[Pick, ...]
+
+    @property
+    def left(self) -> int:
+        """How many await a decision."""
+        return sum(not pick.decisions for pick in self.picks)
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A month that ended too long ago for ``left`` of its sample of ``of`` still to await a decision."""
+
+    month: Month
+    left: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Draws samples and signs them off; ``root`` gives the root of the tree of a log's first entries."""
+
+    search: Search
+    looks: Looks
+    ledger: Ledger
+    root: Callable[[str, int], bytes]
+    clock: Callable[[], datetime]
+
+    def last(self) -> Month:
+        """Give the last month that has ended."""
+        return last_month(self.clock())
+
+    def of(self, library: str, month: Month) -> Sample:
+        """Draw a month's sample, or draw it again, with what was decided of it.
+
+        Raises:
+            ConfigError: the month has not ended.
+            BrokenChain: the log cannot be read.
+        """
+        if month > self.last():
+            raise ConfigError(
+                f"{month.text} has not ended, so its sample cannot be drawn yet", todo="Name an earlier month"
+            )
+        stretch = self._stretch(library, month)
+        flags = self.looks.flags(library, stretch)
+        seed = sha256(self.root(library, stretch.stop)).digest()
+        weights = {seq: weight(said) for seq, said in flags.items()}
+        lot = draw(weights, seed=seed, size=sample_size(len(weights)))
+        return Sample(library, month, stretch.stop, seed, len(weights), self._picks(library, month, lot))
+
+    def sign(self, library: str, month: Month, places: Sequence[int], finding: Finding, actor: Actor) -> None:
+        """Write what a reviewer decided about entries of a sample: one entry each, all or none.
+
+        Raises:
+            ConfigError: an entry is not in the sample or was decided by this reviewer before, the reviewer is in the
+                sample, or the month has not ended.
+            LedgerError: nothing was written.
+        """
+        picks = {pick.access.seq: pick for pick in self.of(library, month).picks}
+        kept = "Nothing was signed"
+        if strangers := [str(seq) for seq in places if seq not in picks]:
+            raise ConfigError(
+                f"The sample of {month.text} does not have: {', '.join(strangers)}",
+                kept=kept,
+                todo="Sign what `rrsync log sample list` shows of that month",
+            )
+        if any(_same(pick.access.actor.name, actor.name) for pick in picks.values()):
+            raise ConfigError(
+                "Who reviews a sample may not be in it, and this reviewer is",
+                kept=kept,
+                todo="Let somebody else review it",
+            )
+        if any(_same(decision.by, actor.name) for seq in places for decision in picks[seq].decisions):
+            raise ConfigError(
+                "This reviewer decided about one of them before",
+                kept=kept,
+                todo="Let another reviewer decide again; the last decision counts, and both stay",
+            )
+        drafts = [_review(library, month, seq, finding, actor) for seq in dict.fromkeys(places)]
+        self.ledger.append(drafts)
+
+    def overdue(self, library: str) -> list[Overdue]:
+        """Give the months whose sample has waited too long, the oldest first.
+
+        Raises:
+            BrokenChain: the log cannot be read.
+        """
+        began = self.ledger.began(library)
+        if began is None:
+            return []
+        late = [month for month in Month.of(began).until(self.last()) if is_overdue(month, self.clock())]
+        ends = [self.looks.first(library, month.end) for month in late]
+        looks = sorted(self.looks.flags(library, range(max(ends, default=0))))
+        decided = self._decisions(library)
+        found = []
+        for month, start, end in zip(late, [0, *ends], ends, strict=False):
+            of = sample_size(bisect_left(looks, end) - bisect_left(looks, start))
+            if left := of - len(decided[month.text]):
+                found.append(Overdue(month, left, of))
+        return found
+
+    def _stretch(self, library: str, month: Month) -> range:
+        return range(self.looks.first(library, month.start), self.looks.first(library, month.end))
+
+    def _picks(self, library: str, month: Month, lot: Lot) -> tuple[Pick, ...]:
+        decisions = self._decisions(library)[month.text]
+        return tuple(
+            Pick(self._access(library, seq), seq in lot.risk, tuple(decisions.get(seq, ())))
+            for seq in sorted((*lot.random, *lot.risk))
+        )
+
+    def _access(self, library: str, seq: int) -> Access:
+        found = self.search.find(library, seq)
+        if found is None:
+            raise _unreadable(library, seq)
+        return found
+
+    def _decisions(self, library: str) -> defaultdict[str, dict[int, list[Decision]]]:
+        """Give what was decided, by month and by entry."""
+        found: defaultdict[str, dict[int, list[Decision]]] = defaultdict(dict)
+        for seq, line in self.search.deeds(library, {Kind.REVIEW}):
+            review = line.get("review")
+            if not isinstance(review, dict) or not isinstance(of := review.get("of"), int):
+                raise _unreadable(library, seq)
+            try:
+                decision = Decision(seq, moment(line), actor_of(line).name, Finding(str(review.get("decision"))))
+            except ValueError as error:
+                raise _unreadable(library, seq) from error
+            found[str(review.get("month"))].setdefault(of, []).append(decision)
+        return found
+
+
+def _unreadable(library: str, seq: int) -> BrokenChain:
+    return BrokenChain(
+        f"Entry {seq} of the access log of {library} cannot be read",
+        todo="Run `rrsync log verify`: it names the cause",
+    )
+
+
+def _review(library: str, month: Month, seq: int, finding: Finding, actor: Actor) -> Draft:
+    review: dict[str, JSON] = {"month": month.text, "of": seq, "decision": finding.value}
+    return Draft(library, Kind.REVIEW, "", body={"actor": named(actor), "review": review})
+
+
+def _same(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()

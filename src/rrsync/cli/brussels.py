@@ -1,0 +1,74 @@
+"""Times as people in Belgium type and read them: the clock on the wall there, summer and winter."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from rrsync.errors import ConfigError
+
+_BRUSSELS: Final = ZoneInfo("Europe/Brussels")
+_DAY: Final = len("2026-11-01")
+_MONTHS: Final = {
+    language: words.split()
+    for language, words in {
+        "nl": "januari februari maart april mei juni juli augustus september oktober november december",
+        "en": "January February March April May June July August September October November December",
+    }.items()
+}
+
+
+def since(text: str | None) -> datetime | None:
+    """Give the first moment that ``--since`` means, in UTC: of a day its beginning.
+
+    Raises:
+        ConfigError: it is neither a day nor a moment.
+    """
+    return None if text is None else _read("--since", text)[0]
+
+
+def until(text: str | None) -> datetime | None:
+    """Give the first moment that ``--until`` does not mean any more, in UTC: after a day the next one's beginning.
+
+    Raises:
+        ConfigError: it is neither a day nor a moment.
+    """
+    return None if text is None else _read("--until", text)[1]
+
+
+def _read(option: str, text: str) -> tuple[datetime, datetime]:
+    """Give from when to when a text means: a day as a whole, a moment as itself."""
+    try:
+        if len(text) == _DAY:
+            day = date.fromisoformat(text)
+            return _begins(day), _begins(day + timedelta(days=1))
+        found = datetime.fromisoformat(text)
+        at = (found if found.tzinfo else found.replace(tzinfo=_BRUSSELS)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"{option} is no day and no moment",
+            kept="Nothing was looked up",
+            todo="Write 2026-11-01, 2026-11-01T08:30 (Belgian time) or 2026-11-01T07:30Z",
+        ) from error
+    return at, at
+
+
+def _begins(day: date) -> datetime:
+    return datetime.combine(day, time(), _BRUSSELS).astimezone(UTC)
+
+
+def clock(at: datetime) -> str:
+    """Give a moment as a table has it: ``2026-11-01 08:30:00``."""
+    return at.astimezone(_BRUSSELS).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def spoken(at: datetime, language: str) -> str:
+    """Give a moment as a letter has it: ``1 november 2026, 08:30:00``."""
+    return f"{spoken_day(at, language)}, {at.astimezone(_BRUSSELS):%H:%M:%S}"
+
+
+def spoken_day(at: datetime, language: str) -> str:
+    """Give the day of a moment as a letter has it: ``1 november 2026``."""
+    there = at.astimezone(_BRUSSELS)
+    return f"{there.day} {_MONTHS[language][there.month - 1]} {there.year}"

@@ -1,0 +1,225 @@
+"""``rrsync log show`` and ``rrsync log evidence``: who looked at whom; every look at that is in the log too."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from rrsync.audit.review import Review
+from rrsync.cli import brussels
+from rrsync.cli.actor import ViewerOption, short, viewer
+from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, opened, table, voices
+from rrsync.cli.digest import FLAGS
+from rrsync.cli.log import logged, read
+from rrsync.cli.output import replacing_lines
+from rrsync.cli.rowfile import shown
+from rrsync.core.access import DENIED, OPEN
+from rrsync.core.entry import Status, named, stamp
+from rrsync.errors import ConfigError
+from rrsync.store.search import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rrsync.core.access import Access
+    from rrsync.core.insz import Insz
+    from rrsync.wiring.rooms import App
+
+_MOST: Final = 10_000
+_OUTCOMES: Final = (*(status.value for status in Status), DENIED, OPEN)
+_PSEUDONYM: Final = 8  # as many signs of it as tell people apart at a glance
+
+_HEADS: Final = {
+    "nl": ("regel", "wanneer", "wie", "waarom", "dossier", "uitkomst", "gevolg", "valt op", "over", "referte"),
+    "en": ("entry", "when", "who", "why", "case", "outcome", "result", "stands out", "about", "reference"),
+}
+_SAY: Final = {
+    "nl": {
+        "none": "Er is niets gevonden.",
+        "last": "Dit zijn de laatste {}; met --last toon je er meer.",
+        "written": "De berichten van regel {} staan in {}. Er staan persoonsgegevens in: vernietig het na gebruik.",
+        "preview": "voorbeeld",
+    },
+    "en": {
+        "none": "Nothing was found.",
+        "last": "These are the last {}; --last shows more.",
+        "written": "The messages of entry {} are in {}. They hold personal data: destroy the file after use.",
+        "preview": "preview",
+    },
+}
+
+
+def show(  # noqa: PLR0913 — a door's options
+    *,
+    library: LibraryOption,
+    member: Annotated[str | None, typer.Option("--member", help="Only about this member.", metavar="MEMBER_NO")] = None,
+    staff: Annotated[
+        str | None, typer.Option("--staff", help="Only by this member of staff, by name.", metavar="NAME")
+    ] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="Only for this purpose.", metavar="CODE")] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option("--outcome", help=f"Only what ended so: {', '.join(_OUTCOMES)}.", metavar="STATUS"),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="Only from this day or moment on (2026-11-01, or with T08:30).", metavar="TIME"),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="Only up to this moment, or with this day as the last.", metavar="TIME"),
+    ] = None,
+    last: Annotated[
+        int, typer.Option("--last", min=1, max=_MOST, help="Only the last so many that fit.", metavar="N")
+    ] = 50,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Every kind of entry, byte for byte, one a line; with --member and --last alone."),
+    ] = False,
+    actor: ViewerOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show who looked at whom, why, and what came of it.
+
+    One line for each question to the register, with its outcome. People stand in it as pseudonyms only. With --member
+    it shows the looks at one member, whoever asked. Times are Belgian, typed and shown. Who looks is in the log too, as
+    every run and every change is: --raw shows those.
+
+    Example: rrsync log show --library hasselt --member M000123 --since 2026-01-01
+    """
+    speak, who = voices(), viewer(actor)
+    wanted = Wanted(
+        library,
+        actor=_said("--staff", staff),
+        purpose=_said("--purpose", purpose),
+        status=_outcome(outcome),
+        since=brussels.since(since),
+        until=brussels.until(until),
+        last=last,
+    )
+    if raw and wanted != Wanted(library, last=last):
+        raise ConfigError("--raw goes with --member and --last alone", todo="Leave the other options out")
+    with opened(config) as app:
+        logged(app, [library])
+        about = _numbers(app, library, member)
+        review = Review(app.ledger, app.search)
+        if raw:
+            _show_raw(speak, library, review.entries(library, who, last=last, about=about), as_json=as_json)
+            return
+        looks = review.look(wanted, who, about=about)
+        language = app.settings.language
+    if as_json:
+        speak.document([document(look) for look in looks])
+    else:
+        _show(speak, looks, language, last)
+
+
+def _said(option: str, text: str | None) -> str:
+    return "" if text is None else short(option, text)
+
+
+def _outcome(text: str | None) -> str:
+    if text is not None and text not in _OUTCOMES:
+        raise ConfigError(f"--outcome is none of {', '.join(_OUTCOMES)}", kept="Nothing was looked up")
+    return text or ""
+
+
+def _numbers(app: App, library: str, member: str | None) -> list[Insz]:
+    if member is None:
+        return []
+    numbers = app.members.numbers(library, member)
+    if not numbers:
+        raise ConfigError("The library has no such member with a national number", todo="Check the member number")
+    return numbers
+
+
+def _show_raw(speak: Voices, library: str, entries: Sequence[tuple[int, bytes]], *, as_json: bool) -> None:
+    lines = [{"seq": seq, **read(library, seq, data)} for seq, data in entries]
+    if as_json:
+        speak.document(lines)
+        return
+    for _, data in entries:
+        speak.out.file.write(data.decode() + "\n")
+
+
+def _show(speak: Voices, looks: Sequence[Access], language: str, last: int) -> None:
+    say = _SAY[language]
+    if not looks:
+        speak.out.print(say["none"])
+        return
+    listed = table(*_HEADS[language])
+    for look in looks:
+        verdict = ": ".join(part for part in (look.verdict, look.hold) if part)
+        listed.add_row(
+            str(look.seq),
+            brussels.clock(look.at),
+            look.actor.name,
+            look.purpose,
+            look.case,
+            look.status,
+            f"{verdict} ({say['preview']})" if look.is_preview else verdict or look.denial,
+            ", ".join(FLAGS[language].get(flag, flag) for flag in look.flags),
+            look.subject[:_PSEUDONYM],
+            look.reference,
+        )
+    speak.out.print(listed)
+    if len(looks) == last:
+        speak.err.print(say["last"].format(last))
+
+
+def document(look: Access) -> dict[str, object]:
+    """Give a look for a JSON document; its moments are RFC 3339 in UTC, as in the entries."""
+    said: dict[str, object] = asdict(look)
+    said["preview"] = said.pop("is_preview")
+    ended = None if look.ended_at is None else stamp(look.ended_at)
+    return said | {"at": stamp(look.at), "ended_at": ended, "actor": named(look.actor)}
+
+
+def evidence(
+    entry: Annotated[int, typer.Argument(min=0, help="The entry, by its number in the log.", metavar="ENTRY")],
+    library: LibraryOption,
+    to: Annotated[Path, typer.Option("--to", help="The file to write.", metavar="FILE")],
+    reason: Annotated[str, typer.Option("--reason", help="Why: it goes into the log.", metavar="TEXT")],
+    actor: ViewerOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write the whole request and reply of one access.
+
+    They are kept of the accesses that failed, of all or of none, as [log] evidence says, and are readable while the key
+    of their year is there. The file holds a person's data and is readable by you alone. Who took it, and why, is in the
+    log. Example: rrsync log evidence 118 --library hasselt --to 118.txt --reason "complaint 2026-4"
+    """
+    speak, who, why = voices(), viewer(actor), short("--reason", reason)
+    with opened(config) as app:
+        logged(app, [library])
+        kept = Review(app.ledger, app.search).evidence(library, entry, who, reason=why)
+        say = _SAY[app.settings.language]
+    if kept.evidence is None:
+        raise _gone(kept.access, entry) if kept.is_forgotten else _never_kept(entry)
+    look = kept.access
+    with replacing_lines(to) as write:
+        write(f"Access log of {library}, entry {look.seq}, reference {look.reference}".encode())
+        for what, data in (("request", kept.evidence.request), ("reply", kept.evidence.reply)):
+            write(f"{what}, {len(data)} bytes, SHA-256 {sha256(data).hexdigest()}:".encode())
+            write(data)
+    speak.out.print(say["written"].format(look.seq, shown(to)))
+
+
+def _gone(look: Access, entry: int) -> ConfigError:
+    return ConfigError(
+        f"The messages of entry {entry} cannot be read any more: the key of {look.year} was destroyed",
+        kept="The entry stands, with the hash of what was sent and received",
+    )
+
+
+def _never_kept(entry: int) -> ConfigError:
+    return ConfigError(
+        f"No messages were kept of entry {entry}",
+        kept="The entry stands, with the hash of what was sent and received",
+        todo='[log] evidence says what is kept from now on: "errors", "all", or "hash" for none',
+    )

@@ -1,0 +1,132 @@
+"""The paragraphs and labels of the letter to who asks who looked them up, in Dutch and in English."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: What stands once in the letter.
+TEXT: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        "title": "WIE HEEFT UW GEGEVENS OPGEVRAAGD?",
+        "opening": "U vroeg wie uw gegevens heeft opgevraagd in het Rijksregister of in de registers van de "
+        "Kruispuntbank (Algemene Verordening Gegevensbescherming, artikel 15). Elke vraag over iemand komt in een "
+        "logboek voor ze wordt gesteld, en wie daar later iets aan verandert, valt op. Hieronder staat alles wat de "
+        "logboeken van de genoemde bibliotheken over u zeggen, ook wat mislukte of geweigerd werd. Alle tijden zijn "
+        "Belgische tijd.",
+        "counts": "Raadplegingen: {answered}. Pogingen die mislukten of geweigerd werden: {failed}. Andere regels "
+        "over u: {others}.",
+        "nobody": "In deze logboeken staat niets over u: niemand heeft uw gegevens opgevraagd, en niemand heeft dat "
+        "geprobeerd.",
+        "forgotten": "Over {years} kan het logboek van {library} niets meer zeggen: de sleutel waaronder mensen erin "
+        "stonden, is na de bewaartermijn vernietigd. Dit antwoord is volledig vanaf 1 januari {complete}.",
+        "answered": "RAADPLEGINGEN",
+        "failed": "POGINGEN DIE MISLUKTEN OF GEWEIGERD WERDEN",
+        "others": "ANDERE REGELS OVER U",
+        "proof": "Elke regel hierboven kan worden bewezen, ook aan wie de bibliotheek niet vertrouwt. Vraag het met "
+        "het nummer van de regel: `rrsync log prove NUMMER --library BIBLIOTHEEK` maakt een bewijs dat u zelf kunt "
+        "laten nakijken.",
+        "itself": "Dat u dit vroeg en wat u antwoord kreeg, staat zelf ook in het logboek: {places}.",
+        "number": "Dit antwoord gaat over het nummer dat u opgaf. Had u vroeger een ander nummer, vraag het dan ook "
+        "daarvoor.",
+        "turn": "Hebt u vragen, of bent u niet akkoord? Richt u tot de functionaris voor gegevensbescherming van de "
+        "bibliotheek. U kunt ook klacht indienen bij de Gegevensbeschermingsautoriteit, Drukpersstraat 35, "
+        "1000 Brussel, www.gegevensbeschermingsautoriteit.be.",
+    },
+    "en": {
+        "title": "WHO LOOKED YOUR DATA UP?",
+        "opening": "You asked who looked your data up in the National Register or in the registers of the Crossroads "
+        "Bank (General Data Protection Regulation, article 15). Every question about somebody is written in a log "
+        "before it is asked, and whoever changes anything there later is found out. Below stands all that the logs of "
+        "the libraries named say about you, also what failed or was refused. All times are Belgian time.",
+        "counts": "Looks: {answered}. Attempts that failed or were refused: {failed}. Other lines about you: {others}.",
+        "nobody": "Nothing about you stands in these logs: nobody looked your data up, and nobody tried to.",
+        "forgotten": "Of {years} the log of {library} can say nothing any more: the key under which people stood in "
+        "it was destroyed at the end of its term. This answer is complete from 1 January {complete} on.",
+        "answered": "LOOKS",
+        "failed": "ATTEMPTS THAT FAILED OR WERE REFUSED",
+        "others": "OTHER LINES ABOUT YOU",
+        "proof": "Every line above can be proved, also to who does not trust the library. Ask for it by the line's "
+        "number: `rrsync log prove NUMBER --library LIBRARY` makes a proof that you can have checked yourself.",
+        "itself": "That you asked this and were answered stands in the log too: {places}.",
+        "number": "This answer is about the number you gave. If you had another number before, ask for that one too.",
+        "turn": "Have you questions, or do you disagree? Turn to the library's data-protection officer. You can also "
+        "lodge a complaint with the Data Protection Authority (Gegevensbeschermingsautoriteit), Drukpersstraat 35, "
+        "1000 Brussels, www.dataprotectionauthority.be.",
+    },
+}
+
+#: What stands before the lines of an item.
+LABELS: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        "date": "Datum",
+        "libraries": "Bibliotheken",
+        "when": "Wanneer",
+        "library": "Bibliotheek",
+        "who": "Wie",
+        "why": "Waarom",
+        "ground": "Grond",
+        "data": "Gegevens",
+        "result": "Gevolg",
+        "what": "Wat",
+        "log": "Logboek",
+    },
+    "en": {
+        "date": "Date",
+        "libraries": "Libraries",
+        "when": "When",
+        "library": "Library",
+        "who": "Who",
+        "why": "Why",
+        "ground": "Ground",
+        "data": "Data",
+        "result": "Result",
+        "what": "What",
+        "log": "Log",
+    },
+}
+
+#: What stands in the lines of an item.
+PART: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        "person": "een personeelslid, onder de naam {name}",
+        "process": "het automatische programma {name}, zonder tussenkomst van een personeelslid",
+        "night": "het nachtelijke programma ({name}), zonder tussenkomst van een personeelslid",
+        "capacity": "{who}, in de hoedanigheid van bibliotheek ({capacity})",
+        "case": "{why}, dossier {case}",
+        "basis": "machtiging {basis}",
+        "none": "geen",
+        "withheld": "{data}; {count} andere gegevens kwamen ongevraagd mee: geteld, niet getoond en niet bewaard",
+        "one": "regel {first} van {library}",
+        "two": "regels {first} en {second} van {library}",
+        "show": "bekeek in het logboek wie uw gegevens had opgevraagd",
+        "answer": "zocht op wat het logboek over u zegt, om u te antwoorden",
+        "evidence": "vroeg de volledige berichten van regel {of}, met als reden: {note}",
+        "view": "bekeek het logboek ({what})",
+        "accepted": "nam over wat het register had gemeld ({hold}): {changed}",
+        "dismissed": "wees af wat het register had gemeld ({hold})",
+        "add": "zette u op de lijst van personeelsleden, onder de naam {name}",
+        "remove": "haalde u van de lijst van personeelsleden, onder de naam {name}",
+        "other": "een andere regel ({kind})",
+    },
+    "en": {
+        "person": "a member of staff, under the name {name}",
+        "process": "the automatic program {name}, without a member of staff",
+        "night": "the nightly program ({name}), without a member of staff",
+        "capacity": "{who}, in the capacity of a library ({capacity})",
+        "case": "{why}, case {case}",
+        "basis": "authorisation {basis}",
+        "none": "none",
+        "withheld": "{data}; {count} other data came unasked: counted, not shown and not kept",
+        "one": "line {first} of {library}",
+        "two": "lines {first} and {second} of {library}",
+        "show": "looked in the log who had looked your data up",
+        "answer": "looked up what the log says about you, to answer you",
+        "evidence": "asked for the whole messages of line {of}, for this reason: {note}",
+        "view": "looked at the log ({what})",
+        "accepted": "took over what the register had told ({hold}): {changed}",
+        "dismissed": "dismissed what the register had told ({hold})",
+        "add": "put you on the list of staff, under the name {name}",
+        "remove": "took you off the list of staff, under the name {name}",
+        "other": "another line ({kind})",
+    },
+}

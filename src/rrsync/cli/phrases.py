@@ -1,0 +1,127 @@
+"""The words of the log for who was looked up: a purpose, an end, a field and a deed in plain Dutch and English."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from rrsync.cli.words import ADVICE, FIELDS
+from rrsync.core.access import DENIED, OPEN
+from rrsync.core.entry import Status
+from rrsync.core.exchange import Reason
+
+#: Purpose, by its code in the authorisation -> why.
+PURPOSES: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        "member-administration": "ledenadministratie: nagaan of de bibliotheek uw naam en adres nog juist heeft",
+        "desk": "een vraag aan de balie",
+        "unknown": "een doel dat niet is toegelaten; het is niet bewaard",
+    },
+    "en": {
+        "member-administration": "members' administration: to see whether the library still has your name and address "
+        "right",
+        "desk": "a question at the desk",
+        "unknown": "a purpose that is not allowed; it was not kept",
+    },
+}
+
+#: How an access ended that brought nothing about the person: its status -> what came of it.
+FAILED: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        DENIED: "geweigerd door het programma zelf, en niet gevraagd",
+        OPEN: "nog geen uitkomst",
+        Status.REFUSED: "geweigerd door het register",
+        Status.NOT_SENT: "niet verstuurd",
+        Status.NO_REPLY: "geen antwoord gekregen",
+        Status.TRANSIENT: "het register kon niet antwoorden",
+        Status.INVALID_REPLY: "het antwoord was niet te lezen of niet te vertrouwen; het is weggegooid",
+        Status.MISMATCH: "het antwoord ging over iemand anders; het is weggegooid",
+        Status.INDETERMINATE: "onbekend: het programma brak af; misschien is er geen vraag verstuurd",
+    },
+    "en": {
+        DENIED: "refused by the program itself, and not asked",
+        OPEN: "no outcome yet",
+        Status.REFUSED: "refused by the register",
+        Status.NOT_SENT: "not sent",
+        Status.NO_REPLY: "no reply came",
+        Status.TRANSIENT: "the register could not answer",
+        Status.INVALID_REPLY: "the reply could not be read or trusted; it was dropped",
+        Status.MISMATCH: "the reply was about somebody else; it was dropped",
+        Status.INDETERMINATE: "unknown: the program was cut off; perhaps no question was sent",
+    },
+}
+
+#: How an access ended that the register answered, when nothing more was made of it.
+ANSWERED: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        Status.OK: "het register gaf de gegevens",
+        Status.NOT_FOUND: "het register kent dit nummer niet",
+        Status.REPLACED: "het register gaf een nieuw nummer",
+        Status.CANCELLED: "het register zegt dat dit nummer is geannuleerd",
+    },
+    "en": {
+        Status.OK: "the register gave the data",
+        Status.NOT_FOUND: "the register does not know this number",
+        Status.REPLACED: "the register gave a new number",
+        Status.CANCELLED: "the register says that this number was cancelled",
+    },
+}
+
+#: What the program made of an answer: its verdict -> what came of it.
+VERDICTS: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        "same": "het register bevestigde wat de bibliotheek had",
+        "filled": "het register bevestigde wat de bibliotheek had, en vulde het aan",
+        "change": "het register zei iets anders, en de bibliotheek nam het over",
+        "hold": "niets aangepast; een personeelslid moest het bekijken",
+        "void": "niets aangepast; het nummer hoorde niet meer bij een lid",
+        "preview": "alleen getoond; niets aangepast",
+    },
+    "en": {
+        "same": "the register confirmed what the library held",
+        "filled": "the register confirmed what the library held, and added to it",
+        "change": "the register said otherwise, and the library took it over",
+        "hold": "nothing was changed; a member of staff had to look at it",
+        "void": "nothing was changed; the number was no longer a member's",
+        "preview": "only shown; nothing was changed",
+    },
+}
+
+#: Clauses of a denial, as ``core.authorisation`` and ``registry.gate`` write them, and their Dutch.
+_CLAUSES: Final = (
+    (r"the library has no authorisation", "de bibliotheek had geen machtiging"),
+    (r"the authorisation is another library's", "de machtiging is die van een andere bibliotheek"),
+    (r"the authorisation is in force from (\S+) only", r"de machtiging geldt pas vanaf \1"),
+    (r"the authorisation ended on (\S+)", r"de machtiging liep af op \1"),
+    (r"the authorisation does not name this purpose, only (.+)", r"de machtiging noemt dit doel niet, enkel \1"),
+)
+
+_MORE: Final = {
+    "nl": {"since": "adres sinds", "name": "naam", "address": "adres", "insz": "rijksregisternummer"},
+    "en": {"since": "address since", "name": "name", "address": "address", "insz": "national number"},
+}
+
+
+def purpose(code: str, language: str) -> str:
+    """Give a purpose in plain words; one that the table does not have, as it stands."""
+    return PURPOSES[language].get(code, code)
+
+
+def fields(names: tuple[str, ...], language: str) -> str:
+    """Give the names of fields in plain words."""
+    words = FIELDS[language] | _MORE[language]
+    return ", ".join(words.get(name, name) for name in names)
+
+
+def hold(reason: str, language: str) -> str:
+    """Give what the reason of a hold means; one that the table does not have, as it stands."""
+    return ADVICE[Reason(reason)][language][0] if reason in set(Reason) else reason
+
+
+def clause(text: str, language: str) -> str:
+    """Give why a question was denied; what the table does not have, as it stands."""
+    if language == "nl":
+        for english, dutch in _CLAUSES:
+            if found := re.fullmatch(english, text):
+                return found.expand(dutch)
+    return text

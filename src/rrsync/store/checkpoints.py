@@ -1,0 +1,148 @@
+"""The checkpoints that were signed of each log, and which anchors took them in, and when.
+
+What stands here proves nothing by itself, for who owns the database owns this too: a note counts for its signature, and
+an anchoring for what the anchor itself gives back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Text, cast, text
+from sqlmodel import col, select
+
+from rrsync.errors import BrokenChain, LedgerError
+from rrsync.store.tables import AnchorRow, CheckpointRow, plain, table
+
+if TYPE_CHECKING:
+    from rrsync.store.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A checkpoint that was signed: the log, its size then, when, and the note as text."""
+
+    library: str
+    size: int
+    at: datetime
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anchoring:
+    """That an anchor took a checkpoint in, when, and what it gave for it: a witness's signature lines, or nothing."""
+
+    library: str
+    size: int
+    name: str
+    at: datetime
+    receipt: str
+
+
+class Checkpoints:
+    """The checkpoints and anchorings in one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, *signed: Kept) -> None:
+        """Keep what was signed; what stands there already is left.
+
+        Raises:
+            LedgerError: another note of that size stands there; nothing was written.
+        """
+        with self._database.write() as session:
+            for one in signed:
+                session.execute(_ADD, {"library": one.library, "size": one.size, "at": plain(one.at), "note": one.note})
+                stands = session.exec(
+                    select(CheckpointRow.note).where(
+                        CheckpointRow.library == one.library, CheckpointRow.size == one.size
+                    )
+                ).one()
+                if stands != one.note:
+                    raise LedgerError(
+                        f"Another checkpoint of {one.size} entries of the log of {one.library} was signed before",
+                        todo="Run `rrsync log verify`; one log has one root of a size",
+                    )
+
+    def all(self, library: str) -> list[Kept]:
+        """Give what was signed of a log, the shortest first.
+
+        Raises:
+            BrokenChain: a row of it was altered.
+        """
+        with self._database.read() as session:
+            rows = session.exec(_SIGNED.where(CheckpointRow.library == library).order_by(col(CheckpointRow.size))).all()
+        return [_kept(library, *row) for row in rows]
+
+    def last(self, library: str) -> Kept | None:
+        """Give what was signed of a log at its longest.
+
+        Raises:
+            BrokenChain: its row was altered.
+        """
+        wanted = _SIGNED.where(CheckpointRow.library == library).order_by(col(CheckpointRow.size).desc()).limit(1)
+        with self._database.read() as session:
+            row = session.exec(wanted).first()
+        return None if row is None else _kept(library, *row)
+
+    def anchored(self, library: str, size: int, name: str, at: datetime, receipt: str) -> None:
+        """Note that an anchor took a checkpoint in."""
+        row = {"library": library, "size": size, "name": name, "at": at, "receipt": receipt}
+        with self._database.write() as session:
+            session.execute(_ANCHORED, row)
+
+    def anchorings(self, library: str) -> list[Anchoring]:
+        """Give when which anchor took a log's checkpoints in, the first first.
+
+        Raises:
+            BrokenChain: a row of it was altered.
+        """
+        wanted = _TAKEN.where(AnchorRow.library == library).order_by(col(AnchorRow.at), col(AnchorRow.id))
+        with self._database.read() as session:
+            rows = session.exec(wanted).all()
+        return [_anchoring(library, *row) for row in rows]
+
+    def last_anchored(self, library: str, name: str | None = None) -> Anchoring | None:
+        """Give when an anchor last took in a checkpoint of a log: this one, or any.
+
+        Raises:
+            BrokenChain: its row was altered.
+        """
+        wanted = _TAKEN.where(AnchorRow.library == library)
+        wanted = wanted if name is None else wanted.where(AnchorRow.name == name)
+        with self._database.read() as session:
+            row = session.exec(wanted.order_by(col(AnchorRow.at).desc(), col(AnchorRow.id).desc()).limit(1)).first()
+        return None if row is None else _anchoring(library, *row)
+
+
+def _kept(library: str, size: int, at: str, note: str) -> Kept:
+    return Kept(library, size, _moment(library, size, at), note)
+
+
+def _anchoring(library: str, size: int, name: str, at: str, receipt: str) -> Anchoring:
+    return Anchoring(library, size, name, _moment(library, size, at), receipt)
+
+
+def _moment(library: str, size: int, at: str) -> datetime:
+    try:
+        return datetime.fromisoformat(at).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise BrokenChain(
+            f"The checkpoint of {size} of the access log of {library} bears no time",
+            kept="Nothing was asked",
+            todo="Stop the nightly job, keep the database as it is, and call the data-protection officer",
+        ) from error
+
+
+# SQLite takes anything in any column, and gives text of it when it is told to.
+_SIGNED: Final = select(CheckpointRow.size, cast(CheckpointRow.at, Text), CheckpointRow.note)
+_TAKEN: Final = select(AnchorRow.size, AnchorRow.name, cast(AnchorRow.at, Text), AnchorRow.receipt)
+# SQLite asks the guard against REPLACE before it looks for a conflict, so the question comes first.
+_ADD: Final = text(
+    "INSERT INTO checkpoint (library, size, at, note) SELECT :library, :size, :at, :note WHERE NOT EXISTS "
+    "(SELECT 1 FROM checkpoint WHERE library = :library AND size = :size) ON CONFLICT DO NOTHING"
+)
+_ANCHORED: Final = table(AnchorRow).insert()

@@ -1,0 +1,129 @@
+"""What the log and the tables say around a look at a person, found by index in a few milliseconds.
+
+The log is read back to the beginning of the spans that ``core.anomaly`` counts in. Of one person's own looks no more
+than the last two thousand entries are read: that is many by any limit.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import ColumnElement, literal_column
+from sqlmodel import Session, col, select
+
+from rrsync.core.anomaly import DAY, WEEK, Attempt, Tie, Traces
+from rrsync.core.entry import Kind
+from rrsync.errors import LedgerError, StoreError
+from rrsync.store.staff import names_of
+from rrsync.store.tables import EntryRow, HoldRow, MemberRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from rrsync.core.insz import Insz
+    from rrsync.store.engine import Database
+    from rrsync.store.keys import SubjectKeys
+    from rrsync.store.rows import Rows
+    from rrsync.store.seal import Seal
+
+_PAGE: Final = 50
+_PAGES: Final = 40
+_LOOKS: Final = (Kind.INTENT.value, Kind.DENIED.value)
+#: Verdicts that say that what we hold is what the register says.
+_CONFIRMS: Final = frozenset({"same", "change"})
+# Written out and not as a value, so that the database sees that the index over only these serves.
+_HAS_ACTOR: Final[ColumnElement[bool]] = literal_column("actor <> ''")
+
+
+class Facts:
+    """Gives what is known around a look, in one database."""
+
+    def __init__(self, database: Database, seal: Seal, rows: Rows, keys: SubjectKeys) -> None:
+        self._database = database
+        self._seal = seal
+        self._rows = rows
+        self._keys = keys
+
+    def around(
+        self, library: str, insz: Insz, *, name: str, at: datetime, case: str, is_denied: bool
+    ) -> tuple[Attempt, Traces]:
+        """Give a look that is about to be logged, as the rules see it, and what is known around it.
+
+        Raises:
+            LedgerError: something of it cannot be read; so nobody may look.
+        """
+        with self._reading() as session:
+            member = self._rows.insz_key(library, insz)
+            subjects = self._pseudonyms(session, library, insz, at)
+            subject = subjects.get(at.year, member)  # before the first entry of a year it has no pseudonyms
+            traces = Traces(
+                looks=tuple(_looks(session, library, name, at - DAY)),
+                staff=_staff(session, library, list(subjects.values()), at - WEEK),
+                names=names_of(session, self._seal, library, insz),
+                tie=_tie(session, library, member),
+            )
+        return Attempt(at, name, subject, case, is_denied), traces
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        try:
+            with self._database.read() as session:
+                yield session
+        except StoreError as error:
+            raise LedgerError(
+                f"It cannot be seen whether this look stands out: {error.what}",
+                kept="Nothing was asked",
+                todo=error.todo,
+            ) from error
+
+    def _pseudonyms(self, session: Session, library: str, insz: Insz, at: datetime) -> dict[int, bytes]:
+        """Give a person's pseudonyms of the years that the last week is in."""
+        keys = {year: self._keys.find(session, library, year) for year in {at.year, (at - WEEK).year}}
+        return {year: key.pseudonym(insz.digits) for year, key in keys.items() if key is not None}
+
+
+def _looks(session: Session, library: str, name: str, since: datetime) -> Iterator[Attempt]:
+    """Give a person's own looks after a moment, the newest first."""
+    seq = col(EntryRow.seq)
+    wanted = (
+        select(EntryRow.seq, EntryRow.at, EntryRow.kind, EntryRow.subject)
+        .where(EntryRow.library == library, EntryRow.actor == name, _HAS_ACTOR)
+        .order_by(seq.desc())
+        .limit(_PAGE)
+    )
+    beyond: list[ColumnElement[bool]] = []
+    for _ in range(_PAGES):
+        page = session.exec(wanted.where(*beyond)).all()
+        for _seq, at, kind, subject in page:
+            if at > since and kind in _LOOKS:
+                yield Attempt(at, name, subject or b"", "", kind == Kind.DENIED)
+        if len(page) < _PAGE or page[-1][1] <= since:
+            return
+        beyond = [seq < page[-1][0]]
+
+
+def _staff(session: Session, library: str, subjects: Sequence[bytes], since: datetime) -> frozenset[str]:
+    """Give the names of the persons who looked at somebody after a moment."""
+    wanted = select(EntryRow.actor).where(  # all of them, and sorted out here: so it goes by the person looked at
+        EntryRow.library == library,
+        col(EntryRow.subject).in_(subjects),
+        col(EntryRow.kind).in_(_LOOKS),
+        EntryRow.at > since,
+    )
+    return frozenset(session.exec(wanted).all()) - {""}
+
+
+def _tie(session: Session, library: str, key: bytes) -> Tie | None:
+    """Give what binds the member of this number to the library; ``None`` when there is none."""
+    wanted = select(MemberRow).where(MemberRow.library == library, MemberRow.insz_key == key)
+    member = session.exec(wanted).first()
+    if member is None:
+        return None
+    hold = select(HoldRow.id).where(
+        HoldRow.library == library, HoldRow.number == member.number, col(HoldRow.closed_at).is_(None)
+    )
+    is_on_hold = session.exec(hold).first() is not None
+    confirmed_at = member.refreshed_at if member.verdict in _CONFIRMS else None
+    return Tie(member.membership_end, member.open_items, is_on_hold, confirmed_at)

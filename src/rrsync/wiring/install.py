@@ -1,0 +1,47 @@
+"""What an installation is made of: keys, the key that signs the logs, the usual scope, a database."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from rrsync.store.engine import Database
+from rrsync.store.seal import Keyring
+from rrsync.wiring.keeping import signing_text
+
+if TYPE_CHECKING:
+    from rrsync.config.tables import Settings
+
+
+def fresh_keys() -> str:
+    """Give the text of a new key file."""
+    return Keyring.fresh(os.urandom).to_text()
+
+
+def fresh_signing_key() -> str:
+    """Give the text of a new file with a signing key."""
+    return signing_text(os.urandom)
+
+
+def usual_scope() -> str:
+    """Give the scope file that Flemish libraries may have."""
+    return (files("rrsync") / "scopes" / "libraries.txt").read_text(encoding="utf-8")
+
+
+def prepare_database(settings: Settings) -> None:
+    """Bring the database that the settings name to the newest schema, making it if it is a file."""
+    database = Database(settings.store.url)
+    try:
+        database.upgrade()
+    finally:
+        database.close()
+
+
+def holds_data(settings: Settings) -> bool:
+    """Whether the database that the settings name has members or an access log."""
+    database = Database(settings.store.url)
+    try:
+        return database.holds_data()
+    finally:
+        database.close()

@@ -1,0 +1,137 @@
+"""Forgetting: after ten years, by two people, for ever; and every proof still holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rrsync.audit.forget import Forgetting
+from rrsync.core.entry import Actor, ActorKind, Evidence, Kind
+from rrsync.errors import ConfigError, LedgerError
+from rrsync.store.search import Search
+from rrsync.store.verify import verify
+from tests.support import LIBRARY, Store, insz, intent, member, outcome
+
+AN, BERT = (Actor(ActorKind.PERSON, name) for name in ("an.peeters", "bert.maes"))
+YEAR = 2026
+#: Ten years after the last entry of the year, which is of the first of July.
+TERM = datetime(2036, 7, 1, 2, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def forgetting(store: Store) -> Forgetting:
+    """Give who forgets, on a log with two accesses about one person, whose messages were kept."""
+    for number in ("1", "2"):
+        store.ledger.append([intent(f"ref-{number}", subject=insz(7))])
+        said = Evidence(b"<question/>", b"<answer/>")
+        store.ledger.append([replace(outcome(f"ref-{number}", subject=insz(7)), evidence=said)])
+    return Forgetting(store.ledger, Search(store.database), store.clock, store.database.scrub)
+
+
+def past(store: Store, **more: float) -> None:
+    """Let the term pass."""
+    store.clock.now = TERM + timedelta(**more)
+
+
+def test_the_term_is_ten_years_after_the_years_last_entry(forgetting: Forgetting, store: Store) -> None:
+    """Not a second less; and a leap day's term ends on the first of March."""
+    assert forgetting.terms(LIBRARY) == {YEAR: TERM}
+    past(store, seconds=-1)
+    with pytest.raises(ConfigError, match="must be kept until 2036-07-01"):
+        forgetting.ask(LIBRARY, YEAR, AN)
+    with pytest.raises(ConfigError, match="must be kept until"):
+        forgetting.confirm(LIBRARY, YEAR, BERT)
+    store.clock.now = datetime(2028, 2, 29, 12, tzinfo=UTC)
+    store.ledger.append([intent("leap", library="genk", subject=insz(1))])
+    assert forgetting.terms("genk") == {2028: datetime(2038, 3, 1, 12, tzinfo=UTC)}
+
+
+def test_one_person_is_not_enough(forgetting: Forgetting, store: Store) -> None:
+    """Who asked cannot confirm, nobody can confirm what was not asked, or was asked too long ago or of another year."""
+    past(store)
+    with pytest.raises(ConfigError, match="Nobody else asked"):
+        forgetting.confirm(LIBRARY, YEAR, BERT)
+    forgetting.ask(LIBRARY, YEAR, AN)
+    with pytest.raises(ConfigError, match="Nobody else asked"):
+        forgetting.confirm(LIBRARY, YEAR, AN)
+    store.clock.pass_by(days=30, seconds=1)
+    with pytest.raises(ConfigError, match="Nobody else asked in the last 30 days"):
+        forgetting.confirm(LIBRARY, YEAR, BERT)
+    assert forgetting.terms(LIBRARY)
+
+
+def test_another_question_does_not_hide_the_first(forgetting: Forgetting, store: Store) -> None:
+    """Two years may be asked for one after the other."""
+    store.clock.now = datetime(2027, 1, 2, tzinfo=UTC)
+    store.ledger.append([intent("later", subject=insz(8))])
+    store.clock.now = datetime(2040, 1, 1, tzinfo=UTC)
+    forgetting.ask(LIBRARY, YEAR, AN)
+    forgetting.ask(LIBRARY, 2027, AN)
+    assert forgetting.confirm(LIBRARY, YEAR, BERT).entries == 4
+    assert list(forgetting.terms(LIBRARY)) == [2027]
+
+
+def test_two_people_destroy_a_key_for_ever(forgetting: Forgetting, store: Store) -> None:
+    """Nobody is found any more, no message is left; the log says so, verifies, and can be written."""
+    before = store.ledger.head(LIBRARY)
+    past(store)
+    assert store.ledger.of_subject(LIBRARY, insz(7))
+    forgetting.ask(LIBRARY, YEAR, AN)
+    done = forgetting.confirm(LIBRARY, YEAR, BERT)
+    assert (done.year, done.entries, done.evidence) == (YEAR, 4, 2)
+    assert store.ledger.of_subject(LIBRARY, insz(7)) == []
+    assert store.ledger.evidence(LIBRARY, 1) is None
+    assert store.scalars("SELECT count(*) FROM log_key") == [0]
+    (last,) = (line for _, line in Search(store.database).deeds(LIBRARY, {Kind.FORGOTTEN}))
+    assert last["key"] == {"year": YEAR, "entries": 4, "evidence": 2, "asked_by": "an.peeters"}
+    assert last["actor"] == {"t": "person", "id": "bert.maes"}
+    head = verify(store.database, LIBRARY, seal=store.seal)
+    assert head.size == before.size + 2
+    store.ledger.append([intent("ref-3", subject=insz(7))])
+    assert len(store.ledger.of_subject(LIBRARY, insz(7))) == 1
+    with pytest.raises(ConfigError, match=f"has no key of {YEAR}"):
+        forgetting.confirm(LIBRARY, YEAR, BERT)
+
+
+def test_a_key_that_was_destroyed_is_not_made_anew(forgetting: Forgetting, store: Store) -> None:
+    """A clock that is set back does not bring a year back."""
+    past(store)
+    forgetting.ask(LIBRARY, YEAR, AN)
+    forgetting.confirm(LIBRARY, YEAR, BERT)
+    store.clock.now = datetime(YEAR, 8, 1, tzinfo=UTC)
+    with pytest.raises(LedgerError, match="destroyed"):
+        store.ledger.append([intent("ref-3", subject=insz(7))])
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a server's files are not ours to read
+def test_nothing_of_the_key_is_left_in_the_files(forgetting: Forgetting, store: Store) -> None:
+    """Neither in the database nor in its write-ahead log."""
+    (sealed,) = store.scalars("SELECT key FROM log_key")
+    (kept, *_) = store.scalars("SELECT data FROM evidence")
+    assert isinstance(sealed, bytes)
+    assert isinstance(kept, bytes)
+    path = store.database.path
+    assert path is not None
+    assert any(sealed in file for file in files(path))
+    past(store)
+    forgetting.ask(LIBRARY, YEAR, AN)
+    forgetting.confirm(LIBRARY, YEAR, BERT)
+    for secret in (sealed, kept):
+        assert not any(secret in file for file in files(path))
+
+
+def files(path: Path) -> list[bytes]:
+    """Give the content of the database's files."""
+    return [file.read_bytes() for file in path.parent.glob(path.name + "*")]
+
+
+def test_erasing_a_member_touches_no_entry(forgetting: Forgetting, store: Store) -> None:
+    """The log keeps a pseudonym and a sealed number, and verifies as before."""
+    store.take(member(7))
+    before = list(store.ledger.entries(LIBRARY))
+    assert store.execute("DELETE FROM member") == 1
+    assert list(store.ledger.entries(LIBRARY)) == before
+    assert verify(store.database, LIBRARY, seal=store.seal).size == len(before)

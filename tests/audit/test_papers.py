@@ -1,0 +1,220 @@
+"""``docs/access-log.md`` is true: its tables are held against what a night, a desk and an officer really write."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from rrsync.audit.export import Format, Order
+from rrsync.audit.oversight import Oversight
+from rrsync.audit.review import Review
+from rrsync.cli.app import run
+from rrsync.cli.letter import Letter
+from rrsync.cli.paragraphs import LABELS
+from rrsync.config.load import read_keys
+from rrsync.core.entry import Actor, ActorKind, Kind, Status
+from rrsync.core.exchange import Question
+from rrsync.core.insz import Insz
+from rrsync.core.month import last_month
+from rrsync.core.sample import Finding
+from rrsync.errors import NotAuthorised
+from rrsync.registry import evidence
+from rrsync.store.seal import Keyring, Seal
+from rrsync.store.search import Wanted
+from tests.night.conftest import LibraryNight
+from tests.night.house import LIBRARY, House
+from tests.support import ROOT
+
+AN: Final = Actor(ActorKind.PERSON, "an.peeters")
+DPO: Final = Actor(ActorKind.PERSON, "d.p. officer")
+BOSS: Final = Actor(ActorKind.PERSON, "the director")
+PAPER: Final = ROOT / "docs" / "access-log.md"
+
+pytestmark = pytest.mark.skipif(not PAPER.exists(), reason="docs/ is away")
+
+
+def table(head: str) -> list[list[str]]:
+    """Give the rows of the one table of the paper whose first cells these are."""
+    text = PAPER.read_text("utf-8")
+    assert text.count(f"\n| {head} |") == 1
+    rows = text.split(f"\n| {head} |")[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def quoted(cell: str) -> list[str]:
+    """Give what stands in a cell as code."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def paths(line: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Give the fields of an entry; what an officer asked for, and the settings by their names, are one each."""
+    for name, value in line.items():
+        path = f"{prefix}{name}"
+        if path in {"view.filter", "terms.now"}:
+            yield f"{path}.*"
+        elif isinstance(value, dict):
+            yield from paths(value, f"{path}.")
+        else:
+            yield path
+
+
+@pytest.fixture
+def house(library_night: LibraryNight) -> House:
+    """Give a library after a night that stopped, one that went on, work at the desk and a decision about a hold."""
+    house = library_night(people=60, faults=("unavailable:1",), in_flight=4)
+    house.fill()
+    house.night()
+    house.simulator.faults = ()
+    house.reopen()
+    house.night()
+    desk = house.app.desk()
+    for number, preview in (("M000001", True), ("M000002", False)):
+        desk.refresh(LIBRARY, number, actor=AN, purpose="desk", case="brief-118", preview=preview)
+    with pytest.raises(NotAuthorised):
+        desk.refresh(LIBRARY, "M000003", actor=AN, purpose="curiosity", case="brief-119", preview=False)
+    house.app.settlement.dismiss(next(iter(house.app.holds.open())), AN)
+    return house
+
+
+def watch(house: House) -> Oversight:
+    """Watch over the library as wiring does."""
+    app = house.app
+    return Oversight(
+        database=app.database,
+        seal=Seal(Keyring.parse(read_keys(house.settings)), os.urandom),
+        ledger=app.ledger,
+        search=app.search,
+        root=app.tiles.root,
+        limits={},
+        clock=house.clock,
+        random=os.urandom,
+    )
+
+
+def officer(house: House) -> None:
+    """Do all that an officer does: look, search, prove, export, verify, review, keep the list of staff, and forget."""
+    app, oversight = house.app, watch(house)
+    authorisation = app.authorisations[LIBRARY]
+    denied = Question(LIBRARY, person(house), AN, "curiosity", "flagged-1", case="brief-120")
+    asked = Question(LIBRARY, person(house), AN, "desk", "flagged-2", case="brief-121")
+    drafts = [evidence.denied(denied, authorisation, "no such purpose"), evidence.intent(asked, authorisation, b"ask")]
+    app.ledger.append(oversight.flags.mark(drafts))
+    app.ledger.append([evidence.outcome(asked, Status.NOT_SENT, ms=0)])
+    review = Review(app.ledger, app.search)
+    looks = review.look(Wanted(LIBRARY, actor=AN.name, last=50), DPO, about=[person(house)])
+    review.evidence(LIBRARY, looks[0].seq, DPO, reason="complaint 4")
+    review.who([LIBRARY], DPO, person(house))
+    app.prover().prove(LIBRARY, 3, actor=DPO)
+    app.export().begin(Order(LIBRARY, Format.CSV), actor=DPO, why="audit")
+    assert run(["--config", str(house.folder / "rrsync.toml"), "log", "verify", "--actor", DPO.name]) == 0
+    oversight.staff.add(LIBRARY, AN.name, person(house), actor=DPO)
+    oversight.staff.remove(LIBRARY, AN.name, actor=DPO)
+    house.clock.pass_by(days=40)
+    month = last_month(house.clock())
+    sample = oversight.sample(LIBRARY, month, DPO)
+    oversight.samples.sign(LIBRARY, month, [sample.picks[0].access.seq], Finding("justified"), DPO)
+    house.raw.state()  # the auditor remembers what it reads, and looks again when the key is gone
+    house.clock.pass_by(days=366 * 11)
+    app.forgetting().ask(LIBRARY, 2026, DPO)
+    app.forgetting().confirm(LIBRARY, 2026, BOSS)
+
+
+def person(house: House) -> Insz:
+    """Give whom the desk looked at."""
+    found = house.app.members.find(LIBRARY, "M000001")
+    assert found is not None
+    assert found.member.insz is not None
+    return found.member.insz
+
+
+class TestRecord:
+    """The tables of the record."""
+
+    def test_the_record_is_what_the_paper_says(self, house: House) -> None:
+        """Each field of each kind of entry is in the table, and each line of the table is in some entry."""
+        officer(house)
+        short = {quoted(kind)[0]: word for kind, word, _ in table("kind | short")}
+        written = {
+            (field, word)
+            for field_cell, kinds, _, _ in table("field | in | what it says")
+            for field in quoted(field_cell)
+            for word in (short.values() if kinds == "all" else kinds.split(", "))
+        }
+        found = set()
+        for _, data in house.app.ledger.entries(LIBRARY):
+            line = json.loads(data)
+            found |= {(path, short[line["kind"]]) for path in paths(line)}
+        assert found - written == set(), "an entry holds what the paper does not say"
+        assert written - found == set(), "the paper says what no entry holds"
+        absent = [field for cell, _ in table("field | why not") for field in quoted(cell)]
+        assert absent
+        assert not {field for field, _ in found} & set(absent)
+
+    def test_every_kind_and_every_end_is_in_it(self) -> None:
+        """In the order of the code."""
+        assert [quoted(kind)[0] for kind, _, _ in table("kind | short")] == [kind.value for kind in Kind]
+        (ends,) = [row[2] for row in table("field | in | what it says") if row[0] == "`out.status`"]
+        assert quoted(ends) == [status.value for status in Status]
+
+    def test_every_field_answers_a_question_or_says_that_it_does_not(self) -> None:
+        """And every question has a field."""
+        answers = {row[3] for row in table("field | in | what it says")}
+        assert answers == {"who", "what", "whose", "when", "how", "why", "none"}
+
+
+class TestLetter:
+    """The answer to a citizen, in the six questions."""
+
+    def test_every_line_of_the_letter_is_in_the_paper(self) -> None:
+        """By its Dutch and its English label."""
+        lines = [row[0] for row in table("line of the letter | from | question")]
+        labels = [name for name in LABELS["nl"] if name not in {"date", "libraries"}]
+        assert lines == [f"{LABELS['nl'][name]} ({LABELS['en'][name]})" for name in labels]
+
+    def test_every_number_in_the_letter_is_found_in_the_log(self, house: House) -> None:
+        """Each entry about the person is named once, no other is, and the counts are theirs."""
+        insz = person(house)
+        Review(house.app.ledger, house.app.search).look(Wanted(LIBRARY), DPO, about=[insz])
+        about = [one for one in house.raw.state().entries[LIBRARY] if one.digits == insz.digits]
+        told = Review(house.app.ledger, house.app.search).who([LIBRARY], DPO, insz)
+        letter = " ".join(Letter({}, "en").write(told, house.clock()).split())
+        named = [
+            int(number)
+            for pair in re.findall(r"[Ll]ines? (\d+)(?: and (\d+))? of demo", letter)
+            for number in pair
+            if number
+        ]
+        asked = house.raw.state().entries[LIBRARY][-1]
+        assert sorted(named) == sorted([*(one.seq for one in about), asked.seq])
+        counts = re.search(r"Looks: (\d+)\. Attempts .*?: (\d+)\. Other lines about you: (\d+)\.", letter)
+        assert counts is not None
+        ends = {one.reference: one.line["out"]["status"] for one in about if one.kind == "access.outcome"}
+        looks = [one for one in about if one.kind in {"access.intent", "access.denied"}]
+        good = [one for one in looks if ends.get(one.reference) in {"ok", "not_found", "replaced", "cancelled"}]
+        others = [one for one in about if not one.kind.startswith("access.")]
+        assert [int(count) for count in counts.groups()] == [len(good), len(looks) - len(good), len(others)]
+
+
+def test_what_the_paper_says_to_type_by_hand(house: House) -> None:
+    """Shows a good signature, and the same leaf in the entries and in the tree."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not here")
+    export = house.app.export()
+    filled = export.begin(Order(LIBRARY, Format.TILES), actor=DPO, why="by hand")
+    folder = house.folder / "by hand"
+    for name, data in export.files(filled, lambda _: None):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    (script,) = re.findall(r"```sh\n(.*?)```", PAPER.read_text("utf-8"), re.DOTALL)
+    done = subprocess.run(["sh", "-eu", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said, entry, tree = done.stdout.splitlines()
+    assert said == "Signature Verified Successfully"
+    assert entry.split()[0] == tree
