@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from rrsync.cli.template import TEMPLATE
-from rrsync.config.load import load, named_file, read_keys
-from rrsync.config.tables import Settings
+from rrsync.config.load import load, named_file, read_keys, smtp_password
+from rrsync.config.tables import FileAnchorSettings, MailAnchorSettings, Settings, WitnessAnchorSettings
+from rrsync.core.note import Signer
 from rrsync.errors import ConfigError
 
 SECRET = "hunter2hunter2"
@@ -356,3 +357,69 @@ class TestKeys:
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", "")
         with pytest.raises(ConfigError, match="There is no key:"):
             read_keys(load(write()))
+
+
+def _with(anchor: str) -> tuple[str, str]:
+    """Give the piece of the settings that an anchor goes before."""
+    return "[[library]]", f"[[log.anchor]]\n{anchor}\n[[library]]"
+
+
+class TestAnchors:
+    """Where checkpoints are kept: what can be used, and what is refused with its sentence."""
+
+    WITNESS = Signer("witness.example/w1", bytes(32))
+
+    def test_each_kind(self, write: Write, tmp_path: Path) -> None:
+        """A path is relative to the settings file."""
+        key = self.WITNESS.cosigner.text
+        said = (
+            'kind = "file"\npath = "there/anchors"\n[[log.anchor]]\nkind = "mail"\nhost = "smtp.example"\n'
+            'sender = "a@b.example"\nto = "dpo@b.example"\nca = "ca.pem"\n[[log.anchor]]\nkind = "witness"\n'
+            f'url = "https://witness.example/"\nkey = "{key}"\n'
+        )
+        file, mail, witness = load(write(_with(said))).log.anchor
+        assert (file.kind, mail.kind, witness.kind) == ("file", "mail", "witness")
+        assert isinstance(file, FileAnchorSettings)
+        assert file.path == tmp_path / "there" / "anchors"
+        assert isinstance(mail, MailAnchorSettings)
+        assert (mail.port, mail.tls, mail.ca) == (587, "starttls", tmp_path / "ca.pem")
+        assert isinstance(witness, WitnessAnchorSettings)
+        assert witness.ca is None
+
+    @pytest.mark.parametrize(
+        ("anchor", "sign"),
+        [
+            ('kind = "pigeon"\n', "kind"),
+            ('kind = "file"\n', "path"),
+            ('kind = "file"\npath = "a"\nurl = "b"\n', "does not know"),
+            ('kind = "mail"\nhost = "h"\nsender = "nobody"\nto = "a@b"\n', "sender"),
+            ('kind = "mail"\nhost = "h"\nsender = "a@b"\nto = "a b@c"\n', "to"),
+            ('kind = "mail"\nhost = "h"\nsender = "a@b"\nto = "a@c"\ntls = "maybe"\n', "tls"),
+            ('kind = "witness"\nurl = "https://w.example/"\nkey = "w.example+1+x"\n', "public key"),
+            (f'kind = "witness"\nurl = "https://w.example/"\nkey = "{WITNESS.key.text}"\n', "no witness's public key"),
+            (f'kind = "witness"\nurl = "http://w.example/"\nkey = "{WITNESS.cosigner.text}"\n', "https://"),
+        ],
+    )
+    def test_what_cannot_be_used(self, write: Write, anchor: str, sign: str) -> None:
+        """One sentence, before anything happens."""
+        assert sign in _refused(write(_with(anchor)))
+
+    def test_the_mail_password_is_no_setting(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It comes from systemd's credential, else from the environment."""
+        assert smtp_password() == ""
+        monkeypatch.setenv("RRSYNC_SMTP_PASSWORD", "from the environment")
+        assert smtp_password() == "from the environment"
+        (tmp_path / "rrsync.smtp").write_text("from systemd\n", encoding="ascii")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        assert smtp_password() == "from systemd"
+        (tmp_path / "rrsync.smtp").write_bytes(b"\xff")
+        with pytest.raises(ConfigError, match="mail password file cannot be read"):
+            smtp_password()
+
+    @pytest.mark.parametrize(
+        ("setting", "sign"),
+        [('opening_hours = "mo-xx 09:00"', "opening_hours"), ('case_pattern = "["', "no regular expression")],
+    )
+    def test_what_is_usual_in_a_library(self, write: Write, setting: str, sign: str) -> None:
+        """Hours that are none and a pattern that is none are refused."""
+        assert sign in _refused(write(('capacity = "1300" ', f'{setting}\ncapacity = "1300" ')))

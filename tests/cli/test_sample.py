@@ -8,6 +8,7 @@ import pytest
 
 from rrsync.core.month import Month, last_month
 from rrsync.core.plan import belgian_day
+from tests.anchor.post import post_office
 from tests.cli.conftest import Place, Said
 from tests.cli.test_flags import entries, refresh
 
@@ -185,6 +186,21 @@ class TestDigest:
         )
         looked.env(LANGUAGE="en")
         assert "demo: 3 lookups by 2 people; 1 stands out." in looked.run("log", "digest", "--day", day).out
+
+    def test_by_mail(self, looked: Place) -> None:
+        """To the mailbox of the mail anchor, the same words; without one, nothing is looked at."""
+        day = belgian_day(NOON).isoformat()
+        assert "name no mailbox" in looked.run("log", "digest", "--mail").err
+        with post_office() as postman:
+            mail = f'kind = "mail"\nhost = "127.0.0.1"\nport = {postman.port}\ntls = "none"\n'
+            mail += 'sender = "rrsync@b.example"\nto = "dpo@b.example"\n'
+            looked.settings("[[library]]", f"[[log.anchor]]\n{mail}\n[[library]]")
+            said = looked.run("log", "digest", "--day", day, "--mail")
+            assert (said.code, said.out) == (0, "")
+            assert said.err == "Mailed to dpo@b.example.\n"
+            (digest, *_) = postman.mails
+            text = str(digest.get_content()).replace("\r\n", "\n")
+            assert text == looked.run("log", "digest", "--day", day).out
 
     def test_yesterday(self, place: Place) -> None:
         """Unless a day is named."""

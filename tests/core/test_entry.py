@@ -9,7 +9,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.entry import JSON, MAX_BYTES, Draft, Kind, decode, encode, stamp
+from rrsync.core.entry import JSON, MAX_BYTES, VERSION, Draft, Kind, decode, encode, stamp
 from tests.support import NOW, insz
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -32,7 +32,7 @@ def test_the_bytes_are_rfc_8785s(
     data = encode(Draft("hasselt", kind, ref, insz(1), run, body), log=log, seq=seq, at=at, subject=subject)
     line = decode(data)
     assert data == rfc8785.dumps(line)
-    own = {"v": 1, "log": log, "seq": seq, "kind": kind.value, "ts": stamp(at), "subj": subject}
+    own = {"v": VERSION, "log": log, "seq": seq, "kind": kind.value, "ts": stamp(at), "subj": subject}
     own |= {name: text for name, text in (("ref", ref), ("run", run)) if text}
     assert line == body | own
 
@@ -49,7 +49,7 @@ def test_a_body_cannot_speak_for_the_log() -> None:
     draft = Draft("hasselt", Kind.INTENT, "ref-1", run="run-1", body=body)
     line = decode(encode(draft, log="l", seq=3, at=NOW, subject={"ref": "r"}))
     assert line == {
-        "v": 1,
+        "v": VERSION,
         "log": "l",
         "seq": 3,
         "kind": "access.intent",

@@ -121,8 +121,12 @@ class WitnessAnchorSettings(_Table):
     @field_validator("key")
     @classmethod
     def _is_a_key(cls, value: str) -> str:
-        if Key.parse(value).kind is not KeyKind.COSIGNATURE:
-            raise ValueError("it is no witness's key, as `rrsync witness` prints it")
+        try:
+            kind = Key.parse(value).kind
+        except ValueError:
+            kind = None
+        if kind is not KeyKind.COSIGNATURE:
+            raise ValueError("it is no witness's public key, as `rrsync witness` prints it")
         return value
 
     @field_validator("url")
