@@ -30,7 +30,7 @@ from typing import Final, TypeAlias
 from rrsync.core.entry import Draft, Kind
 from rrsync.core.insz import Insz, check_digits
 from rrsync.core.tree import leaf_hash, verify_inclusion
-from rrsync.store.engine import Database
+from rrsync.store.engine import PRAGMAS, Database
 from rrsync.store.ledger import Ledger
 from rrsync.store.seal import Keyring, Seal
 from rrsync.store.tiles import Tiles
@@ -126,7 +126,7 @@ class Bench:
             random=os.urandom,
         )
         self.bare = sqlite3.connect(self.beside, isolation_level=None)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        for pragma in PRAGMAS:
             self.bare.execute(f"PRAGMA {pragma}")
 
     def append(self, first: int, end: int) -> float:

@@ -233,7 +233,7 @@ class TestLetter:
             "niets aangepast; een personeelslid moest het bekijken (dit is een referentieadres: het lid woont er niet)",
             "alleen getoond; niets aangepast (dit is een referentieadres",
             "niet gevraagd: de machtiging noemt dit doel niet, enkel desk, member-administration",
-            "het antwoord ging over iemand anders; het is weggegooid",
+            "het antwoord ging over iemand anders; het is niet gebruikt",
             "geweigerd door het register",
             "nam over wat het register had gemeld (dit is een referentieadres",
             "bekeek in het logboek wie uw gegevens had opgevraagd",

@@ -61,7 +61,8 @@ def export(
     Logboek Dataverwerkingen as OTLP in JSON, one a line, without users.
 
     People are in it as pseudonyms; only auditregister holds national numbers. Files are readable by you alone, and
-    whole or not there at all. --since and --until are about when somebody looked, in Belgian time.
+    whole or not there at all. --since and --until are about when somebody looked, in Belgian time. Should a witness's
+    signature be in tiles, run `rrsync log anchor` just before.
 
     Example: rrsync log export hasselt-log --library hasselt --format tiles --reason "audit 2026"
     """

@@ -92,7 +92,10 @@ def _anchored(app: App, library: str) -> dict[str, object] | None:
 
 def _elsewhere(last: object) -> str:
     if not isinstance(last, dict):
-        return "No checkpoint of it is kept outside the database: an older backup put back would not be seen."
+        return (
+            "No anchor keeps a checkpoint of it: an older backup of the database, with the folder [log] signed of "
+            "then, would not be seen."
+        )
     return f"A checkpoint of {last['size']} entries is kept by {last['anchor']}, since {str(last['at'])[:16]} UTC."
 
 

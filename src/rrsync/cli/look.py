@@ -192,7 +192,9 @@ def evidence(
 
     They are kept of the accesses that failed, of all or of none, as [log] evidence says, and are readable while the key
     of their year is there. The file holds a person's data and is readable by you alone. Who took it, and why, is in the
-    log. Example: rrsync log evidence 118 --library hasselt --to 118.txt --reason "complaint 2026-4"
+    log.
+
+    Example: rrsync log evidence 118 --library hasselt --to 118.txt --reason "complaint 2026-4"
     """
     speak, who, why = voices(), viewer(actor), short("--reason", reason)
     with opened(config) as app:

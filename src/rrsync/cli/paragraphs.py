@@ -22,15 +22,17 @@ TEXT: Final[dict[str, dict[str, str]]] = {
         "answered": "RAADPLEGINGEN",
         "failed": "POGINGEN DIE MISLUKTEN OF GEWEIGERD WERDEN",
         "others": "ANDERE REGELS OVER U",
-        "proof": "Elke regel hierboven kan worden bewezen, ook aan wie de bibliotheek niet vertrouwt. Vraag het met "
-        "het nummer van de regel: `rrsync log prove NUMMER --library BIBLIOTHEEK` maakt een bewijs dat u zelf kunt "
-        "laten nakijken.",
-        "itself": "Dat u dit vroeg en wat u antwoord kreeg, staat zelf ook in het logboek: {places}.",
+        "proof": "Van elke regel van het logboek die hierboven staat, kunt u een bewijs vragen, dat u zelf kunt laten "
+        "nakijken, ook als u de bibliotheek niet vertrouwt. Geef de bibliotheek het nummer van de regel; zij maakt "
+        "het bewijs met `rrsync log prove NUMMER --library BIBLIOTHEEK`.",
+        "itself": "Dat u dit vroeg en antwoord kreeg, staat zelf ook in het logboek: {places}.",
         "number": "Dit antwoord gaat over het nummer dat u opgaf. Had u vroeger een ander nummer, vraag het dan ook "
         "daarvoor.",
         "turn": "Hebt u vragen, of bent u niet akkoord? Richt u tot de functionaris voor gegevensbescherming van de "
-        "bibliotheek. U kunt ook klacht indienen bij de Gegevensbeschermingsautoriteit, Drukpersstraat 35, "
-        "1000 Brussel, www.gegevensbeschermingsautoriteit.be.",
+        "bibliotheek. U kunt ook een klacht indienen bij de toezichthouder: over een bibliotheek van een gemeente of "
+        "van een andere Vlaamse overheid bij de Vlaamse Toezichtcommissie, "
+        "www.vlaanderen.be/vlaamse-toezichtcommissie; over een andere bij de Gegevensbeschermingsautoriteit, "
+        "Drukpersstraat 35, 1000 Brussel, www.gegevensbeschermingsautoriteit.be.",
     },
     "en": {
         "title": "WHO LOOKED YOUR DATA UP?",
@@ -45,13 +47,16 @@ TEXT: Final[dict[str, dict[str, str]]] = {
         "answered": "LOOKS",
         "failed": "ATTEMPTS THAT FAILED OR WERE REFUSED",
         "others": "OTHER LINES ABOUT YOU",
-        "proof": "Every line above can be proved, also to who does not trust the library. Ask for it by the line's "
-        "number: `rrsync log prove NUMBER --library LIBRARY` makes a proof that you can have checked yourself.",
+        "proof": "Of every line of the log that stands above you can ask for a proof, which you can have checked "
+        "yourself, also if you do not trust the library. Give the library the number of the line; it makes the proof "
+        "with `rrsync log prove NUMBER --library LIBRARY`.",
         "itself": "That you asked this and were answered stands in the log too: {places}.",
         "number": "This answer is about the number you gave. If you had another number before, ask for that one too.",
         "turn": "Have you questions, or do you disagree? Turn to the library's data-protection officer. You can also "
-        "lodge a complaint with the Data Protection Authority (Gegevensbeschermingsautoriteit), Drukpersstraat 35, "
-        "1000 Brussels, www.dataprotectionauthority.be.",
+        "lodge a complaint with the supervisory authority: about a library of a municipality or of another Flemish "
+        "public body with the Flemish Supervisory Commission (Vlaamse Toezichtcommissie), "
+        "www.vlaanderen.be/vlaamse-toezichtcommissie; about another with the Data Protection Authority "
+        "(Gegevensbeschermingsautoriteit), Drukpersstraat 35, 1000 Brussels, www.dataprotectionauthority.be.",
     },
 }
 
@@ -95,7 +100,7 @@ PART: Final[dict[str, dict[str, str]]] = {
         "case": "{why}, dossier {case}",
         "basis": "machtiging {basis}",
         "none": "geen",
-        "withheld": "{data}; {count} andere gegevens kwamen ongevraagd mee: geteld, niet getoond en niet bewaard",
+        "withheld": "{data}; {count} andere onderdelen van het antwoord kwamen ongevraagd: geteld, niet overgenomen",
         "one": "regel {first} van {library}",
         "two": "regels {first} en {second} van {library}",
         "show": "bekeek in het logboek wie uw gegevens had opgevraagd",
@@ -116,7 +121,7 @@ PART: Final[dict[str, dict[str, str]]] = {
         "case": "{why}, case {case}",
         "basis": "authorisation {basis}",
         "none": "none",
-        "withheld": "{data}; {count} other data came unasked: counted, not shown and not kept",
+        "withheld": "{data}; {count} other parts of the reply came unasked: counted, not taken over",
         "one": "line {first} of {library}",
         "two": "lines {first} and {second} of {library}",
         "show": "looked in the log who had looked your data up",

@@ -34,8 +34,8 @@ FAILED: Final[dict[str, dict[str, str]]] = {
         Status.NOT_SENT: "niet verstuurd",
         Status.NO_REPLY: "geen antwoord gekregen",
         Status.TRANSIENT: "het register kon niet antwoorden",
-        Status.INVALID_REPLY: "het antwoord was niet te lezen of niet te vertrouwen; het is weggegooid",
-        Status.MISMATCH: "het antwoord ging over iemand anders; het is weggegooid",
+        Status.INVALID_REPLY: "het antwoord was niet te lezen of niet te vertrouwen; het is niet gebruikt",
+        Status.MISMATCH: "het antwoord ging over iemand anders; het is niet gebruikt",
         Status.INDETERMINATE: "onbekend: het programma brak af; misschien is er geen vraag verstuurd",
     },
     "en": {
@@ -45,8 +45,8 @@ FAILED: Final[dict[str, dict[str, str]]] = {
         Status.NOT_SENT: "not sent",
         Status.NO_REPLY: "no reply came",
         Status.TRANSIENT: "the register could not answer",
-        Status.INVALID_REPLY: "the reply could not be read or trusted; it was dropped",
-        Status.MISMATCH: "the reply was about somebody else; it was dropped",
+        Status.INVALID_REPLY: "the reply could not be read or trusted; it was not used",
+        Status.MISMATCH: "the reply was about somebody else; it was not used",
         Status.INDETERMINATE: "unknown: the program was cut off; perhaps no question was sent",
     },
 }
@@ -97,8 +97,20 @@ _CLAUSES: Final = (
 )
 
 _MORE: Final = {
-    "nl": {"since": "adres sinds", "name": "naam", "address": "adres", "insz": "rijksregisternummer"},
-    "en": {"since": "address since", "name": "name", "address": "address", "insz": "national number"},
+    "nl": {
+        "since": "begindatum van het adres",
+        "address_since": "begindatum van het adres",
+        "name": "naam",
+        "address": "adres",
+        "insz": "rijksregisternummer",
+    },
+    "en": {
+        "since": "start date of the address",
+        "address_since": "start date of the address",
+        "name": "name",
+        "address": "address",
+        "insz": "national number",
+    },
 }
 
 

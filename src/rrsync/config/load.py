@@ -158,8 +158,8 @@ def _secret(file: Path, secret: Secret) -> str:
     raise ConfigError(
         f"There is no {secret.what}: no file {file.name}, no systemd credential {secret.credential}, no "
         f"{secret.variable}",
-        todo="Run `rrsync init` for a new installation; "
-        f"for one with data, restore its {secret.what} file from your backup",
+        todo="Run `rrsync init` if there never was one, as in a new installation or after an upgrade that asks for it; "
+        f"else restore its {secret.what} file from your backup",
     )
 
 

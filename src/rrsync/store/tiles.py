@@ -8,7 +8,6 @@ asks for a root holds it against one that is known, and has the cache made anew 
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import LargeBinary, cast, delete, func, text
@@ -42,10 +41,8 @@ class Tiles:
 
     def grow(self, library: str, size: int) -> None:
         """Cache what became complete of a log since last time; who does it at the same time does it alike."""
-        for level in count(1):
+        for level in range(1, (size.bit_length() - 1) // HEIGHT + 1):
             whole = size >> (HEIGHT * level)
-            if not whole:
-                return
             for first in range(self._cached(library, level), whole, _BATCH):
                 numbers = range(first, min(whole, first + _BATCH))
                 with self._database.read() as session:
