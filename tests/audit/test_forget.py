@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from rrsync.audit.forget import Forgetting
 from rrsync.core.entry import Actor, ActorKind, Evidence, Kind
-from rrsync.errors import ConfigError, LedgerError
+from rrsync.errors import ConfigError, LedgerError, StoreError
 from rrsync.store.search import Search
 from rrsync.store.verify import verify
 from tests.support import LIBRARY, Store, insz, intent, member, outcome
@@ -92,8 +94,56 @@ def test_two_people_destroy_a_key_for_ever(forgetting: Forgetting, store: Store)
     assert head.size == before.size + 2
     store.ledger.append([intent("ref-3", subject=insz(7))])
     assert len(store.ledger.of_subject(LIBRARY, insz(7))) == 1
+    again = forgetting.confirm(LIBRARY, YEAR, BERT)  # cleans the files once more, and destroys nothing else
+    assert (again.entries, again.evidence) == (0, 0)
     with pytest.raises(ConfigError, match=f"has no key of {YEAR}"):
-        forgetting.confirm(LIBRARY, YEAR, BERT)
+        forgetting.ask(LIBRARY, YEAR, AN)
+    assert forgetting.lost(LIBRARY) == []
+
+
+@pytest.mark.parametrize("name", ["An.Peeters", " an.peeters", "AN.PEETERS ", "an\uff0epeeters"])
+def test_another_spelling_is_no_other_person(forgetting: Forgetting, store: Store, name: str) -> None:
+    """Case, blanks and wide letters make nobody else."""
+    past(store)
+    forgetting.ask(LIBRARY, YEAR, AN)
+    with pytest.raises(ConfigError, match="Nobody else asked"):
+        forgetting.confirm(LIBRARY, YEAR, Actor(ActorKind.PERSON, name))
+
+
+def test_files_that_cannot_be_cleaned_now_are_cleaned_by_a_second_try(forgetting: Forgetting, store: Store) -> None:
+    """The key is gone, and it is said that files may still hold it."""
+    past(store)
+    forgetting.ask(LIBRARY, YEAR, AN)
+    cleaned: list[int] = []
+
+    def busy() -> None:
+        raise StoreError("Another program is reading the database")
+
+    with pytest.raises(StoreError, match="is destroyed, but files may still hold it"):
+        replace(forgetting, scrub=busy).confirm(LIBRARY, YEAR, BERT)
+    replace(forgetting, scrub=lambda: cleaned.append(1)).confirm(LIBRARY, YEAR, BERT)
+    assert cleaned == [1]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a server has no file that a reader keeps back
+def test_a_reader_that_keeps_the_files_back_is_said(store: Store) -> None:
+    """Instead of leaving the key in the write-ahead log without a word."""
+    store.ledger.append([intent("ref-9", subject=insz(9))])
+    path = store.database.path
+    with closing(sqlite3.connect(str(path))) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM entry").fetchone()
+        store.ledger.append([intent("ref-10", subject=insz(9))])
+        with pytest.raises(StoreError, match="Another program is reading"):
+            store.database.scrub()
+    store.database.scrub()
+
+
+def test_a_key_that_somebody_deleted_is_missed(forgetting: Forgetting, store: Store) -> None:
+    """No entry says that it was destroyed."""
+    assert forgetting.lost(LIBRARY) == []
+    store.execute("DELETE FROM log_key")
+    assert forgetting.lost(LIBRARY) == [YEAR]
 
 
 def test_a_key_that_was_destroyed_is_not_made_anew(forgetting: Forgetting, store: Store) -> None:

@@ -78,7 +78,7 @@ def sign(store: Store) -> Point:
     head = store.ledger.head(LIBRARY)
     text = Checkpoint(SIGNER.key.name, head.size, bytes.fromhex(head.root)).to_text()
     note = Note(text, (SIGNER.sign(text),)).to_text()
-    Checkpoints(store.database).add(Kept(LIBRARY, head.size, store.clock(), note))
+    Checkpoints(store.database, store.seal).add(Kept(LIBRARY, head.size, store.clock(), note))
     return Point(head.size, bytes.fromhex(head.root), "the anchor file")
 
 

@@ -82,7 +82,7 @@ def fresh(number: int, folder: Path, migrated: Path, start: StartPostgres) -> It
 def judge(store: Store, outside: list[Point]) -> str:
     """Hold a log against what was signed of it and what is known elsewhere; give where the first fault is named."""
     try:
-        kept = points(Checkpoints(store.database).all(LIBRARY), SIGNER.key, "the database")
+        kept = points(Checkpoints(store.database, store.seal).all(LIBRARY), SIGNER.key, "the database")
         store.verify(points=[*kept, *outside])
     except BrokenChain as error:
         named = re.search(rf"{LIBRARY}\b.* (?:at (entry -?\d+):|the (checkpoint of \S+))", error.what)
@@ -133,7 +133,10 @@ def test_a_log_that_was_left_alone_raises_nothing(
             age(store)
         base = build(store, dice, size=dice.randrange(1, 400))
         store.clock.pass_by(days=365)
-        known = [*base.outside, *points(Checkpoints(store.database).all(LIBRARY), SIGNER.key, "the database")]
+        known = [
+            *base.outside,
+            *points(Checkpoints(store.database, store.seal).all(LIBRARY), SIGNER.key, "the database"),
+        ]
         Builder(store, dice).work()
         if dice.random() < 0.5:
             with store.ledger.writing() as session:

@@ -6,14 +6,13 @@ one process of this machine sign at a time.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rrsync.anchor.disk import keep_name
+from rrsync.anchor.disk import held, keep_name
 from rrsync.core.note import Note
 from rrsync.errors import AnchorError
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOCK: Final = ".lock"
+_PATIENCE_S: Final = 30.0
 _TODO: Final = "Check [log] signed: the folder, its rights and the room on its disk"
 
 
@@ -42,9 +42,9 @@ class LastSigned:
             lock = (self._folder / _LOCK).open("a")
         except OSError as error:
             raise _unusable(error) from error
-        with lock:
+        with lock, ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                stack.enter_context(held(lock.fileno(), patience_s=_PATIENCE_S))
             except OSError as error:
                 raise _unusable(error) from error
             yield

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from rrsync.core.entry import JSON, Actor, Draft, Kind, named
-from rrsync.errors import ConfigError
+from rrsync.core.entry import JSON, Actor, Draft, Kind, is_same_name, named
+from rrsync.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,10 @@ class Forgetting:
         """Give from when on each year of a log may be forgotten; of those whose key is still there."""
         return {year: _later(end) for year, end in sorted(self.ledger.year_ends(library).items())}
 
+    def lost(self, library: str) -> list[int]:
+        """Give the years of which a log names people, whose key is gone though no entry says that it was destroyed."""
+        return [year for year in self.search.forgotten(library) if not self._was_destroyed(library, year)]
+
     def ask(self, library: str, year: int, actor: Actor) -> None:
         """Ask that a year be forgotten; somebody else must confirm it.
 
@@ -65,9 +69,12 @@ class Forgetting:
             ConfigError: the term is not over, nobody else asked in the last thirty days, or there is no such key.
             LedgerError: nothing was destroyed.
         """
+        if year not in self.terms(library) and self._was_destroyed(library, year):
+            self.scrub()  # what was left undone when the database's files could not be cleaned
+            return Forgotten(library, year, 0, 0)
         self._check(library, year)
         asked = self._asked_by(library, year)
-        if asked in {"", actor.name}:
+        if not asked or is_same_name(asked, actor.name):
             raise ConfigError(
                 f"Nobody else asked in the last {DAYS} days that {year} of {library} be forgotten",
                 kept="Nothing was destroyed",
@@ -77,7 +84,14 @@ class Forgetting:
             entries, evidence = self.ledger.destroy_in(session, library, year)
             said: dict[str, JSON] = {"year": year, "entries": entries, "evidence": evidence, "asked_by": asked}
             self.ledger.append_in(session, [self._draft(Kind.FORGOTTEN, library, actor, said)])
-        self.scrub()
+        try:
+            self.scrub()
+        except StoreError as error:
+            raise StoreError(
+                f"The key of {year} of {library} is destroyed, but files may still hold it: {error.what}",
+                kept="The log says that it was destroyed",
+                todo="Close what else uses the database and run the same command again: it cleans the files",
+            ) from error
         return Forgotten(library, year, entries, evidence)
 
     def _check(self, library: str, year: int) -> None:
@@ -98,6 +112,10 @@ class Forgetting:
             if isinstance(key, dict) and isinstance(actor, dict) and key.get("year") == year:
                 asked = str(actor.get("id", ""))
         return asked
+
+    def _was_destroyed(self, library: str, year: int) -> bool:
+        deeds = self.search.deeds(library, {Kind.FORGOTTEN})
+        return any(isinstance(key := line.get("key"), dict) and key.get("year") == year for _, line in deeds)
 
     def _draft(self, kind: Kind, library: str, actor: Actor, said: dict[str, JSON]) -> Draft:
         return Draft(library, kind, "", body={"actor": named(actor), "key": said})

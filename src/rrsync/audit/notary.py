@@ -14,15 +14,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from rrsync.anchor.receipt import Signed
+from rrsync.audit import faults
 from rrsync.audit.points import point, points
-from rrsync.core.note import Checkpoint, Key, Note, Signer
+from rrsync.core.note import Checkpoint, Key, Note, Signer, origin
 from rrsync.core.tree import Edge, verify_consistency
-from rrsync.errors import AnchorConflict, AnchorUnavailable, BrokenChain
+from rrsync.errors import AnchorConflict, AnchorUnavailable
 from rrsync.store.checkpoints import Kept
 from rrsync.store.verify import Point, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rrsync.anchor.signed import LastSigned
     from rrsync.audit.keepers import Keepers
@@ -45,7 +46,9 @@ _NEVER: Final = (0, datetime.min.replace(tzinfo=UTC))
 class Notary:
     """Keeps the logs of one database provable.
 
-    ``signer`` gives who signs under the name of a log's origin; ``note_terms`` puts changed settings in a log.
+    ``signer`` gives who signs under a name, ``origins`` the name of each library's log as the settings make it; what
+    was signed before keeps its name. ``note_terms`` puts changed settings in a log; ``lost_keys`` gives the years whose
+    key is gone though nobody destroyed it.
     """
 
     def __init__(  # noqa: PLR0913 — the one place where log, tree, signatures and anchors come together
@@ -57,26 +60,34 @@ class Notary:
         tiles: Tiles,
         checkpoints: Checkpoints,
         signer: Callable[[str], Signer],
+        origins: Mapping[str, str],
         signed: LastSigned,
         keepers: Keepers,
         clock: Callable[[], datetime],
         note_terms: Callable[[str], None],
+        lost_keys: Callable[[str], Sequence[int]],
     ) -> None:
         self._database = database
         self._seal = seal
         self._ledger = ledger
         self._tiles = tiles
         self._checkpoints = checkpoints
-        self._signer = signer
+        self._sign_as = signer
+        self._origins = origins
         self._signed = signed
         self._keepers = keepers
         self._clock = clock
         self._note_terms = note_terms
+        self._lost_keys = lost_keys
         self._done: dict[str, tuple[int, datetime]] = {}
 
     def key(self, library: str) -> Key:
-        """Give the public key of a library's log."""
-        return self._signer(self._ledger.origin(library)).key
+        """Give the public key of a library's log.
+
+        Raises:
+            BrokenChain: the database has the log under another name, or has one that nobody knows.
+        """
+        return self._signer(library, self._signed.read(library)).key
 
     def last(self, library: str) -> Note | None:
         """Give the last checkpoint signed of a log, as it is kept outside the database.
@@ -86,8 +97,19 @@ class Notary:
         """
         note = self._signed.read(library)
         if note is not None:
-            point(library, note, self.key(library), source=_OURS)
+            point(library, note, self._signer(library, note).key, source=_OURS)
         return note
+
+    def _signer(self, library: str, note: Note | None) -> Signer:
+        """Give who signs a log: under the name it was signed by before, else under that of the settings.
+
+        The database has a say in neither: who owns it could have one log signed under another's name.
+        """
+        name = note.text.partition("\n")[0] if note else self._origins.get(library)
+        begun = origin(self._ledger.origin(library))
+        if name is None or (begun != name and self._ledger.began(library) is not None):
+            raise faults.renamed(library)
+        return self._sign_as(name)
 
     def sign(self, library: str) -> Note | None:
         """Sign what a log is now, unless that is signed already; give the newest note, ``None`` of an empty log.
@@ -102,15 +124,22 @@ class Notary:
             head = self._ledger.head(library)
             for one in known:
                 self._hold(library, one, head)
-            self._done[library] = self._ledger.grown(library), self._clock()
             if head.size and (note is None or Checkpoint.parse(note.text).size < head.size):
-                self._prove(library, max(known, key=lambda one: one.size, default=_EMPTY), head)
-                signer = self._signer(self._ledger.origin(library))
-                text = Checkpoint(signer.key.name, head.size, bytes.fromhex(head.root)).to_text()
-                note = Note(text, (signer.sign(text),))
-                self._signed.write(library, note)
+                note = self._note(library, note, max(known, key=lambda one: one.size, default=None))
             if note is not None and all(one.size < head.size for one in known if one.source == _STORED):
-                self._checkpoints.add(Kept(library, head.size, self._clock(), note.to_text()))
+                size = Checkpoint.parse(note.text).size
+                self._checkpoints.add(Kept(library, size, self._clock(), note.to_text()))
+            self._done[library] = self._ledger.grown(library), self._clock()
+        return note
+
+    def _note(self, library: str, last: Note | None, since: Point | None) -> Note:
+        """Recompute what came since the last one signed, and sign what the log is now."""
+        head = verify(self._database, library, seal=self._seal, since=since)
+        self._prove(library, since or _EMPTY, head)
+        signer = self._signer(library, last)
+        text = Checkpoint(signer.key.name, head.size, bytes.fromhex(head.root)).to_text()
+        note = Note(text, (signer.sign(text),))
+        self._signed.write(library, note)
         return note
 
     def hold(self, library: str) -> None:
@@ -122,6 +151,8 @@ class Notary:
         """
         known = self.outside(library)  # before the head: it may grow, and be signed, meanwhile
         head = self._ledger.head(library)
+        if self._ledger.count(library) < head.size:
+            raise faults.gaps(head)
         for one in known:
             self._hold(library, one, head)
 
@@ -144,7 +175,10 @@ class Notary:
         """
         kept = points(self._checkpoints.all(library), self.key(library), _STORED)
         known = [*kept, *self.outside(library)]
-        return verify(self._database, library, seal=self._seal, points=known, since=since, progress=progress)
+        head = verify(self._database, library, seal=self._seal, points=known, since=since, progress=progress)
+        if (year := next(iter(self._lost_keys(library)), None)) is not None:
+            raise faults.lost_key(library, year)
+        return head
 
     def proof(self, library: str, old: int, new: int) -> list[bytes]:
         """Give the proof that a log only grew, for somebody who has a checkpoint of it; checked before it leaves us.
@@ -156,10 +190,10 @@ class Notary:
         signed = Checkpoint.parse(note.text) if note else None
         if signed is None or signed.size != new:
             return self._tiles.consistency(library, old, new)
-        self._root(library, new, signed.root)
+        self._tiles.root_like(library, new, signed.root)
         proof, before = self._tiles.consistency(library, old, new), self._tiles.root(library, old)
         if not verify_consistency(old=old, new=new, proof=proof, old_root=before, new_root=signed.root):
-            raise _broken(library)
+            raise faults.broken(library)
         return proof
 
     def anchor(self, libraries: Sequence[str], *, force: bool = False) -> list[AnchorUnavailable]:
@@ -168,17 +202,20 @@ class Notary:
         Raises:
             AnchorConflict: an anchor knows another log, or a longer one.
         """
+        return self._keep(libraries, force=force)
+
+    def _keep(self, libraries: Sequence[str], *, force: bool = False, seeing: bool = False) -> list[AnchorUnavailable]:
         signed = self._newest(libraries)
         try:
-            return self._keepers.keep(signed, force=force)
+            return self._keepers.keep(signed, force=force, seeing=seeing)
         except AnchorConflict:
             newer = self._newest(libraries)  # another process may have signed and anchored in between
             if newer == signed:
                 raise
-            return self._keepers.keep(newer, force=force)
+            return self._keepers.keep(newer, force=force, seeing=seeing)
 
     def begin(self, libraries: Sequence[str]) -> None:
-        """Before a run: hold the logs against what is known of them, sign, anchor, and vouch; raises what these do."""
+        """Before a run: hold the logs against what is known, sign, anchor, and vouch; raises what these do."""
         for library in libraries:
             self.hold(library)
             self._note_terms(library)
@@ -188,25 +225,30 @@ class Notary:
 
     def beat(self, libraries: Sequence[str]) -> None:
         """While a run goes on: sign and anchor what is due, and vouch; raises what these do."""
-        due = [library for library in libraries if self._is_due(library)]
-        for library in due:
-            self.sign(library)
-        if due:
+        if due := [library for library in libraries if self._is_due(library)]:
+            for library in due:
+                self.sign(library)
             self.anchor(libraries)
             self.vouch(libraries, NIGHT)
 
-    def close(self, libraries: Sequence[str], *, force: bool = False) -> None:
-        """At the end: sign what was not signed yet, and anchor it; raises what these do."""
+    def close(self, libraries: Sequence[str]) -> list[AnchorUnavailable]:
+        """At the end, or by a timer: hold, sign and anchor the logs; give what failed; raises what these do."""
         for library in libraries:
+            self.hold(library)
             self.sign(library)
-        self.anchor(libraries, force=force)
+        return self.anchor(libraries, force=True)
 
     def attend(self, library: str) -> None:
-        """Before the desk asks: hold the log against what is known of it, and vouch; raises what these do."""
+        """Before the desk asks: hold the log against what is known of it, sign it, and vouch; raises what these do.
+
+        A witness gives nothing back, but refuses what does not follow: it is asked when its turn has come.
+        """
         self.hold(library)
         self._note_terms(library)
+        self.sign(library)
         if self._keepers.is_late(library, DESK):
-            self.close([library], force=True)
+            self.anchor([library], force=True)
+        self._keep([library], seeing=True)
         self.vouch([library], DESK)
 
     def vouch(self, libraries: Sequence[str], limit: timedelta) -> None:
@@ -222,62 +264,38 @@ class Notary:
         """Give the libraries whose logs this process wrote to since it last signed them."""
         return [name for name in self._ledger.written() if self._ledger.grown(name) > self._done.get(name, _NEVER)[0]]
 
-    def _newest(self, libraries: Sequence[str]) -> list[Signed]:
+    def _newest(self, libraries: Sequence[str]) -> list[tuple[Signed, Key]]:
         notes = [(library, self.last(library)) for library in libraries]
-        return [Signed(library, note, Checkpoint.parse(note.text)) for library, note in notes if note is not None]
+        return [
+            (Signed(library, note, Checkpoint.parse(note.text)), self._signer(library, note).key)
+            for library, note in notes
+            if note is not None
+        ]
 
     def _known(self, library: str, last: Note | None) -> list[Point]:
-        key = self.key(library)
+        key = self._signer(library, last).key
         found = [point(library, last, key, source=_OURS)] if last else []
         stored = self._checkpoints.last(library)
         return [*found, *points([stored] if stored else [], key, _STORED)]
 
     def _hold(self, library: str, known: Point, head: Head) -> None:
         if known.size > head.size:
-            raise AnchorConflict(
-                f"The access log of {library} holds {head.size} entries, but {known.source} has a checkpoint of "
-                f"{known.size}",
-                kept="Nothing was asked",
-                todo="An older backup was put back, or entries were cut: put the newest database back; if there is "
-                "none, keep everything as it is and call the data-protection officer",
-            )
-        if self._root(library, known.size, known.root) != known.root:
-            raise AnchorConflict(
-                f"The access log of {library} is not the one of which {known.source} has a checkpoint of {known.size} "
-                "entries",
-                kept="Nothing was asked",
-                todo="Run `rrsync log verify`: it names the entry; keep everything as it is and call the "
-                "data-protection officer",
-            )
-
-    def _root(self, library: str, size: int, wanted: bytes) -> bytes:
-        """Give the root of the first entries; when it is not what is wanted, from the entries alone."""
-        root = self._tiles.root(library, size)
-        if root != wanted:
-            self._tiles.rebuild(library)
-            root = self._tiles.root(library, size)
-        return root
+            raise faults.shorter(head, known)
+        if self._tiles.root_like(library, known.size, known.root) != known.root:
+            raise faults.another(head, known)
 
     def _prove(self, library: str, old: Point, head: Head) -> None:
         """See that the log goes on from what was signed, by the proof that anybody else would ask for."""
         root = bytes.fromhex(head.root)
         self._tiles.grow(library, head.size)
-        is_whole = self._root(library, head.size, root) == root
+        is_whole = self._tiles.root_like(library, head.size, root) == root
         proof = self._tiles.consistency(library, old.size, head.size)
         if not is_whole or not verify_consistency(
             old=old.size, new=head.size, proof=proof, old_root=old.root, new_root=root
         ):
-            raise _broken(library)
+            raise faults.broken(library)
 
     def _is_due(self, library: str) -> bool:
         entries, at = self._done.get(library, _NEVER)
         fresh = self._ledger.grown(library) - entries
         return fresh >= ENTRIES or (fresh > 0 and self._clock() - at >= SECONDS)
-
-
-def _broken(library: str) -> BrokenChain:
-    return BrokenChain(
-        f"The access log of {library} does not go on from the last checkpoint signed",
-        kept="Nothing was signed or asked",
-        todo="Run `rrsync log verify`: it names the entry; call the data-protection officer",
-    )

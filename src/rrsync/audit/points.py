@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import quopri
+from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rrsync.core.note import Checkpoint, Note
@@ -30,6 +33,20 @@ def point(library: str, note: Note, key: Key, *, source: str) -> Point:
     if checkpoint.origin != key.name:
         raise _forged(library, f"the checkpoint of {checkpoint.size}", source, "it is of another log")
     return Point(checkpoint.size, checkpoint.root, source)
+
+
+def newest(library: str, data: bytes, key: Key, *, source: str) -> Point | None:
+    """Give the root that the newest of the log's own notes in a file says: a note, an anchor's file, or a saved mail.
+
+    What is half written, of another log, or signed by others is passed over; ``None`` when there is none of this log.
+    """
+    text = (data + b"\n\n" + quopri.decodestring(data)).decode(errors="replace")  # a mail that was saved is encoded
+    blocks, found = text.replace("\r\n", "\n").split("\n\n"), []
+    for body, lines in pairwise(blocks):
+        with suppress(ValueError, BrokenChain):
+            note = Note.parse(f"{body.strip(chr(10))}\n\n{lines.strip(chr(10))}\n")
+            found.append(point(library, note, key, source=source))
+    return max(found, key=lambda one: one.size, default=None)
 
 
 def points(kept: Sequence[Kept], key: Key, source: str) -> list[Point]:

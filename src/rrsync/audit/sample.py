@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from rrsync.core.access import actor_of, moment
-from rrsync.core.entry import JSON, Actor, Draft, Kind, named
+from rrsync.core.entry import JSON, Actor, Draft, Kind, is_same_name, named
 from rrsync.core.month import Month, last_month
 from rrsync.core.sample import Finding, Lot, draw, is_overdue, sample_size, weight
 from rrsync.errors import BrokenChain, ConfigError
@@ -121,13 +121,13 @@ class Samples:
                 kept=kept,
                 todo="Sign what `rrsync log sample list` shows of that month",
             )
-        if any(_same(pick.access.actor.name, actor.name) for pick in picks.values()):
+        if any(is_same_name(pick.access.actor.name, actor.name) for pick in picks.values()):
             raise ConfigError(
                 "Who reviews a sample may not be in it, and this reviewer is",
                 kept=kept,
                 todo="Let somebody else review it",
             )
-        if any(_same(decision.by, actor.name) for seq in places for decision in picks[seq].decisions):
+        if any(is_same_name(decision.by, actor.name) for seq in places for decision in picks[seq].decisions):
             raise ConfigError(
                 "This reviewer decided about one of them before",
                 kept=kept,
@@ -197,7 +197,3 @@ def _unreadable(library: str, seq: int) -> BrokenChain:
 def _review(library: str, month: Month, seq: int, finding: Finding, actor: Actor) -> Draft:
     review: dict[str, JSON] = {"month": month.text, "of": seq, "decision": finding.value}
     return Draft(library, Kind.REVIEW, "", body={"actor": named(actor), "review": review})
-
-
-def _same(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()

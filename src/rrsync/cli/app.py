@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from rrsync.cli import demo, desk, digest, export, look, night, setup, who, witness
-from rrsync.cli.context import BEFORE, ConfigOption
+from rrsync.cli.context import BEFORE, LATE, ConfigOption
 from rrsync.cli.log import log_app
 from rrsync.cli.members import members_app
 from rrsync.cli.sample import sample_app
@@ -75,6 +75,16 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command with these arguments and give its exit code."""
+    LATE.set(None)
+    code = _run(arguments)
+    late = LATE.get()
+    if late is None or code == late.exit_code:  # then the command said the same
+        return code
+    _write(f"rrsync: The command is done, but the access log could not be signed: {late.what}. {late.todo}.\n")
+    return code or late.exit_code
+
+
+def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="rrsync", standalone_mode=False)
     except RrsyncError as error:

@@ -20,7 +20,7 @@ from rich.table import Column, Table
 from rrsync import logs
 from rrsync.config.load import load
 from rrsync.config.tables import Settings
-from rrsync.errors import ConfigError
+from rrsync.errors import ConfigError, RrsyncError
 from rrsync.wiring.rooms import App, open_app
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ _FILE_WIDTH: Final = 240
 
 #: The settings file that was named before the command: ``rrsync --config FILE night``.
 BEFORE: ContextVar[Path | None] = ContextVar("BEFORE", default=None)
+
+#: What went wrong after a command was done: it is told last.
+LATE: ContextVar[RrsyncError | None] = ContextVar("LATE", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,20 @@ def table(*heads: str) -> Table:
 
 @contextmanager
 def opened(config: Path | None) -> Iterator[App]:
-    """Give the rooms that the settings describe; what they log goes to standard error."""
+    """Give the rooms that the settings describe; what they log goes to standard error.
+
+    What a command wrote in an access log is signed at its end, however it ends; what goes wrong then is told after the
+    command has said what it has to say.
+    """
     logs.configure("warning")
     with open_app(load(config or BEFORE.get())) as app:
-        yield app
+        try:
+            yield app
+        finally:
+            try:
+                app.sign_off()
+            except RrsyncError as error:
+                LATE.set(error)
 
 
 def chosen(settings: Settings, ids: Sequence[str] | None) -> list[str]:

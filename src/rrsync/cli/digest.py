@@ -10,7 +10,7 @@ import typer
 
 from rrsync.cli.actor import ViewerOption, viewer
 from rrsync.cli.context import ConfigOption, opened, voices
-from rrsync.cli.log import LibrariesOption, logged
+from rrsync.cli.log import LibrariesOption, looked
 from rrsync.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def digest(
     """
     who = viewer(actor)
     with opened(config) as app:
-        names = logged(app, library)
+        names = looked(app, library)
         when = _day(day) if day is not None else app.oversight.digests.yesterday()
         mailbox = app.mailbox() if mail else None
         text = digest_text(when, app.oversight.digest(names, when, who), app.settings.language)

@@ -13,7 +13,7 @@ from rrsync.cli import brussels
 from rrsync.cli.actor import ViewerOption, short, viewer
 from rrsync.cli.cells import escape
 from rrsync.cli.context import ConfigOption, LibraryOption, opened, voices
-from rrsync.cli.log import logged
+from rrsync.cli.log import looked
 from rrsync.cli.output import new_folder, replacing, replacing_lines
 from rrsync.cli.progress import progress
 from rrsync.cli.rowfile import shown
@@ -72,7 +72,7 @@ def export(
     if form is Format.TILES and target.exists():
         raise ConfigError(f"{shown(target.name)} is there already", todo="Name a folder that is not there yet")
     with opened(config) as app:
-        logged(app, [library])
+        looked(app, [library])
         source = app.export()
         filled = source.begin(order, actor=who, why=why)
         title = f"Writing the log of {library}"

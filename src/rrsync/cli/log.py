@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rrsync.audit.forget import DAYS
-from rrsync.audit.points import point
+from rrsync.audit.points import newest
 from rrsync.cli.actor import ActorOption, ViewerOption, person, viewer
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, among, opened, voices
 from rrsync.cli.output import replacing_lines
 from rrsync.cli.progress import progress
 from rrsync.cli.rowfile import shown
 from rrsync.core.entry import JSON, Draft, Kind, decode, named
-from rrsync.core.note import Note
 from rrsync.errors import BrokenChain, ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -79,10 +78,16 @@ def _start(app: App, library: str, file: Path | None) -> Point | None:
     if file is None:
         return None
     try:
-        note = Note.parse(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{shown(file.name)} holds no signed checkpoint", kept="Nothing was verified") from error
-    return point(library, note, app.notary.key(library), source=shown(file.name))
+        found = newest(library, file.read_bytes(), app.notary.key(library), source=shown(file.name))
+    except OSError as error:
+        raise InputError(f"{shown(file.name)} cannot be read: {error.strerror}", kept="Nothing was verified") from error
+    if found is None:
+        raise InputError(
+            f"{shown(file.name)} holds no checkpoint that was signed as the log of {library}",
+            kept="Nothing was verified",
+            todo="Name a file with its signed note: as `rrsync log checkpoint` gives it, an anchor, or a mail",
+        )
+    return found
 
 
 def _anchored(app: App, library: str) -> dict[str, object] | None:
@@ -134,9 +139,7 @@ def anchor(library: LibrariesOption = None, as_json: JsonOption = False, config:
                 todo="Name one or more [[log.anchor]]: a file elsewhere, a mail, or a witness",
             )
         names = logged(app, library)
-        for name in names:
-            app.notary.sign(name)
-        failures = app.notary.anchor(names, force=True)
+        failures = app.notary.close(names)
         found = {name: _anchored(app, name) for name in names}
     if as_json:
         speak.document({"anchored": found, "failures": [str(failure) for failure in failures]})
@@ -166,7 +169,7 @@ def prove(
     """
     speak, who = voices(), viewer(actor)
     with opened(config) as app:
-        logged(app, [library])
+        looked(app, [library])
         proof = app.prover().prove(library, entry, actor=who)
         key = app.notary.key(library)
     if to is None:
@@ -197,7 +200,7 @@ def forget(
     who = person(actor)
     speak = voices()
     with opened(config) as app:
-        logged(app, [library])
+        looked(app, [library])
         if not confirm:
             app.forgetting().ask(library, year, who)
             speak.out.print(f"Asked. Now another person must run the same command with --confirm, within {DAYS} days.")
@@ -210,6 +213,18 @@ def forget(
     speak.err.print(
         "Backups made before now still hold the key, sealed: destroy those of that time, or the key file they need."
     )
+
+
+def looked(app: App, ids: Sequence[str] | None = None) -> list[str]:
+    """Give the libraries whose logs are to be looked at; a look is an entry, and none is added to a log that is unfit.
+
+    Raises:
+        BrokenChain: one is shorter than what was signed of it, or another; it stays as it is.
+    """
+    names = logged(app, ids)
+    for name in names:
+        app.notary.hold(name)
+    return names
 
 
 def logged(app: App, ids: Sequence[str] | None = None) -> list[str]:

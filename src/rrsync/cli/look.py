@@ -14,7 +14,7 @@ from rrsync.cli import brussels
 from rrsync.cli.actor import ViewerOption, short, viewer
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, opened, table, voices
 from rrsync.cli.digest import FLAGS
-from rrsync.cli.log import logged, read
+from rrsync.cli.log import looked, read
 from rrsync.cli.output import replacing_lines
 from rrsync.cli.rowfile import shown
 from rrsync.core.access import DENIED, OPEN
@@ -105,7 +105,7 @@ def show(  # noqa: PLR0913 — a door's options
     if raw and wanted != Wanted(library, last=last):
         raise ConfigError("--raw goes with --member and --last alone", todo="Leave the other options out")
     with opened(config) as app:
-        logged(app, [library])
+        looked(app, [library])
         about = _numbers(app, library, member)
         review = Review(app.ledger, app.search)
         if raw:
@@ -198,7 +198,7 @@ def evidence(
     """
     speak, who, why = voices(), viewer(actor), short("--reason", reason)
     with opened(config) as app:
-        logged(app, [library])
+        looked(app, [library])
         kept = Review(app.ledger, app.search).evidence(library, entry, who, reason=why)
         say = _SAY[app.settings.language]
     if kept.evidence is None:

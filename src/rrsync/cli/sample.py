@@ -10,7 +10,7 @@ from rrsync.cli import brussels
 from rrsync.cli.actor import ActorOption, ViewerOption, person, viewer
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, opened, table, voices
 from rrsync.cli.digest import FLAGS
-from rrsync.cli.log import logged
+from rrsync.cli.log import looked
 from rrsync.cli.look import document
 from rrsync.core.entry import stamp
 from rrsync.core.month import Month
@@ -85,7 +85,7 @@ def list_sample(
     """
     speak, who = voices(), viewer(actor)
     with opened(config) as app:
-        logged(app, [library])
+        looked(app, [library])
         found = app.oversight.sample(library, _month(app, month), who)
         overdue = app.oversight.samples.overdue(library)
         language = app.settings.language
@@ -168,7 +168,7 @@ def sign(
     """
     who = person(actor)
     with opened(config) as app:
-        logged(app, [library])
+        looked(app, [library])
         when, samples = _month(app, month), app.oversight.samples
         samples.sign(library, when, entries, decision, who)
         left = samples.of(library, when).left

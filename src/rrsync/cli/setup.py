@@ -19,7 +19,7 @@ from rrsync.core.entry import stamp
 from rrsync.errors import ConfigError, RrsyncError
 from rrsync.registry.certificates import expiry
 from rrsync.sync.night import PURPOSE
-from rrsync.wiring.install import fresh_keys, fresh_signing_key, holds_data, prepare_database, usual_scope
+from rrsync.wiring.install import fresh_keys, fresh_signing_key, has_signed, holds_data, prepare_database, usual_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ def _make_signing_key(settings: Settings) -> bool:
             raise
     else:
         return False
-    if settings.log.signed.exists():
+    if has_signed(settings):
         raise ConfigError(
             "The signing key is missing, but checkpoints were signed with it",
             todo="Restore it from your backup; a new one would sign another log, and every anchor would refuse it",

@@ -8,7 +8,7 @@ import typer
 
 from rrsync.cli.actor import ViewerOption, short, viewer
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, chosen, opened, voices
-from rrsync.cli.log import logged
+from rrsync.cli.log import looked
 from rrsync.cli.number import typed
 
 NameOption = Annotated[
@@ -63,7 +63,7 @@ def remove(library: LibraryOption, name: NameOption, actor: ViewerOption = None,
     """
     who, called = viewer(actor), short("--name", name)
     with opened(config) as app:
-        logged(app, [library])
+        looked(app, [library])
         app.oversight.staff.remove(library, called, actor=who)
         voices().out.print(_SAY[app.settings.language]["removed"].format(called))
 
@@ -78,7 +78,7 @@ def list_staff(
     """
     speak, who = voices(), viewer(actor)
     with opened(config) as app:
-        logged(app, [library])
+        looked(app, [library])
         names = app.oversight.names(library, who)
         language = app.settings.language
     if as_json:

@@ -12,7 +12,7 @@ from rrsync.audit.review import Review
 from rrsync.cli.actor import ViewerOption, viewer
 from rrsync.cli.context import ConfigOption, JsonOption, opened, voices
 from rrsync.cli.letter import Letter
-from rrsync.cli.log import LibrariesOption, logged
+from rrsync.cli.log import LibrariesOption, looked
 from rrsync.cli.look import document
 from rrsync.cli.number import typed
 from rrsync.cli.output import replacing_lines
@@ -63,7 +63,7 @@ def who(
     """
     speak, by = voices(), viewer(actor)
     with opened(config) as app:
-        libraries = logged(app, library)
+        libraries = looked(app, library)
         insz = typed(_SAY[app.settings.language]["ask"], production=app.production)
         names = {each.id: each.name for each in app.settings.library}
         told = Review(app.ledger, app.search).who(libraries, by, insz)

@@ -7,6 +7,7 @@ August 1983, art. 17).
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -101,6 +102,12 @@ class Draft(Masked):
 def named(actor: Actor) -> dict[str, JSON]:
     """Give who acts as it stands in an entry."""
     return {"t": actor.kind.value, "id": actor.name}
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two names are one person's: case, blanks and ways of writing a letter make no other person."""
+    plain = [unicodedata.normalize("NFKC", " ".join(name.split())).casefold() for name in (one, other)]
+    return plain[0] == plain[1]
 
 
 def person_of(line: Mapping[str, JSON]) -> str:

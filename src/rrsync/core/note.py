@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
 from typing import Final, Self
+from urllib.parse import quote
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -34,6 +35,7 @@ ID_BYTES: Final = 4
 
 _HEADER: Final = "cosignature/v1\n"
 _DASH: Final = "— "
+_NAMED: Final = "/:.-_~%@"
 
 
 class KeyKind(IntEnum):
@@ -266,6 +268,11 @@ class Signer(Masked):
             raise ValueError("a cosignature bears the seconds since 1970")
         data = at.to_bytes(8, "big") + self._private.sign(_timed(text, at))
         return Signature(self.cosigner.name, self.cosigner.id, data)
+
+
+def origin(text: str) -> str:
+    """Give a log's name without what no key's name may hold; one that may be a key's name stays as it is."""
+    return quote(text, safe=_NAMED)
 
 
 def is_key_name(text: str) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlmodel import Session, create_engine
 
 from rrsync.errors import ConfigError, StoreError
-from rrsync.store.tables import EvidenceRow, LogKeyRow, LogRow, MemberRow, table
+from rrsync.store.tables import CheckpointRow, EvidenceRow, LogKeyRow, LogRow, MemberRow, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,13 +145,26 @@ class Database:
                 if each.name in there
             )
 
+    def has_signed(self) -> bool:
+        """Whether a checkpoint was ever signed of a log in it; one without our tables has none."""
+        with _translated(), self.engine.connect() as connection:
+            signed = table(CheckpointRow)
+            is_there = signed.name in inspect(connection).get_table_names()
+            return is_there and connection.execute(select(1).select_from(signed).limit(1)).first() is not None
+
     def scrub(self) -> None:
-        """Leave nothing of what was deleted in the database's files: the write-ahead log, or rows that are dead."""
+        """Leave nothing of what was deleted in the database's files: the write-ahead log, or rows that are dead.
+
+        Raises:
+            StoreError: it cannot be cleaned now.
+        """
         options = {"rrsync_alone": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         with _translated(), self.engine.connect() as connection:
             alone = connection.execution_options(**options)  # in no transaction: neither works in one
             if self.is_sqlite:
-                alone.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                (is_busy, *_) = alone.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+                if is_busy:
+                    raise StoreError("Another program is reading the database", todo="Close it and try again")
                 return
             for each in (LogKeyRow, EvidenceRow):
                 alone.exec_driver_sql(f"VACUUM FULL {table(each).name}")

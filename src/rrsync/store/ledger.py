@@ -23,6 +23,7 @@ from rrsync.store.keys import SubjectKeys
 from rrsync.store.line import Line, Place, line
 from rrsync.store.pending import TODO, awaiting, mark
 from rrsync.store.tables import EntryRow, EvidenceRow, LogRow, enter, plain
+from rrsync.store.threshold import require_kept, require_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -129,6 +130,9 @@ class Ledger:
             log = session.exec(wanted).one()
         origin, size, edge = log
         now = self._clock()
+        if library not in self._ours:
+            require_ours(session, self._seal, library, size, now)
+            self._ours.add(library)
         return Place(library, origin, _edge(library, size, edge), now, plain(now))
 
     def _enter(self, session: Session, place: Place, drafts: Sequence[Draft]) -> Edge:
@@ -145,6 +149,7 @@ class Ledger:
                 kept.append((library, seq, year, data))
         enter(session, EntryRow, rows)
         enter(session, EvidenceRow, kept)
+        require_kept(session, library, place.edge.size, len(rows))
         return place.edge.extend(row.leaf for row in rows)
 
     def pending(self) -> list[Pending]:
@@ -194,6 +199,11 @@ class Ledger:
         with self._database.read() as session:
             first, end = session.exec(select(*ends).where(*chosen)).one()
         return range(first, end)
+
+    def count(self, library: str) -> int:
+        """Give how many entries of a log are there."""
+        with self._database.read() as session:
+            return session.exec(select(func.count()).select_from(EntryRow).where(EntryRow.library == library)).one()
 
     def grown(self, library: str) -> int:
         """Give how many entries this process has committed to a library's log since it started."""

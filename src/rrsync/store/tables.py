@@ -190,6 +190,7 @@ class AnchorRow(SQLModel, table=True):
     name: str = Field(sa_type=Text)
     at: datetime = Field(sa_type=Utc)
     receipt: str = Field(sa_type=Text)
+    mac: bytes = Field(sa_type=LargeBinary)
 
 
 class TileRow(SQLModel, table=True):

@@ -75,6 +75,14 @@ class Tiles:
         """Give the root of a log's first entries."""
         return self.edge(library, size).root()
 
+    def root_like(self, library: str, size: int, wanted: bytes) -> bytes:
+        """Give the root of a log's first entries; when it is not what is wanted, from the entries alone."""
+        root = self.root(library, size)
+        if root != wanted:
+            self.rebuild(library)
+            root = self.root(library, size)
+        return root
+
     def inclusion(self, library: str, index: int, size: int) -> list[bytes]:
         """Give the proof that an entry is among a log's first ones (RFC 6962 §2.1.1).
 

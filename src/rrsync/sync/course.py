@@ -40,7 +40,7 @@ class Watch:
 
     begin: Callable[[Sequence[str]], None]
     beat: Callable[[Sequence[str]], None]
-    close: Callable[[Sequence[str]], None]
+    close: Callable[[Sequence[str]], object]
 
 
 @dataclass(slots=True)

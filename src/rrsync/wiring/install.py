@@ -45,3 +45,14 @@ def holds_data(settings: Settings) -> bool:
         return database.holds_data()
     finally:
         database.close()
+
+
+def has_signed(settings: Settings) -> bool:
+    """Whether a log was ever signed here: the folder of the last ones is there, or the database has a checkpoint."""
+    if settings.log.signed.exists():
+        return True
+    database = Database(settings.store.url)
+    try:
+        return database.has_signed()
+    finally:
+        database.close()

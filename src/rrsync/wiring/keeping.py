@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias
-from urllib.parse import quote
 
 from rrsync.anchor.file import FileAnchor
 from rrsync.anchor.mail import MailAnchor
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from rrsync.config.tables import AnchorSettings, LibrarySettings, MailAnchorSettings, Settings
     from rrsync.core.authorisation import Authorisation
-    from rrsync.core.note import Checkpoint
     from rrsync.store.checkpoints import Checkpoints
     from rrsync.store.seal import Keyring
 
@@ -65,14 +63,6 @@ def _named(name: str, *, seed: bytes) -> Signer:
     return Signer(name, seed)
 
 
-def origin(library: LibrarySettings) -> str:
-    """Give the name of a library's log: what MAGDA and we call the library, without what no key's name may hold."""
-    return f"{quote(library.sender, safe=_PLAIN)}/{library.id}"
-
-
-_PLAIN: Final = "/:.-_~"
-
-
 def anchors(settings: Settings, clock: Callable[[], datetime], proof: Proof, checkpoints: Checkpoints) -> list[Anchor]:
     """Give the anchors that the settings name.
 
@@ -89,13 +79,13 @@ def _anchor(said: AnchorSettings, clock: Callable[[], datetime], proof: Proof, c
             return Anchor(file.name, _FILE_EVERY, file.keep, file.last)
         case "mail":
             mail = _mailbox(said, clock)
-            return Anchor(mail.name, _MAIL_EVERY, mail.keep, _nothing)
+            return Anchor(mail.name, _MAIL_EVERY, mail.keep)
         case "witness":
             key, ca = Key.parse(said.key), str(said.ca or "")
             witness = WitnessAnchor(said.url, key, clock=clock, ca=ca, deadline_s=said.deadline_s)
             old = partial(_seen, checkpoints, witness.name)
             keep = partial(witness.keep, old=old, proof=proof)
-            return Anchor(witness.name, _WITNESS_EVERY, keep, _nothing)
+            return Anchor(witness.name, _WITNESS_EVERY, keep, sees=True)
 
 
 def mailbox(settings: Settings, clock: Callable[[], datetime]) -> MailAnchor:
@@ -131,11 +121,6 @@ def _seen(checkpoints: Checkpoints, name: str, library: str) -> int:
     return last.size if last else 0
 
 
-def _nothing(_: Key) -> Checkpoint | None:
-    """Give nothing back: a mailbox is read by a person, and a witness says what it saw when it is asked to sign."""
-    return None
-
-
 def terms(
     settings: Settings, library: str, keys: Keyring, authorisation: Authorisation | None, signing: Key
 ) -> dict[str, str]:
@@ -147,6 +132,7 @@ def terms(
         "endpoint": f"{registry.environment} {registry.source} {registry.endpoint}",
         "authorisation": repr(authorisation and _decision(authorisation)),
         "keys": " ".join([*sorted(keys.data), signing.text]),
+        "evidence": settings.log.evidence,
         "anchors": " ".join(each.model_dump_json() for each in settings.log.anchor),
         "flags": " ".join([settings.log.flags.model_dump_json(), *shapes]),
     }

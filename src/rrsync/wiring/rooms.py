@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +18,7 @@ from rrsync.audit.prove import Prover
 from rrsync.audit.terms import Terms
 from rrsync.config.load import read_keys, read_signing_key
 from rrsync.core.authorisation import Authorisation
+from rrsync.core.note import origin
 from rrsync.errors import ConfigError
 from rrsync.registry.evidence import Keep
 from rrsync.registry.gate import Gate
@@ -41,7 +41,7 @@ from rrsync.sync.night import Night
 from rrsync.sync.refresh import Desk
 from rrsync.wiring.chance import Chance, chance
 from rrsync.wiring.grounds import authorisation
-from rrsync.wiring.keeping import anchors, limits, mailbox, origin, signer, terms
+from rrsync.wiring.keeping import anchors, limits, mailbox, signer, terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,6 +125,15 @@ class App:
     def _append(self, drafts: Sequence[Draft]) -> None:
         self.ledger.append(self.oversight.flags.mark(drafts))
 
+    def sign_off(self) -> None:
+        """Sign what this process wrote in the logs. To anchor it too could keep somebody waiting: a timer does that.
+
+        Raises:
+            LedgerError: a log cannot be signed now, or is not the one that was signed.
+        """
+        for name in self.notary.grown():
+            self.notary.sign(name)
+
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than until the process is told to stop."""
         self.stop.wait(seconds)
@@ -187,7 +196,7 @@ class App:
             clock=self.chance.clock,
             new_reference=self.chance.new_reference,
             stop=self.stop,
-            watch=Watch(self.notary.begin, self.notary.beat, partial(self.notary.close, force=True)),
+            watch=Watch(self.notary.begin, self.notary.beat, self.notary.close),
             about=self.about,
         )
 
@@ -208,9 +217,9 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
     database = Database(settings.store.url)
     try:
         database.require_newest()
-        rows, origins = Rows(seal), {library.id: origin(library) for library in settings.library}
+        rows, origins = Rows(seal), {each.id: origin(f"{each.sender}/{each.id}") for each in settings.library}
         ledger = Ledger(database, seal, origins=origins, clock=luck.clock, random=luck.random)
-        search, tiles, checkpoints = Search(database), Tiles(database), Checkpoints(database)
+        search, tiles, checkpoints = Search(database), Tiles(database), Checkpoints(database, seal)
 
         def proof(library: str, old: int, new: int) -> Sequence[bytes]:
             return notary.proof(library, old, new)
@@ -222,14 +231,16 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
             tiles=tiles,
             checkpoints=checkpoints,
             signer=sign,
+            origins=origins,
             signed=LastSigned(settings.log.signed),
             keepers=Keepers(anchors(settings, luck.clock, proof, checkpoints), checkpoints, luck.clock),
             clock=luck.clock,
             note_terms=Terms(
                 ledger,
                 search,
-                lambda name: terms(settings, name, keys, authorisations.get(name), sign(ledger.origin(name)).key),
+                lambda name: terms(settings, name, keys, authorisations.get(name), notary.key(name)),
             ).note,
+            lost_keys=lambda name: Forgetting(ledger, search, luck.clock, database.scrub).lost(name),
         )
         oversight = Oversight(
             database=database,
@@ -260,7 +271,5 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
             notary=notary,
             oversight=oversight,
         )
-        for name in notary.grown():  # to anchor it too could keep somebody at a desk waiting: a timer does that
-            notary.sign(name)
     finally:
         database.close()

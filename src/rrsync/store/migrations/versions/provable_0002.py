@@ -66,6 +66,7 @@ def _tables() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.Column("receipt", sa.Text(), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("anchor_time", "anchor", ["library", "at"], unique=False)
