@@ -50,7 +50,7 @@ kills: $(VENV)/dev.stamp ## a thousand random kills of a running night: a quarte
 forgeries: $(VENV)/dev.stamp ## a hundred thousand corrupted proofs, of which none may pass: a minute
 	RRSYNC_FORGERIES=100000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/core/test_tree.py
 
-tamperings: $(VENV)/dev.stamp ## ten thousand alterations of a log by the owner of its database: half an hour
+tamperings: $(VENV)/dev.stamp ## ten thousand alterations of a log by the owner of its database: ten minutes
 	RRSYNC_TAMPERINGS=10000 $(BIN)/python -m pytest -s -p no:randomly --timeout 7200 tests/tamper
 
 ledger: $(VENV)/dev.stamp ## a million entries: appended, verified, proved

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 
 from rrsync.store.engine import Database
 from rrsync.store.seal import Keyring
@@ -15,6 +16,13 @@ from tests.support import Clock, Dice, Postgres, References, Store, magda_folder
 
 #: A PostgreSQL server that is started when it is first asked for.
 StartPostgres = Callable[[], Postgres]
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Let what one test set up for the operational log, and captured, be no other test's."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

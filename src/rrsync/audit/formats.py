@@ -142,7 +142,7 @@ def _subject(access: Access) -> list[JSON]:
         return []
     return [
         _attribute("dpl.core.data_subject_id", access.subject),
-        _attribute("dpl.core.data_subject_id_type", "INSZ"),
+        _attribute("dpl.core.data_subject_id_type", "INSZ-pseudonym"),
     ]
 
 

@@ -46,9 +46,8 @@ _NEVER: Final = (0, datetime.min.replace(tzinfo=UTC))
 class Notary:
     """Keeps the logs of one database provable.
 
-    ``signer`` gives who signs under a name, ``origins`` the name of each library's log as the settings make it; what
-    was signed before keeps its name. ``note_terms`` puts changed settings in a log; ``lost_keys`` gives the years whose
-    key is gone though nobody destroyed it.
+    ``signer`` gives who signs under a name, ``origins`` each log's name by the settings; once signed, it keeps it.
+    ``note_terms`` puts changed settings in a log, ``lost_keys`` gives the years whose key nobody destroyed and is gone.
     """
 
     def __init__(  # noqa: PLR0913 — the one place where log, tree, signatures and anchors come together

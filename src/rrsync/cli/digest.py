@@ -11,6 +11,7 @@ import typer
 from rrsync.cli.actor import ViewerOption, viewer
 from rrsync.cli.context import ConfigOption, opened, voices
 from rrsync.cli.log import LibrariesOption, looked
+from rrsync.core.entry import Actor, ActorKind
 from rrsync.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ _COUNTED: Final[dict[str, dict[str, tuple[str, str]]]] = {
 }
 
 
+#: Who looks when the digest is mailed by a timer.
+_TIMER: Final = Actor(ActorKind.PROCESS, "rrsync digest")
+
+
 def digest(
     library: LibrariesOption = None,
     day: Annotated[
@@ -112,7 +117,7 @@ def digest(
 
     Example: rrsync log digest --day 2026-10-14
     """
-    who = viewer(actor)
+    who = _TIMER if mail and actor is None else viewer(actor)
     with opened(config) as app:
         names = looked(app, library)
         when = _day(day) if day is not None else app.oversight.digests.yesterday()
@@ -121,7 +126,7 @@ def digest(
         if mailbox is None:
             voices().out.print(text)
             return
-        mailbox.send(f"rrsync: {when.isoformat()}", text + "\n")
+        mailbox.send(f"rrsync: {text.partition(chr(10))[0]}", text + "\n")
         voices().err.print(f"Mailed to {mailbox.to}.")
 
 

@@ -59,12 +59,13 @@ class Letter:
         counts = {name: len(items) for name, items in sections.items()}
         parts = [self._text("title"), self._head(told, on), self._text("opening")]
         parts += [self._forgotten(each) for each in told if each.forgotten]
-        parts.append(self._text("counts" if any(counts.values()) else "nobody", **counts))
+        nothing = "since" if any(each.forgotten for each in told) else "nobody"
+        parts.append(self._text("counts" if any(counts.values()) else nothing, **counts))
         for name, items in sections.items():
             parts += self._section(name, items)
         places = ", ".join(self._part("one", first=each.seq, library=each.library) for each in told)
         parts += [self._text("proof")] if any(counts.values()) else []
-        parts += [self._text("itself", places=places), self._text("number"), self._text("turn")]
+        parts += [self._text("itself", places=places), *map(self._text, ("number", "rights", "turn"))]
         return "\n\n".join(parts) + "\n"
 
     def _head(self, told: Sequence[Told], on: datetime) -> str:
@@ -91,12 +92,17 @@ class Letter:
             ("library", self._named(look.library)),
             ("who", self._who(look.actor, look.capacity)),
             ("why", self._part("case", why=why, case=look.case) if look.case else why),
-            ("ground", self._part("basis", basis=look.basis) if look.basis else self._part("none")),
+            ("ground", self._ground(look)),
             ("data", self._data(look)),
             ("result", self._result(look)),
             ("log", self._place(look.library, *places)),
         )
         return _Item(look.at, look.library, look.seq, lines)
+
+    def _ground(self, look: Access) -> str:
+        if not look.basis:
+            return self._part("none")
+        return self._part("ungrounded" if look.status == DENIED else "basis", basis=look.basis)
 
     def _deed(self, library: str, seq: int, line: Mapping[str, JSON]) -> _Item:
         at = moment(line)

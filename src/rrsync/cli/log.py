@@ -20,6 +20,7 @@ from rrsync.errors import BrokenChain, ConfigError, InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rrsync.store.checkpoints import Anchoring
     from rrsync.store.verify import Point
     from rrsync.wiring.rooms import App
 
@@ -92,7 +93,11 @@ def _start(app: App, library: str, file: Path | None) -> Point | None:
 
 def _anchored(app: App, library: str) -> dict[str, object] | None:
     last = app.checkpoints.last_anchored(library)
-    return {"size": last.size, "anchor": last.name, "at": last.at.isoformat()} if last else None
+    return _said(last) if last else None
+
+
+def _said(one: Anchoring) -> dict[str, object]:
+    return {"size": one.size, "anchor": one.name, "at": one.at.isoformat()}
 
 
 def _elsewhere(last: object) -> str:
@@ -140,12 +145,16 @@ def anchor(library: LibrariesOption = None, as_json: JsonOption = False, config:
             )
         names = logged(app, library)
         failures = app.notary.close(names)
-        found = {name: _anchored(app, name) for name in names}
+        found = {name: {one.name: one for one in app.checkpoints.anchorings(name)} for name in names}
     if as_json:
-        speak.document({"anchored": found, "failures": [str(failure) for failure in failures]})
+        taken = {name: [_said(each) for each in last.values()] for name, last in found.items()}
+        speak.document({"anchored": taken, "failures": [str(failure) for failure in failures]})
     else:
         for name, last in found.items():
-            speak.out.print(f"{name}: {_elsewhere(last)}")
+            for each in last.values():
+                speak.out.print(
+                    f"{name}: {each.size} entries are kept by {each.name}, since {each.at:%Y-%m-%d %H:%M} UTC."
+                )
         for failure in failures:
             speak.err.print(str(failure))
     if failures:

@@ -17,6 +17,8 @@ TEXT: Final[dict[str, dict[str, str]]] = {
         "over u: {others}.",
         "nobody": "In deze logboeken staat niets over u: niemand heeft uw gegevens opgevraagd, en niemand heeft dat "
         "geprobeerd.",
+        "since": "Sindsdien staat in deze logboeken niets over u: niemand heeft uw gegevens opgevraagd, en niemand "
+        "heeft dat geprobeerd.",
         "forgotten": "Over {years} kan het logboek van {library} niets meer zeggen: de sleutel waaronder mensen erin "
         "stonden, is na de bewaartermijn vernietigd. Dit antwoord is volledig vanaf 1 januari {complete}.",
         "answered": "RAADPLEGINGEN",
@@ -28,6 +30,11 @@ TEXT: Final[dict[str, dict[str, str]]] = {
         "itself": "Dat u dit vroeg en antwoord kreeg, staat zelf ook in het logboek: {places}.",
         "number": "Dit antwoord gaat over het nummer dat u opgaf. Had u vroeger een ander nummer, vraag het dan ook "
         "daarvoor.",
+        "rights": "De regels van een jaar blijven tot tien jaar na de laatste ervan op uw nummer terug te vinden; "
+        "daarna wordt de sleutel vernietigd en weet niemand nog over wie ze gingen. De gegevens komen uit de "
+        "registers zelf en gaan naar niemand anders dan de bibliotheek. U kunt haar vragen wat zij van u bijhoudt "
+        "te tonen, te verbeteren of niet meer te gebruiken, en u kunt bezwaar maken (artikelen 15 tot 21 van "
+        "dezelfde verordening).",
         "turn": "Hebt u vragen, of bent u niet akkoord? Richt u tot de functionaris voor gegevensbescherming van de "
         "bibliotheek. U kunt ook een klacht indienen bij de toezichthouder: over een bibliotheek van een gemeente of "
         "van een andere Vlaamse overheid bij de Vlaamse Toezichtcommissie, "
@@ -42,6 +49,7 @@ TEXT: Final[dict[str, dict[str, str]]] = {
         "the libraries named say about you, also what failed or was refused. All times are Belgian time.",
         "counts": "Looks: {answered}. Attempts that failed or were refused: {failed}. Other lines about you: {others}.",
         "nobody": "Nothing about you stands in these logs: nobody looked your data up, and nobody tried to.",
+        "since": "Since then nothing about you stands in these logs: nobody looked your data up, and nobody tried to.",
         "forgotten": "Of {years} the log of {library} can say nothing any more: the key under which people stood in "
         "it was destroyed at the end of its term. This answer is complete from 1 January {complete} on.",
         "answered": "LOOKS",
@@ -52,6 +60,10 @@ TEXT: Final[dict[str, dict[str, str]]] = {
         "with `rrsync log prove NUMBER --library LIBRARY`.",
         "itself": "That you asked this and were answered stands in the log too: {places}.",
         "number": "This answer is about the number you gave. If you had another number before, ask for that one too.",
+        "rights": "The lines of a year can be found by your number until ten years after the last of them; then "
+        "the key is destroyed, and nobody knows any more whom they were about. The data come from the registers "
+        "themselves and go to nobody but the library. You can ask it to show what it holds of you, to correct it "
+        "or to stop using it, and you can object (articles 15 to 21 of the same regulation).",
         "turn": "Have you questions, or do you disagree? Turn to the library's data-protection officer. You can also "
         "lodge a complaint with the supervisory authority: about a library of a municipality or of another Flemish "
         "public body with the Flemish Supervisory Commission (Vlaamse Toezichtcommissie), "
@@ -99,6 +111,7 @@ PART: Final[dict[str, dict[str, str]]] = {
         "capacity": "{who}, in de hoedanigheid van bibliotheek ({capacity})",
         "case": "{why}, dossier {case}",
         "basis": "machtiging {basis}",
+        "ungrounded": "geen: machtiging {basis} laat dit niet toe",
         "none": "geen",
         "withheld": "{data}; {count} andere onderdelen van het antwoord kwamen ongevraagd: geteld, niet overgenomen",
         "one": "regel {first} van {library}",
@@ -120,6 +133,7 @@ PART: Final[dict[str, dict[str, str]]] = {
         "capacity": "{who}, in the capacity of a library ({capacity})",
         "case": "{why}, case {case}",
         "basis": "authorisation {basis}",
+        "ungrounded": "none: authorisation {basis} does not allow it",
         "none": "none",
         "withheld": "{data}; {count} other parts of the reply came unasked: counted, not taken over",
         "one": "line {first} of {library}",
