@@ -174,6 +174,7 @@ def consistent(old: int, new: int) -> list[bytes]:
     return [stretch(*one) for one in consistency(old, new)]
 
 
+@pytest.mark.slow
 @QUARTERS
 def test_every_inclusion_proof_is_the_rfcs(sizes: range) -> None:
     """Of every entry at every size up to 1024."""
@@ -183,6 +184,7 @@ def test_every_inclusion_proof_is_the_rfcs(sizes: range) -> None:
             assert included(index, size) == path(index, 0, size)
 
 
+@pytest.mark.slow
 @QUARTERS
 def test_every_consistency_proof_is_the_rfcs(sizes: range) -> None:
     """Between every two sizes up to 1024."""

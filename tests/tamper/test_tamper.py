@@ -38,6 +38,8 @@ UNTOUCHED = BATCHES
 SEED = int(os.environ.get("RRSYNC_SEED") or Random().randrange(10**6))
 LONG = 1_000
 
+pytestmark = pytest.mark.slow  # it shows what is found, and covers no line that the store's own tests do not
+
 
 @dataclass
 class Tally:
