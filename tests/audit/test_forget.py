@@ -135,7 +135,7 @@ def test_a_reader_that_keeps_the_files_back_is_said(store: Store) -> None:
         reader.execute("SELECT count(*) FROM entry").fetchone()
         store.ledger.append([intent("ref-10", subject=insz(9))])
         with pytest.raises(StoreError, match="Another program is reading"):
-            store.database.scrub()
+            store.again(timeout_s=0.2).database.scrub()
     store.database.scrub()
 
 
