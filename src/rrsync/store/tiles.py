@@ -69,7 +69,8 @@ class Tiles:
     def edge(self, library: str, size: int) -> Edge:
         """Give the tree of a log's first entries by its right edge."""
         wanted = nodes(0, size)
-        return Edge(size, tuple(self._hashes(library, wanted)[node] for node in wanted))
+        hashes = self._hashes(library, wanted)
+        return Edge(size, tuple(hashes[node] for node in wanted))
 
     def root(self, library: str, size: int) -> bytes:
         """Give the root of a log's first entries."""
