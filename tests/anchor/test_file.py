@@ -20,6 +20,8 @@ from rrsync.core.note import Note, Signer
 from rrsync.errors import AnchorUnavailable
 from tests.anchor.scene import LIBRARY, Log, seed, signed
 
+#: A user who owns nothing.
+NOBODY = 65_534
 KEY = Log().signer.key
 
 
@@ -229,9 +231,15 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         FileAnchor(tmp_path / "pipe").last(KEY)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_file_without_rights(anchor: FileAnchor) -> None:
-    """It is said what is missing."""
-    anchor.path.touch(mode=0o400)
-    with pytest.raises(AnchorUnavailable, match="may not read and write it"):
-        anchor.keep([Log().grow(1).signed()])
+def test_a_file_without_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said what is missing; where the tests run as root, who may write everywhere, somebody else tries."""
+    (tmp_path / "anchors").touch(mode=0o444)
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)  # nobody else may come here by way of pytest's own folder
+    who = os.geteuid()
+    os.seteuid(who or NOBODY)
+    try:
+        with pytest.raises(AnchorUnavailable, match="may not read and write it"):
+            FileAnchor(Path("anchors")).keep([Log().grow(1).signed()])
+    finally:
+        os.seteuid(who)

@@ -37,8 +37,6 @@ DPO: Final = Actor(ActorKind.PERSON, "d.p. officer")
 BOSS: Final = Actor(ActorKind.PERSON, "the director")
 PAPER: Final = ROOT / "docs" / "access-log.md"
 
-pytestmark = pytest.mark.skipif(not PAPER.exists(), reason="docs/ is away")
-
 
 def table(head: str) -> list[list[str]]:
     """Give the rows of the one table of the paper whose first cells these are."""
@@ -122,8 +120,8 @@ def officer(house: House) -> None:
     oversight.samples.sign(LIBRARY, month, [sample.picks[0].access.seq], Finding("justified"), DPO)
     house.raw.state()  # the auditor remembers what it reads, and looks again when the key is gone
     house.clock.pass_by(days=366 * 11)
-    app.forgetting().ask(LIBRARY, 2026, DPO)
-    app.forgetting().confirm(LIBRARY, 2026, BOSS)
+    app.forgetting.ask(LIBRARY, 2026, DPO)
+    app.forgetting.confirm(LIBRARY, 2026, BOSS)
 
 
 def person(house: House) -> Insz:
@@ -202,10 +200,9 @@ class TestLetter:
         assert [int(count) for count in counts.groups()] == [len(good), len(looks) - len(good), len(others)]
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="there is no program openssl, which the paper uses")
 def test_what_the_paper_says_to_type_by_hand(house: House) -> None:
     """Shows a good signature, and the same leaf in the entries and in the tree."""
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not here")
     export = house.app.export()
     filled = export.begin(Order(LIBRARY, Format.TILES), actor=DPO, why="by hand")
     folder = house.folder / "by hand"

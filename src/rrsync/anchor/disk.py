@@ -1,17 +1,18 @@
-"""What a file needs that several processes write and a power cut must not take: a lock, and its name on disk."""
+"""What a file needs that several processes write and a power cut must not take: a lock, and to be there whole."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _LOOK_S: Final = 0.005
 
@@ -37,6 +38,39 @@ def held(number: int, *, patience_s: float) -> Iterator[None]:
         yield
     finally:
         fcntl.flock(number, fcntl.LOCK_UN)
+
+
+def create(path: Path, text: str, *, mode: int) -> None:
+    """Write a file that is not there, whole and on disk or not at all.
+
+    Raises:
+        FileExistsError: one came meanwhile; it stands.
+        OSError: it cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix=".rrsync-", dir=path.parent) as folder:
+        part = Path(folder, "part")
+        _write(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), text)
+        os.link(part, path)  # unlike a rename, it never takes the place of a file that came meanwhile
+    keep_name(path.parent)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file in the place of the one that is there, under a lock of the caller's; on return it is on disk.
+
+    Raises:
+        OSError: it cannot be written; the one before it stands.
+    """
+    part = path.with_name(path.name + ".part")
+    _write(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), text)
+    part.replace(path)
+    keep_name(path.parent)
+
+
+def _write(number: int, text: str) -> None:
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def keep_name(folder: Path) -> None:

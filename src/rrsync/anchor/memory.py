@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rrsync.anchor.disk import held, keep_name
+from rrsync.anchor.disk import held, replace
 from rrsync.core.note import Note
 
 if TYPE_CHECKING:
@@ -61,13 +61,7 @@ class Memory:
         Raises:
             OSError: it cannot be written; the last one stands.
         """
-        part = self._path(origin, ".part")
-        with part.open("wb") as file:
-            file.write(note.to_text().encode())
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(self._path(origin))
-        keep_name(self.folder)
+        replace(self._path(origin), note.to_text())
 
     def _path(self, origin: str, suffix: str = "") -> Path:
         return self.folder / (sha256(origin.encode()).hexdigest() + suffix)

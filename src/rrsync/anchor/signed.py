@@ -6,13 +6,11 @@ one process of this machine sign at a time.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rrsync.anchor.disk import held, keep_name
+from rrsync.anchor.disk import held, replace
 from rrsync.core.note import Note
 from rrsync.errors import AnchorError
 
@@ -57,7 +55,9 @@ class LastSigned:
         """
         path = self._folder / f"{library}.note"
         try:
-            return Note.parse(path.read_text(encoding="utf-8")) if path.exists() else None
+            return Note.parse(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError) as error:
             raise AnchorError(
                 f"The last checkpoint signed of {library} cannot be read",
@@ -66,23 +66,13 @@ class LastSigned:
             ) from error
 
     def write(self, library: str, note: Note) -> None:
-        """Keep a note, on disk before this returns.
+        """Keep a note, on disk before this returns; the folder is held meanwhile.
 
         Raises:
             AnchorError: it cannot be written; the one before it stands.
         """
         try:
-            handle, name = tempfile.mkstemp(prefix=".part-", dir=self._folder)
-            part = Path(name)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(note.to_text())
-                    file.flush()
-                    os.fsync(file.fileno())
-                part.replace(self._folder / f"{library}.note")
-            finally:
-                part.unlink(missing_ok=True)
-            keep_name(self._folder)
+            replace(self._folder / f"{library}.note", note.to_text())
         except OSError as error:
             raise _unusable(error) from error
 

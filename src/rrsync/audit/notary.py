@@ -195,15 +195,12 @@ class Notary:
             raise faults.broken(library)
         return proof
 
-    def anchor(self, libraries: Sequence[str], *, force: bool = False) -> list[AnchorUnavailable]:
-        """Have the last checkpoints kept by every anchor whose turn it is, or by all; give what failed.
+    def anchor(self, libraries: Sequence[str], *, force: bool = False, seeing: bool = False) -> list[AnchorUnavailable]:
+        """Have the last checkpoints kept elsewhere; ``force`` and ``seeing`` are as ``Keepers.keep`` has them.
 
         Raises:
             AnchorConflict: an anchor knows another log, or a longer one.
         """
-        return self._keep(libraries, force=force)
-
-    def _keep(self, libraries: Sequence[str], *, force: bool = False, seeing: bool = False) -> list[AnchorUnavailable]:
         signed = self._newest(libraries)
         try:
             return self._keepers.keep(signed, force=force, seeing=seeing)
@@ -247,7 +244,7 @@ class Notary:
         self.sign(library)
         if self._keepers.is_late(library, DESK):
             self.anchor([library], force=True)
-        self._keep([library], seeing=True)
+        self.anchor([library], seeing=True)
         self.vouch([library], DESK)
 
     def vouch(self, libraries: Sequence[str], limit: timedelta) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rrsync.core.entry import JSON, Draft, Kind
+from rrsync.core.entry import JSON, Actor, ActorKind, Draft, Kind, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rrsync.store.ledger import Ledger
     from rrsync.store.search import Search
 
-_ACTOR: Final[dict[str, JSON]] = {"t": "process", "id": "rrsync"}
+_ACTOR: Final = Actor(ActorKind.PROCESS, "rrsync")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +42,5 @@ class Terms:
             return
         old = before if isinstance(before, dict) else {}
         changed: list[JSON] = [name for name in sorted(now) if old.get(name) != now[name]]
-        body: dict[str, JSON] = {"actor": _ACTOR, "terms": {"now": now, "changed": changed}}
+        body: dict[str, JSON] = {"actor": named(_ACTOR), "terms": {"now": now, "changed": changed}}
         self.ledger.append([Draft(library, Kind.SETTINGS, "", body=body)])

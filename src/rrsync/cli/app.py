@@ -90,7 +90,7 @@ def _run(arguments: list[str]) -> int:
     except RrsyncError as error:
         _write(f"rrsync: {error}\n")
         return error.exit_code
-    except Exception as error:  # noqa: BLE001 — the door: whatever is left becomes a sentence and exit code 1
+    except Exception as error:  # noqa: BLE001 — the door: whatever is left becomes a sentence and an exit code
         return _tell(error)
     if code == _INTERRUPTED:  # what Typer makes of Ctrl-C
         _write("rrsync: Stopped. What was committed is kept; running the command again is safe.\n")

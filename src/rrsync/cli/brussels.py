@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
+
+import typer
 
 from rrsync.errors import ConfigError
 
@@ -17,6 +19,16 @@ _MONTHS: Final = {
         "en": "January February March April May June July August September October November December",
     }.items()
 }
+
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", help="Only from this day or moment on (2026-11-01, or with T08:30).", metavar="TIME"),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", help="Only up to this moment, or with this day as the last.", metavar="TIME"),
+]
 
 
 def since(text: str | None) -> datetime | None:

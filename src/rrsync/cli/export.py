@@ -43,14 +43,8 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="What to write.", metavar="|".join(Format))],
     reason: Annotated[str, typer.Option("--reason", help="Why: it goes into the log.", metavar="TEXT")],
     actor: ViewerOption = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", help="Only from this day or moment on (2026-11-01, or with T08:30).", metavar="TIME"),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", help="Only up to this moment, or with this day as the last.", metavar="TIME"),
-    ] = None,
+    since: brussels.SinceOption = None,
+    until: brussels.UntilOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Write the access log to a file, for others.

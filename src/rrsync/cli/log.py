@@ -211,10 +211,10 @@ def forget(
     with opened(config) as app:
         looked(app, [library])
         if not confirm:
-            app.forgetting().ask(library, year, who)
+            app.forgetting.ask(library, year, who)
             speak.out.print(f"Asked. Now another person must run the same command with --confirm, within {DAYS} days.")
             return
-        done = app.forgetting().confirm(library, year, who)
+        done = app.forgetting.confirm(library, year, who)
     speak.out.print(
         f"The key of {year} of {library} is destroyed: {done.entries} entries no longer tell whom they were about, and "
         f"{done.evidence} kept messages are gone. The log still verifies."

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from rrsync.audit.review import Review
 from rrsync.cli import brussels
 from rrsync.cli.actor import ViewerOption, short, viewer
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, opened, table, voices
@@ -65,14 +64,8 @@ def show(  # noqa: PLR0913 — a door's options
         str | None,
         typer.Option("--outcome", help=f"Only what ended so: {', '.join(_OUTCOMES)}.", metavar="STATUS"),
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", help="Only from this day or moment on (2026-11-01, or with T08:30).", metavar="TIME"),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", help="Only up to this moment, or with this day as the last.", metavar="TIME"),
-    ] = None,
+    since: brussels.SinceOption = None,
+    until: brussels.UntilOption = None,
     last: Annotated[
         int, typer.Option("--last", min=1, max=_MOST, help="Only the last so many that fit.", metavar="N")
     ] = 50,
@@ -107,7 +100,7 @@ def show(  # noqa: PLR0913 — a door's options
     with opened(config) as app:
         looked(app, [library])
         about = _numbers(app, library, member)
-        review = Review(app.ledger, app.search)
+        review = app.review()
         if raw:
             _show_raw(speak, library, review.entries(library, who, last=last, about=about), as_json=as_json)
             return
@@ -199,7 +192,7 @@ def evidence(
     speak, who, why = voices(), viewer(actor), short("--reason", reason)
     with opened(config) as app:
         looked(app, [library])
-        kept = Review(app.ledger, app.search).evidence(library, entry, who, reason=why)
+        kept = app.review().evidence(library, entry, who, reason=why)
         say = _SAY[app.settings.language]
     if kept.evidence is None:
         raise _gone(kept.access, entry) if kept.is_forgotten else _never_kept(entry)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
+from rrsync.anchor.disk import create
 from rrsync.audit.notary import DESK, NIGHT
 from rrsync.cli.context import BEFORE, ConfigOption, JsonOption, opened, voices
 from rrsync.cli.log import logged, read
@@ -68,14 +68,7 @@ def _make(path: Path, text: str, mode: int = 0o644) -> bool:
         if path.exists():
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".rrsync-", dir=path.parent) as folder:
-            part = Path(folder, "part")
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(part, path)  # unlike a rename, it never takes the place of a file that came meanwhile
-        _keep_name(path.parent)
+        create(path, text, mode=mode)
     except OSError as error:
         raise ConfigError(
             f"{path.name} cannot be made: {error.strerror}",
@@ -84,22 +77,8 @@ def _make(path: Path, text: str, mode: int = 0o644) -> bool:
     return True
 
 
-def _keep_name(folder: Path) -> None:
-    """Flush a folder to disk, so that a file made in it is still there after a power cut."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
 def _make_keys(settings: Settings) -> bool:
-    try:
-        read_keys(settings)
-    except ConfigError:
-        if settings.keys.file.exists():
-            raise
-    else:
+    if _is_there(read_keys, settings, settings.keys.file):
         return False
     if holds_data(settings):
         raise ConfigError(
@@ -110,12 +89,7 @@ def _make_keys(settings: Settings) -> bool:
 
 
 def _make_signing_key(settings: Settings) -> bool:
-    try:
-        read_signing_key(settings)
-    except ConfigError:
-        if settings.log.signing_key.exists():
-            raise
-    else:
+    if _is_there(read_signing_key, settings, settings.log.signing_key):
         return False
     if has_signed(settings):
         raise ConfigError(
@@ -123,6 +97,17 @@ def _make_signing_key(settings: Settings) -> bool:
             todo="Restore it from your backup; a new one would sign another log, and every anchor would refuse it",
         )
     return _make(settings.log.signing_key, fresh_signing_key(), 0o600)
+
+
+def _is_there(read: Callable[[Settings], str], settings: Settings, file: Path) -> bool:
+    """Whether a secret can be read, from wherever it comes; a file of it that cannot be used is not made anew."""
+    try:
+        read(settings)
+    except ConfigError:
+        if file.exists():
+            raise
+        return False
+    return True
 
 
 def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:

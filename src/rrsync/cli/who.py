@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from rrsync.audit.review import Review
 from rrsync.cli.actor import ViewerOption, viewer
 from rrsync.cli.context import ConfigOption, JsonOption, opened, voices
 from rrsync.cli.letter import Letter
@@ -66,7 +65,7 @@ def who(
         libraries = looked(app, library)
         insz = typed(_SAY[app.settings.language]["ask"], production=app.production)
         names = {each.id: each.name for each in app.settings.library}
-        told = Review(app.ledger, app.search).who(libraries, by, insz)
+        told = app.review().who(libraries, by, insz)
         now, tongue = app.chance.clock(), (language or Language(app.settings.language)).value
         say = _SAY[app.settings.language]
     text = Letter(names, tongue).write(told, now)

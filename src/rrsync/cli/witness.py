@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from rrsync.anchor.disk import keep_name
+from rrsync.anchor.disk import create
 from rrsync.anchor.serve import Witness
 from rrsync.cli.context import voices
 from rrsync.core.note import Key, Signer, is_key_name
 from rrsync.errors import ConfigError
 from rrsync.wiring.chance import chance, until_stopped
+from rrsync.wiring.keeping import SEED_BYTES, key_text, seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_SEED: Final = 32
 _COMMENT: Final = "# The key of an rrsync witness: who has it can sign as the witness. Keep a copy in a safe place."
 
 
@@ -111,7 +108,7 @@ def _signer(name: str, file: Path, state: Path, random: Callable[[int], bytes]) 
         if file.exists():
             seed = _read(file, state)
         else:
-            seed = random(_SEED)
+            seed = random(SEED_BYTES)
             _make(file, state, seed)
     except OSError as error:
         raise ConfigError(
@@ -129,12 +126,8 @@ def _read(file: Path, state: Path) -> bytes:
             kept="Nothing was signed",
             todo="Put the folder back; only if this witness never signed anything, make an empty one",
         )
-    lines = [line for line in file.read_bytes().splitlines() if line.strip() and not line.startswith(b"#")]
-    try:
-        seed = base64.b64decode(lines[0], validate=True) if len(lines) == 1 else b""
-    except binascii.Error:
-        seed = b""
-    if len(seed) != _SEED:
+    seed = seed_of(file.read_bytes().decode("ascii", errors="replace"))
+    if seed is None:
         raise ConfigError(f"{file} is no witness' key file", todo="Put the right one back")
     return seed
 
@@ -142,12 +135,4 @@ def _read(file: Path, state: Path) -> bytes:
 def _make(file: Path, state: Path, seed: bytes) -> None:
     """Make the folder, and then the key file, whole and on disk or not at all."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = file.with_name(file.name + ".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
-        out.write(f"{_COMMENT}\n{base64.b64encode(seed).decode()}\n")
-        out.flush()
-        os.fsync(out.fileno())
-    os.link(part, file)  # unlike a rename, it never takes the place of a key that came meanwhile
-    part.unlink()
-    keep_name(file.parent)
+    create(file, key_text(_COMMENT, seed), mode=0o600)

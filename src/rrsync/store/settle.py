@@ -9,7 +9,7 @@ from sqlalchemy import bindparam
 from sqlmodel import Session, select
 
 from rrsync.core.compare import PASSING, Change, Hold, Same, Verdict
-from rrsync.core.entry import JSON, Draft, Kind
+from rrsync.core.entry import JSON, Draft, Kind, named
 from rrsync.core.exchange import Reason
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Masked
@@ -235,7 +235,7 @@ def _changed(before: Held, after: Held) -> list[JSON]:
 
 def _decision(hold: OpenHold, actor: Actor, decision: str, insz: Insz | None, changed: list[JSON]) -> Draft:
     body: dict[str, JSON] = {
-        "actor": {"t": actor.kind.value, "id": actor.name},
+        "actor": named(actor),
         "decision": decision,
         "hold": hold.reason.value,
         "changed": changed,

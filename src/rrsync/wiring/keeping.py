@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Proof: TypeAlias = "Callable[[str, int, int], Sequence[bytes]]"
 
 SEED_BYTES: Final = 32
-_COMMENT: Final = "# rrsync signing key: it signs the access logs; keep it apart from the database.\n"
+_COMMENT: Final = "# rrsync signing key: it signs the access logs; keep it apart from the database."
 _FILE_EVERY: Final = timedelta(minutes=5)
 _WITNESS_EVERY: Final = timedelta(minutes=10)
 _MAIL_EVERY: Final = timedelta(days=1)
@@ -40,7 +40,22 @@ _MAIL_EVERY: Final = timedelta(days=1)
 
 def signing_text(random: Callable[[int], bytes]) -> str:
     """Give the text of a new file with a signing key."""
-    return f"{_COMMENT}{base64.b64encode(random(SEED_BYTES)).decode()}\n"
+    return key_text(_COMMENT, random(SEED_BYTES))
+
+
+def key_text(comment: str, seed: bytes) -> str:
+    """Give the text of a file with the seed of an Ed25519 key."""
+    return f"{comment}\n{base64.b64encode(seed).decode()}\n"
+
+
+def seed_of(text: str) -> bytes | None:
+    """Give the seed that such a file holds, 32 bytes; ``None`` when it holds none."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    try:
+        seed = base64.b64decode(lines[0].encode("ascii"), validate=True) if len(lines) == 1 else b""
+    except (binascii.Error, UnicodeEncodeError):
+        return None
+    return seed if len(seed) == SEED_BYTES else None
 
 
 def signer(text: str) -> Callable[[str], Signer]:
@@ -49,12 +64,8 @@ def signer(text: str) -> Callable[[str], Signer]:
     Raises:
         ConfigError: the text is no key; it is not shown.
     """
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    try:
-        seed = base64.b64decode(lines[0].encode("ascii"), validate=True) if len(lines) == 1 else b""
-    except (binascii.Error, UnicodeEncodeError):
-        seed = b""
-    if len(seed) != SEED_BYTES:
+    seed = seed_of(text)
+    if seed is None:
         raise ConfigError("The signing key file holds no key", todo="Restore it from your backup")
     return partial(_named, seed=seed)
 

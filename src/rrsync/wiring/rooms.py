@@ -15,6 +15,7 @@ from rrsync.audit.keepers import Keepers
 from rrsync.audit.notary import Notary
 from rrsync.audit.oversight import Oversight
 from rrsync.audit.prove import Prover
+from rrsync.audit.review import Review
 from rrsync.audit.terms import Terms
 from rrsync.config.load import read_keys, read_signing_key
 from rrsync.core.authorisation import Authorisation
@@ -74,6 +75,7 @@ class App:
     checkpoints: Checkpoints
     notary: Notary
     oversight: Oversight
+    forgetting: Forgetting
 
     def gate(self, *, max_wait_s: float) -> Gate:
         """Build the gate to the register; ``max_wait_s`` bounds the tries of one question.
@@ -167,13 +169,13 @@ class App:
         """Build who gives logs out."""
         return Export(self.ledger, self.search, self.prover())
 
+    def review(self) -> Review:
+        """Build who shows what stands in the logs."""
+        return Review(self.ledger, self.search)
+
     def mailbox(self) -> MailAnchor:
         """Build the way to the data-protection officer's mailbox; raises what ``keeping.mailbox`` raises."""
         return mailbox(self.settings, self.chance.clock)
-
-    def forgetting(self) -> Forgetting:
-        """Build who destroys the keys of years long past."""
-        return Forgetting(self.ledger, self.search, self.chance.clock, self.database.scrub)
 
     def night(self) -> Night:
         """Build the night."""
@@ -220,6 +222,7 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
         rows, origins = Rows(seal), {each.id: origin(f"{each.sender}/{each.id}") for each in settings.library}
         ledger = Ledger(database, seal, origins=origins, clock=luck.clock, random=luck.random)
         search, tiles, checkpoints = Search(database), Tiles(database), Checkpoints(database, seal)
+        forgetting = Forgetting(ledger, search, luck.clock, database.scrub)
 
         def proof(library: str, old: int, new: int) -> Sequence[bytes]:
             return notary.proof(library, old, new)
@@ -240,7 +243,7 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
                 search,
                 lambda name: terms(settings, name, keys, authorisations.get(name), notary.key(name)),
             ).note,
-            lost_keys=lambda name: Forgetting(ledger, search, luck.clock, database.scrub).lost(name),
+            lost_keys=forgetting.lost,
         )
         oversight = Oversight(
             database=database,
@@ -270,6 +273,7 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
             checkpoints=checkpoints,
             notary=notary,
             oversight=oversight,
+            forgetting=forgetting,
         )
     finally:
         database.close()
