@@ -75,6 +75,7 @@ class Status(StrEnum):
     TRANSIENT = "transient"
     INVALID_REPLY = "invalid_reply"
     MISMATCH = "mismatch"
+    SIG_BAD = "sig_bad"
     INDETERMINATE = "indeterminate"
 
 
