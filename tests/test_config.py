@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rrsync.cli.template import TEMPLATE
-from rrsync.config.load import load, named_file, read_keys, smtp_password
+from rrsync.config.load import certificate_passphrase, load, named_file, read_keys, smtp_password
 from rrsync.config.tables import FileAnchorSettings, MailAnchorSettings, Settings, WitnessAnchorSettings
 from rrsync.core.note import Signer
 from rrsync.errors import ConfigError
@@ -41,6 +41,13 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
+def elsewhere(environment: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Give what makes the usual settings those of another environment, under the name that fits it."""
+    name = "demo.example/bibliotheek"
+    sender = f"{name}-aip" if environment == "acceptance" else name
+    return ('environment = "simulator"', f'environment = "{environment}"'), (f'"{name}"', f'"{sender}"')
+
+
 def _refused(path: Path | None) -> str:
     with pytest.raises(ConfigError) as refused:
         load(path)
@@ -69,7 +76,9 @@ class TestFile:
         settings = load(write())
         for name in ("language", "night"):
             assert getattr(settings, name) == getattr(Settings(), name)
-        assert settings.registry == Settings().registry
+        usual = Settings().registry
+        address = usual.address("GeefPersoon-02.02", "persoon")
+        assert settings.registry == usual.model_copy(update={"endpoint": address})
         assert load(write(text="")).library == []
 
     @pytest.mark.parametrize("content", [b"language = ", b"\xff\xfe", b"[store\n", b'language = "nl"\nlanguage = "en"'])
@@ -146,7 +155,7 @@ class TestEnvironment:
         monkeypatch.setenv("RRSYNC_REGISTRY__ENDPOINT", "http://localhost:8081/")
         monkeypatch.setenv("RRSYNC_LANGUAGE", "en")
         settings = load(write(("deadline_s = 45", "deadline_s = 7")))
-        assert settings.endpoint("GeefPersoon") == "http://localhost:8081/"
+        assert settings.registry.address("GeefPersoon-02.02", "persoon") == "http://localhost:8081/"
         assert (settings.registry.deadline_s, settings.language) == (7.0, "en")
         assert settings.library[0].id == "demo"
 
@@ -155,7 +164,7 @@ class TestEnvironment:
         monkeypatch.setenv("RRSYNC_REGISTRY__ENDPOINT", '{"GeefPersoon": "http://[::1]:8081/p"}')
         monkeypatch.setenv("RRSYNC_LIBRARY", '[{"id": "a", "name": "A", "sender": "a.example", "capacity": "1"}]')
         settings = load(write())
-        assert settings.endpoint("GeefPersoon") == "http://[::1]:8081/p"
+        assert settings.registry.address("GeefPersoon-02.02", "persoon") == "http://[::1]:8081/p"
         assert [library.id for library in settings.library] == ["a"]
 
     @pytest.mark.parametrize(
@@ -236,9 +245,9 @@ class TestEndpoint:
         """A service that it does not name cannot be asked."""
         table = 'endpoint = { GeefPersoon = "http://127.0.0.2/" }'
         settings = load(write(('endpoint = "http://127.0.0.1:8080/"', table)))
-        assert settings.endpoint("GeefPersoon") == "http://127.0.0.2/"
+        assert settings.registry.address("GeefPersoon-02.02", "persoon") == "http://127.0.0.2/"
         with pytest.raises(ConfigError, match=r"no address for Other\. .*Add it to the table"):
-            settings.endpoint("Other")
+            settings.registry.address("Other-01.00", "persoon")
 
     @pytest.mark.parametrize(
         "address",
@@ -270,17 +279,90 @@ class TestEndpoint:
     @pytest.mark.parametrize("environment", ["simulator", "acceptance", "production"])
     def test_this_machine_may_be_asked_without_tls(self, write: Write, host: str, environment: str) -> None:
         """Nothing leaves it; a proxy beside us may hold the certificates."""
-        said = ('environment = "simulator"', f'environment = "{environment}"')
-        assert load(write(said, ("http://127.0.0.1:8080/", f"http://{host}/"))).endpoint("x") == f"http://{host}/"
+        registry = load(write(*elsewhere(environment), ("http://127.0.0.1:8080/", f"http://{host}/"))).registry
+        assert registry.address("GeefPersoon-02.02", "persoon") == f"http://{host}/"
 
     @pytest.mark.parametrize("environment", ["acceptance", "production"])
     def test_the_register_is_asked_over_tls_only(self, write: Write, environment: str) -> None:
         """Numbers never go in clear over a network."""
-        said = ('environment = "simulator"', f'environment = "{environment}"')
+        said = elsewhere(environment)
         for scheme in ("http", "HTTP"):
             address = ("http://127.0.0.1:8080/", f"{scheme}://register.example/")
-            assert "endpoint must be https" in _refused(write(said, address))
-        assert load(write(said, ("http://127.0.0.1:8080/", "https://register.example/"))).library
+            assert "endpoint must be https" in _refused(write(*said, address))
+        assert load(write(*said, ("http://127.0.0.1:8080/", "https://register.example/"))).library
+
+    @pytest.mark.parametrize(
+        ("environment", "operation", "domain", "address"),
+        [
+            (
+                "acceptance",
+                "GeefPersoon-02.02",
+                "persoon",
+                "https://magdapersoondienst-aip.vlaanderen.be/GeefPersoonDienst-02.02/soap/WebService",
+            ),
+            (
+                "production",
+                "RegistreerInschrijving-02.01",
+                "repertorium",
+                "https://magdarepertoriumdienst.vlaanderen.be/RegistreerInschrijvingDienst-02.01/soap/WebService",
+            ),
+            ("simulator", "RegistreerUitschrijving-02.00", "repertorium", "http://127.0.0.1:8080/"),
+        ],
+    )
+    def test_without_one_it_is_the_environments_own(
+        self, write: Write, environment: str, operation: str, domain: str, address: str
+    ) -> None:
+        """MAGDA's address of a service follows from its name and version (MAGDA fact sheet §1.5)."""
+        left_out = ('endpoint = "http://127.0.0.1:8080/"', "")
+        assert load(write(*elsewhere(environment), left_out)).registry.address(operation, domain) == address
+
+    @pytest.mark.parametrize(
+        ("environment", "host"),
+        [
+            ("acceptance", "magdapersoondienst.vlaanderen.be"),
+            ("production", "magdapersoondienst-aip.vlaanderen.be"),
+            ("production", "MAGDApersoondienst-AIP.vlaanderen.be."),
+        ],
+    )
+    @pytest.mark.parametrize("form", ['"https://{}/x"', '{{ GeefPersoon = "https://{}:443/x" }}'])
+    def test_one_of_the_other_environment_is_refused(
+        self, write: Write, environment: str, host: str, form: str
+    ) -> None:
+        """Acceptance never asks about real people, and production asks about nobody else."""
+        said = _refused(write(*elsewhere(environment), ('"http://127.0.0.1:8080/"', form.format(host))))
+        assert f"is no host of MAGDA's {environment} environment" in said
+
+    @pytest.mark.parametrize(
+        ("environment", "sender"), [("acceptance", "demo.example/b"), ("production", "demo.example/b-aip")]
+    )
+    def test_so_is_a_sender_of_the_other(self, write: Write, environment: str, sender: str) -> None:
+        """MAGDA gives a library a name for each."""
+        said = ('environment = "simulator"', f'environment = "{environment}"')
+        assert "the sender of demo must" in _refused(write(said, ("demo.example/bibliotheek", sender)))
+
+
+class TestTrust:
+    """What signing and verifying need."""
+
+    def test_a_signature_needs_a_certificate(self, write: Write) -> None:
+        """There is nothing to sign with, else."""
+        assert "needs a certificate" in _refused(write(("sign = false", "sign = true")))
+
+    @pytest.mark.parametrize("policy", ["if_present", "required"])
+    def test_to_verify_needs_somebody_to_trust(self, write: Write, policy: str, tmp_path: Path) -> None:
+        """A store of its own, relative to the settings."""
+        asked = ('verify = "never"', f'verify = "{policy}"')
+        assert "needs trust" in _refused(write(asked))
+        assert load(write(asked, ('trust = ""', 'trust = "magda.pem"'))).registry.trust == tmp_path / "magda.pem"
+
+    def test_the_passphrase_is_a_credential(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From systemd's credential, else from the environment; never a setting."""
+        assert certificate_passphrase() == ""
+        monkeypatch.setenv("RRSYNC_CERTIFICATE_PASSPHRASE", "from the environment")
+        assert certificate_passphrase() == "from the environment"
+        (tmp_path / "rrsync.certificate").write_text(f"{SECRET}\n", encoding="ascii")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        assert certificate_passphrase() == SECRET
 
 
 class TestDigest:

@@ -67,6 +67,21 @@ def test_what_stood_out(watched: Watched) -> None:
     assert "Geweigerde pogingen: an 1x, bo 1x." in dutch
 
 
+def test_what_the_register_got_wrong(watched: Watched) -> None:
+    """A mix-up is told whoever asked: a night that stopped for one looks like any other the next morning."""
+    first = watched.look(1, actor="process", status="mismatch")
+    watched.look(2, actor="process", status="invalid_reply")
+    second = watched.look(3, by="an", status="sig_bad")
+    assert text(watched).splitlines()[2:] == [
+        "hasselt: 1 lookup by 1 person; nothing stands out.",
+        (
+            "  The register answered about somebody else, or with a wrong signature: "
+            f"entry {first}, {second}. Nothing was used."
+        ),
+    ]
+    assert f"foute handtekening: regel {first}, {second}. Niets is gebruikt." in text(watched, "nl")
+
+
 def test_a_day_is_one_in_belgium(watched: Watched) -> None:
     """From midnight to midnight there."""
     for at in ("2026-06-30T23:59:59", "2026-07-01T00:00", "2026-07-01T23:59:59", "2026-07-02T00:00"):

@@ -1,4 +1,4 @@
-"""What stood out on one day, in one library: the looks with a flag, the attempts that were refused, what is overdue."""
+"""What stood out on one day, in one library: flagged looks, refused attempts, mix-ups, what is overdue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from rrsync.core.access import DENIED
-from rrsync.core.entry import Status
+from rrsync.core.entry import ActorKind, Status
 from rrsync.core.month import midnight
 from rrsync.core.plan import belgian_day
 from rrsync.errors import ConfigError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rrsync.store.search import Search
 
 _REFUSED: Final = frozenset({DENIED, Status.REFUSED.value})
+_MIX_UP: Final = frozenset({Status.MISMATCH.value, Status.SIG_BAD.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,13 @@ class Digest:
     people: int
     flagged: tuple[Access, ...]
     refused: tuple[Access, ...]
+    mixups: tuple[Access, ...]
     overdue: tuple[Overdue, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """Makes digests; what processes did is not in them."""
+    """Makes digests; what processes did is not in them, but for what the register got wrong."""
 
     search: Search
     samples: Samples
@@ -59,7 +61,12 @@ class Digests:
         if day > belgian_day(self.clock()):
             raise ConfigError(f"{day.isoformat()} is still to come", todo="Name an earlier day")
         since, until = midnight(day), midnight(day + timedelta(days=1))
-        looks = list(self.search.accesses(Wanted(library, since=since, until=until, persons_only=True)))
+        looks, mixups = [], []
+        for access in self.search.accesses(Wanted(library, since=since, until=until)):
+            if access.actor.kind is ActorKind.PERSON:
+                looks.append(access)
+            if access.status in _MIX_UP:
+                mixups.append(access)
         return Digest(
             library=library,
             day=day,
@@ -67,5 +74,6 @@ class Digests:
             people=len({look.actor.name for look in looks}),
             flagged=tuple(look for look in looks if look.flags),
             refused=tuple(look for look in looks if look.status in _REFUSED),
+            mixups=tuple(mixups),
             overdue=tuple(self.samples.overdue(library)),
         )

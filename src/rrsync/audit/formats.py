@@ -39,6 +39,7 @@ _FAILED: Final = frozenset(
         Status.TRANSIENT,
         Status.INVALID_REPLY,
         Status.MISMATCH,
+        Status.SIG_BAD,
         Status.INDETERMINATE,
     )
 )

@@ -60,6 +60,7 @@ _SAY: Final[dict[str, dict[str, str]]] = {
         "entries": "regel",
         "more": "en nog {}, samen {}x",
         "refused": "Geweigerde pogingen: {}.",
+        "mixups": "Het register antwoordde over iemand anders, of met een foute handtekening: {}. Niets is gebruikt.",
         "overdue": "Te laat nagekeken: steekproef van {}, nog {} van {} te beslissen.",
         "end": "Wat opvalt is een vraag, geen oordeel. Bekijk het met `rrsync log show`.",
     },
@@ -72,6 +73,7 @@ _SAY: Final[dict[str, dict[str, str]]] = {
         "entries": "entry",
         "more": "and {}, together {}x",
         "refused": "Refused attempts: {}.",
+        "mixups": "The register answered about somebody else, or with a wrong signature: {}. Nothing was used.",
         "overdue": "Overdue: the sample of {}, {} of {} still to be decided.",
         "end": "What stands out is a question, no verdict. See `rrsync log show`.",
     },
@@ -154,6 +156,8 @@ def _library(found: Digest, language: str) -> Iterator[str]:
     yield from (f"  {line}" for line in _people(found.flagged, language))
     if found.refused:
         yield f"  {say['refused'].format(_counted(look.actor.name for look in found.refused))}"
+    if found.mixups:
+        yield f"  {say['mixups'].format(_places(found.mixups, language))}"
     for month in found.overdue:
         yield f"  {say['overdue'].format(month.month.text, month.left, month.of)}"
 
@@ -167,10 +171,14 @@ def _people(flagged: Iterable[Access], language: str) -> Iterator[str]:
     people = sorted(by_name.items(), key=lambda each: (-len(each[1]), each[0]))
     for name, looks in people[:_PEOPLE]:
         why = _counted(FLAGS[language].get(flag, flag) for look in looks for flag in look.flags)
-        places = ", ".join(str(look.seq) for look in looks[:_ENTRIES])
-        yield f"{name} {len(looks)}x: {why} ({say['entries']} {places}{', …' if len(looks) > _ENTRIES else ''})"
+        yield f"{name} {len(looks)}x: {why} ({_places(looks, language)})"
     if rest := people[_PEOPLE:]:
         yield say["more"].format(_number(len(rest), "others", language), sum(len(looks) for _, looks in rest))
+
+
+def _places(looks: Sequence[Access], language: str) -> str:
+    places = ", ".join(str(look.seq) for look in looks[:_ENTRIES])
+    return f"{_SAY[language]['entries']} {places}{', …' if len(looks) > _ENTRIES else ''}"
 
 
 def _number(count: int, what: str, language: str) -> str:

@@ -36,6 +36,7 @@ FAILED: Final[dict[str, dict[str, str]]] = {
         Status.TRANSIENT: "het register kon niet antwoorden",
         Status.INVALID_REPLY: "het antwoord was niet te lezen of niet te vertrouwen; het is niet gebruikt",
         Status.MISMATCH: "het antwoord ging over iemand anders; het is niet gebruikt",
+        Status.SIG_BAD: "de handtekening van het antwoord klopte niet; het is niet gebruikt",
         Status.INDETERMINATE: "onbekend: het programma brak af; misschien is er geen vraag verstuurd",
     },
     "en": {
@@ -47,6 +48,7 @@ FAILED: Final[dict[str, dict[str, str]]] = {
         Status.TRANSIENT: "the register could not answer",
         Status.INVALID_REPLY: "the reply could not be read or trusted; it was not used",
         Status.MISMATCH: "the reply was about somebody else; it was not used",
+        Status.SIG_BAD: "the reply's signature was not right; it was not used",
         Status.INDETERMINATE: "unknown: the program was cut off; perhaps no question was sent",
     },
 }

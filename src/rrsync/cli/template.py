@@ -18,15 +18,21 @@ file = "rrsync.keys"                   # made by `rrsync init`, mode 0600; keep 
 
 [registry]
 environment = "simulator"              # simulator | acceptance | production
-endpoint = "http://127.0.0.1:8080/"    # one URL for all services, or a table: service name -> URL
+endpoint = "http://127.0.0.1:8080/"    # one URL, or a table: service name -> URL; outside the simulator best left out
 source = "RR"                          # RR | KSZ
-max_per_second = 8.0                   # MAGDA throttles at 10
-max_in_flight = 16
+max_per_second = 8.0                   # shared by every process on this database; MAGDA throttles at 10
+max_in_flight = 16                     # shared too; an eighth is kept for the desk
 deadline_s = 45                        # from first byte sent to last byte read
+subscribe = true                       # a number that MAGDA has no subscription for is subscribed, and asked once more
+repertory = "02.00"                    # RegistreerInschrijving and RegistreerUitschrijving: 02.00 | 02.01
 sign = false                           # WS-Security; true outside the simulator
-certificate = ""                       # PEM: client certificate chain and key, for TLS and signing
-private_key = ""
+signature = "rsa-sha256"               # rsa-sha256 | rsa-sha1
+token = "x509v3"                       # x509v3 | pkipath: the certificate alone, or with its chain
+certificate = ""                       # client certificate chain and key, for TLS and signing: PEM or PKCS#12
+private_key = ""                       # PEM, if the key is in a file of its own
 ca = ""                                # PEM bundle that must have signed the server's certificate
+verify = "never"                       # signatures of replies: never | if_present | required
+trust = ""                             # PEM: the certificates that may sign replies, or their issuers
 
 [night]
 stale_after_days = 30                  # who was asked about longer ago is due again

@@ -16,7 +16,8 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_settings.exceptions import SettingsError
 
-from rrsync.config.tables import FILES, PREFIX, KeySettings, LibrarySettings, LogSettings, Settings, StoreSettings
+from rrsync.config.registry import FILES
+from rrsync.config.tables import PREFIX, KeySettings, LibrarySettings, LogSettings, Settings, StoreSettings
 from rrsync.errors import ConfigError
 
 FILE_NAME: Final = "rrsync.toml"
@@ -37,6 +38,7 @@ class Secret:
 KEYS: Final = Secret("key", "rrsync.keys", "RRSYNC_KEYRING")
 SIGNING: Final = Secret("signing key", "rrsync.signing", "RRSYNC_SIGNING")
 SMTP: Final = Secret("mail password", "rrsync.smtp", "RRSYNC_SMTP_PASSWORD")
+PASSPHRASE: Final = Secret("certificate passphrase", "rrsync.certificate", "RRSYNC_CERTIFICATE_PASSPHRASE")
 
 
 def named_file(named: Path | None) -> Path:
@@ -137,7 +139,20 @@ def smtp_password() -> str:
     Raises:
         ConfigError: the credential cannot be read.
     """
-    return (_credential(SMTP) or os.environ.get(SMTP.variable) or "").strip()
+    return _given(SMTP)
+
+
+def certificate_passphrase() -> str:
+    """Give the passphrase of the client certificate's key, likewise; ``""`` without one.
+
+    Raises:
+        ConfigError: the credential cannot be read.
+    """
+    return _given(PASSPHRASE)
+
+
+def _given(secret: Secret) -> str:
+    return (_credential(secret) or os.environ.get(secret.variable) or "").strip()
 
 
 def _secret(file: Path, secret: Secret) -> str:

@@ -9,71 +9,30 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from rrsync.config.base import Table, is_here
+from rrsync.config.registry import ACCEPTANCE, RegistrySettings
 from rrsync.core.hours import Hours
 from rrsync.core.note import Key, KeyKind
-from rrsync.errors import ConfigError
 
 PREFIX: Final = "RRSYNC_"
-FILES: Final = ("certificate", "private_key", "ca")
-_HERE: Final = re.compile(
-    r"https?://(localhost|127(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|\[::1\])(:[0-9]+)?(/.*)?", re.IGNORECASE
-)
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class StoreSettings(_Table):
+class StoreSettings(Table):
     """``[store]``: where the database is."""
 
     url: str = "sqlite:///rrsync.db"
 
 
-class KeySettings(_Table):
+class KeySettings(Table):
     """``[keys]``: the key file that ``rrsync init`` makes."""
 
     file: Path = Path("rrsync.keys")
 
 
-class RegistrySettings(_Table):
-    """``[registry]``: MAGDA, and how fast it may be asked."""
-
-    environment: Literal["simulator", "acceptance", "production"] = "simulator"
-    endpoint: str | dict[str, str] = "http://127.0.0.1:8080/"
-    source: Literal["RR", "KSZ"] = "RR"
-    max_per_second: Annotated[float, Field(gt=0)] = 8.0
-    max_in_flight: Annotated[int, Field(ge=1, le=256)] = 16
-    deadline_s: Annotated[float, Field(gt=0, le=600)] = 45.0
-    sign: bool = False
-    certificate: Path | None = None
-    private_key: Path | None = None
-    ca: Path | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_none(cls, values: object) -> object:
-        if isinstance(values, dict):
-            return {key: None if key in FILES and value == "" else value for key, value in values.items()}
-        return values
-
-    @model_validator(mode="after")
-    def _stays_near_or_secret(self) -> Self:
-        """Let no question about invented people leave this machine, and none at all in clear."""
-        for address in [self.endpoint] if isinstance(self.endpoint, str) else self.endpoint.values():
-            if _HERE.fullmatch(address):
-                continue
-            if self.environment == "simulator":
-                raise ValueError("the endpoint of a simulator must be on this machine, as http://127.0.0.1:8080/")
-            if not address.startswith("https://"):
-                raise ValueError("an endpoint must be https://, unless it is on this machine")
-        return self
-
-
-class NightSettings(_Table):
+class NightSettings(Table):
     """``[night]``: who is due, and what stops a run by itself.
 
     ``max_mismatches`` replies about somebody else stop a run: by default the first, or the fifth from a simulator,
@@ -88,14 +47,14 @@ class NightSettings(_Table):
     max_same_address: Annotated[int, Field(ge=1)] = 20
 
 
-class FileAnchorSettings(_Table):
+class FileAnchorSettings(Table):
     """``[[log.anchor]]`` of kind ``file``: a file that who keeps the database cannot write over."""
 
     kind: Literal["file"]
     path: Path
 
 
-class MailAnchorSettings(_Table):
+class MailAnchorSettings(Table):
     """``[[log.anchor]]`` of kind ``mail``: the mailbox of the data-protection officer; the password is a credential."""
 
     kind: Literal["mail"]
@@ -109,7 +68,7 @@ class MailAnchorSettings(_Table):
     deadline_s: Annotated[float, Field(gt=0, le=600)] = 30.0
 
 
-class WitnessAnchorSettings(_Table):
+class WitnessAnchorSettings(Table):
     """``[[log.anchor]]`` of kind ``witness``: another organisation's C2SP witness, and its key."""
 
     kind: Literal["witness"]
@@ -132,7 +91,7 @@ class WitnessAnchorSettings(_Table):
     @field_validator("url")
     @classmethod
     def _stays_secret(cls, value: str) -> str:
-        if not (_HERE.fullmatch(value) or value.startswith("https://")):
+        if not (is_here(value) or value.startswith("https://")):
             raise ValueError("a witness must be https://, unless it is on this machine")
         return value
 
@@ -142,7 +101,7 @@ AnchorSettings: TypeAlias = Annotated[
 ]
 
 
-class FlagSettings(_Table):
+class FlagSettings(Table):
     """``[log.flags]``: from how many on an access by a person stands out (``core.anomaly``)."""
 
     staff: Annotated[int, Field(ge=2, le=1_000)] = 5
@@ -151,7 +110,7 @@ class FlagSettings(_Table):
     refused: Annotated[int, Field(ge=1, le=1_000)] = 3
 
 
-class LogSettings(_Table):
+class LogSettings(Table):
     """``[log]``: how the access log is signed, kept elsewhere and explained.
 
     ``signed`` is a folder for the last checkpoint signed of each log. ``evidence`` says of which accesses the whole
@@ -161,11 +120,11 @@ class LogSettings(_Table):
     signing_key: Path = Path("rrsync.signing")
     signed: Path = Path("rrsync.signed")
     evidence: Literal["errors", "hash", "all"] = "errors"
-    anchor: list[AnchorSettings] = []
+    anchor: list[AnchorSettings] = Field(default_factory=list)
     flags: FlagSettings = FlagSettings()
 
 
-class AuthorisationSettings(_Table):
+class AuthorisationSettings(Table):
     """``[library.authorisation]``: the decision that lets this library ask."""
 
     decision: Annotated[str, Field(min_length=1)]
@@ -181,7 +140,7 @@ class AuthorisationSettings(_Table):
         return self
 
 
-class LibrarySettings(_Table):
+class LibrarySettings(Table):
     """``[[library]]``: one library, as MAGDA and its members know it.
 
     ``opening_hours`` reads as in ``core.hours``; a case that does not match ``case_pattern`` as a whole stands out.
@@ -247,21 +206,23 @@ class Settings(BaseSettings):
             raise ValueError(f"two libraries have the id {min(twice)}")
         return self
 
+    @model_validator(mode="after")
+    def _senders_fit_the_environment(self) -> Self:
+        """Let no library ask one environment under its name of the other (MAGDA fact sheet §1.2 and §9.26)."""
+        if self.registry.environment == "simulator":
+            return self
+        for library in self.library:
+            if library.sender.endswith(ACCEPTANCE) != self.registry.is_acceptance:
+                wanted = "must end" if self.registry.is_acceptance else "must not end"
+                raise ValueError(
+                    f"the sender of {library.id} {wanted} in {ACCEPTANCE}: "
+                    f"[registry] environment is {self.registry.environment}"
+                )
+        return self
+
     @property
     def digest(self) -> str:
         """The SHA-256 of the settings in force, with which a run opens in the access log; no password is in it."""
         parts = urlsplit(self.store.url)
         store = StoreSettings(url=urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")))
         return sha256(self.model_copy(update={"store": store}).model_dump_json().encode()).hexdigest()
-
-    def endpoint(self, service: str) -> str:
-        """Give the address of one service.
-
-        Raises:
-            ConfigError: the table of addresses does not name it.
-        """
-        endpoint = self.registry.endpoint
-        address = endpoint if isinstance(endpoint, str) else endpoint.get(service)
-        if address is None:
-            raise ConfigError(f"[registry] endpoint has no address for {service}", todo="Add it to the table")
-        return address

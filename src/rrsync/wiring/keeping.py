@@ -141,6 +141,7 @@ def terms(
     said = {
         "scope": authorisation.scope.digest if authorisation else "",
         "endpoint": f"{registry.environment} {registry.source} {registry.endpoint}",
+        "signatures": f"{registry.sign} {registry.signature} {registry.verify} {registry.trust}",
         "authorisation": repr(authorisation and _decision(authorisation)),
         "keys": " ".join([*sorted(keys.data), signing.text]),
         "evidence": settings.log.evidence,
