@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from rrsync.config.load import load
@@ -19,6 +19,7 @@ from rrsync.core.entry import Draft, Kind
 from rrsync.wiring.chance import Chance, chance
 from rrsync.wiring.rooms import open_app
 from tests.cli.conftest import Place
+from tests.registry import authority
 
 MADE = ["rrsync.db", "rrsync.keys", "rrsync.signing", "rrsync.toml", "scopes/libraries.txt"]
 
@@ -29,15 +30,16 @@ def _files(folder: Path) -> dict[str, int]:
     }
 
 
-def _certificate(path: Path, *, days: int) -> None:
+def _certificate(path: Path, *, days: int, begun: int = 400) -> None:
+    """Write a certificate and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bibliotheek.example")])
     now = datetime.now(UTC).replace(hour=12)
     built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    built = built.serial_number(1).not_valid_before(now - timedelta(days=400))
-    path.write_bytes(
-        built.not_valid_after(now + timedelta(days=days)).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-    )
+    built = built.serial_number(1).not_valid_before(now - timedelta(days=begun))
+    issued = built.not_valid_after(now + timedelta(days=days)).sign(key, hashes.SHA256())
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(secret + issued.public_bytes(Encoding.PEM))
 
 
 class TestInit:
@@ -185,7 +187,7 @@ class TestCheck:
             ('["member-administration", "desk"]', '["desk"]', "the night can never ask"),
             ('"http://127.0.0.1:8080/"', '"nowhere"', "endpoint"),
             ('"http://127.0.0.1:8080/"', '"http://register.example/"', "endpoint"),
-            ("sign = false", "sign = true", "WS-Security"),
+            ("sign = false", "sign = true", "needs a certificate"),
             ('environment = "simulator"', 'environment = "acceptance"', "acceptance"),
         ],
     )
@@ -204,16 +206,67 @@ class TestCheck:
         assert "authorisation of demo: there is none" in line
 
     @pytest.mark.parametrize(
-        ("days", "state", "code"), [(-1, "fault", 2), (0, "warning", 0), (60, "warning", 0), (61, "ok", 0)]
+        ("days", "state", "todo", "code"),
+        [
+            (-1, "fault", "ask for a new one", 2),
+            (1, "warning", "URGENT", 0),
+            (7, "warning", "URGENT", 0),
+            (8, "warning", "this week", 0),
+            (14, "warning", "this week", 0),
+            (15, "warning", "now", 0),
+            (30, "warning", "now", 0),
+            (31, "warning", "plan", 0),
+            (60, "warning", "plan", 0),
+            (61, "ok", "61 days", 0),
+        ],
     )
-    def test_a_certificate_is_looked_at_in_time(self, place: Place, days: int, state: str, code: int) -> None:
-        """Two months before its end there is a warning, which is no fault."""
-        _certificate(place.folder / "client.pem", days=days)
-        place.settings('certificate = ""', 'certificate = "client.pem"')
+    @pytest.mark.parametrize(("what", "key"), [("certificate", "certificate"), ("trust store", "trust")])
+    def test_certificates_are_looked_at_in_time(
+        self, place: Place, what: str, key: str, days: int, state: str, todo: str, code: int
+    ) -> None:
+        """Ours, and who may sign replies: from two months before the end, more and more pressing, and no fault yet."""
+        _certificate(place.folder / "paper.pem", days=days)
+        place.settings(f'{key} = ""', f'{key} = "paper.pem"')
         said = place.run("check")
         assert said.code == code
-        (line,) = [line for line in said.out.splitlines() if "certificate: " in line]
+        (line,) = [line for line in said.out.splitlines() if f"{what}: " in line]
         assert line.startswith(state)
+        assert todo in line
+
+    def test_a_certificate_of_tomorrow_is_a_fault(self, place: Place) -> None:
+        """It cannot be used yet."""
+        _certificate(place.folder / "client.pem", days=400, begun=-1)
+        place.settings('certificate = ""', 'certificate = "client.pem"')
+        assert any("it only counts from" in line for line in self._faults(place))
+
+    def test_a_certificate_without_its_key_is_a_fault(self, place: Place) -> None:
+        """With what to do."""
+        _certificate(place.folder / "client.pem", days=400)
+        text = (place.folder / "client.pem").read_text(encoding="ascii")
+        (place.folder / "client.pem").write_text(text[text.index("-----BEGIN CERT") :], encoding="ascii")
+        place.settings('certificate = ""', 'certificate = "client.pem"')
+        assert any("private_key" in line for line in self._faults(place))
+
+    def test_a_passphrase_comes_from_the_environment(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without it, PKCS#12 cannot be read; no settings file ever holds it."""
+        paper = authority.issue("rrsync", now=authority.today())
+        (place.folder / "client.p12").write_bytes(paper.packed("secret"))
+        place.settings('certificate = ""', 'certificate = "client.p12"')
+        assert any("RRSYNC_CERTIFICATE_PASSPHRASE" in line for line in self._faults(place))
+        monkeypatch.setenv("RRSYNC_CERTIFICATE_PASSPHRASE", "secret")
+        assert place.run("check").code == 0
+
+    @pytest.mark.parametrize(("new", "state"), [(400, "warning"), (3, "warning"), (-2, "fault")])
+    def test_an_old_certificate_beside_a_new_one_is_to_be_taken_out(self, place: Place, new: int, state: str) -> None:
+        """The one that lasts longest says how pressing it is."""
+        _certificate(place.folder / "old.pem", days=-5)
+        _certificate(place.folder / "new.pem", days=new)
+        both = (place.folder / "old.pem").read_bytes() + (place.folder / "new.pem").read_bytes()
+        (place.folder / "trust.pem").write_bytes(both)
+        place.settings('trust = ""', 'trust = "trust.pem"')
+        (line,) = [line for line in place.run("check").out.splitlines() if "trust store: " in line]
+        assert line.startswith(state)
+        assert ("take out what ended: 1 of 2" in line) == (new == 400)
 
     @pytest.mark.parametrize("content", [None, "no certificate"])
     def test_a_certificate_that_is_none_is_a_fault(self, place: Place, content: str | None) -> None:

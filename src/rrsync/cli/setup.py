@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import typer
 
 from rrsync.anchor.disk import create
 from rrsync.audit.notary import DESK, NIGHT
+from rrsync.cli import papers
 from rrsync.cli.context import BEFORE, ConfigOption, JsonOption, opened, voices
 from rrsync.cli.log import logged, read
 from rrsync.cli.template import TEMPLATE
 from rrsync.config.load import load, named_file, read_keys, read_signing_key
 from rrsync.core.entry import stamp
 from rrsync.errors import ConfigError, RrsyncError
-from rrsync.registry.certificates import expiry
 from rrsync.sync.night import PURPOSE
 from rrsync.wiring.install import fresh_keys, fresh_signing_key, has_signed, holds_data, prepare_database, usual_scope
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from rrsync.config.tables import Settings
     from rrsync.wiring.rooms import App
-
-_WARN_DAYS: Final = 60
 
 
 def init(config: ConfigOption = None) -> None:
@@ -140,8 +138,7 @@ def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 def _looks(app: App) -> list[tuple[str, Callable[[], tuple[str, str]]]]:
     today = app.chance.clock().date()
     looks: list[tuple[str, Callable[[], tuple[str, str]]]] = [("clock", lambda: _clock(app))]
-    if app.settings.registry.certificate is not None:
-        looks.append(("certificate", lambda: _certificate(app.settings.registry.certificate, today)))
+    looks += papers.looks(app.settings.registry, app.chance.clock())
     looks.append(("register", lambda: _register(app)))
     looks += [
         (f"authorisation of {each.id}", partial(_authorised, app, each.id, today)) for each in app.settings.library
@@ -160,14 +157,6 @@ def _clock(app: App) -> tuple[str, str]:
             if str(read(head.library, seq, data).get("ts")) > stamp(now):
                 return "fault", f"it is behind the last entry of the access log of {head.library}; set it right"
     return "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _certificate(path: Path | None, today: date) -> tuple[str, str]:
-    end = expiry(path) if path else today
-    days = (end - today).days
-    if days < 0:
-        return "fault", f"it ended on {end}; ask for a new one"
-    return ("warning" if days <= _WARN_DAYS else "ok"), f"valid until {end}, {days} days"
 
 
 def _register(app: App) -> tuple[str, str]:

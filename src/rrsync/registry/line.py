@@ -6,6 +6,7 @@ what is left of the whole call. A thread makes one call at a time, so the deadli
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import time
@@ -13,6 +14,7 @@ from threading import local
 from typing import TYPE_CHECKING, Final
 
 import urllib3
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -20,7 +22,12 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from rrsync.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from typing_extensions import Buffer
+
+    from rrsync.registry.certificates import Identity
 
 
 class Watch(local):
@@ -73,9 +80,19 @@ class _TlsLine(ssl.SSLSocket):
         return super().recv_into(*args)  # type: ignore[arg-type]  # passed on as they came
 
     def sendall(self, *args: Buffer | int) -> None:
+        """Send; if the other side has hung up, hear first why.
+
+        In TLS 1.3 a server refuses our certificate after its own handshake, when we may be sending already: its alert
+        waits to be read behind a broken pipe, and makes the difference between a line that broke and a door that is
+        closed.
+        """
         self.settimeout(watch.left_s())
         watch.sent = True
-        super().sendall(*args)  # type: ignore[arg-type]  # passed on as they came
+        try:
+            super().sendall(*args)  # type: ignore[arg-type]  # passed on as they came
+        except (ssl.SSLEOFError, ConnectionError):
+            super().recv_into(bytearray(1))
+            raise
 
 
 class _Connection(HTTPConnection):
@@ -105,23 +122,52 @@ class Adapter(HTTPAdapter):
         )
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": HTTPSConnectionPool}
 
+    def cert_verify(self, *_: object) -> None:
+        """Leave trust to the context (called by requests, which would add a bundle of public authorities to it)."""
 
-def tls(certificate: str, private_key: str, ca: str) -> ssl.SSLContext:
-    """Give the TLS settings: certificates checked against ``ca`` (or the system's), TLS 1.2 at least.
+
+def tls(
+    identity: Identity | None, ca: Path | str = "", *, random: Callable[[int], bytes] = ssl.RAND_bytes
+) -> ssl.SSLContext:
+    """Give the TLS settings: TLS 1.2 at least, the server checked against ``ca`` alone (or, without, the system's).
+
+    OpenSSL takes a key from a file only: ours goes through one in memory, sealed under a passphrase of that moment. No
+    session keys are written, whatever ``SSLKEYLOGFILE`` says.
 
     Raises:
-        ConfigError: a file cannot be used.
+        ConfigError: the CA file or the key cannot be used.
     """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TlsLine
     try:
-        context = ssl.create_default_context(cafile=ca or None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.sslsocket_class = _TlsLine
-        if certificate:
-            context.load_cert_chain(certificate, private_key or None, password="")  # never ask on a terminal
+        if str(ca):
+            context.load_verify_locations(cafile=str(ca))
+        else:
+            context.load_default_certs()
     except (OSError, ValueError) as error:
         raise ConfigError(
-            "The certificate, its private key or the CA file cannot be used",
+            "The CA file cannot be used",
             kept="Nothing was asked",
-            todo="Check that they are PEM, belong together, are not encrypted and can be read by this user",
+            todo="Check that [registry] ca is PEM, and can be read by this user",
         ) from error
+    if identity is not None:
+        _show(context, identity, random(24).hex())
     return context
+
+
+def _show(context: ssl.SSLContext, identity: Identity, once: str) -> None:
+    """Let a context show who we are."""
+    locked = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(once.encode()))
+    chain = b"".join(each.public_bytes(Encoding.PEM) for each in identity.chain)
+    with os.fdopen(os.memfd_create("rrsync"), "wb") as file:
+        file.write(locked + chain)
+        file.flush()
+        try:
+            context.load_cert_chain(f"/proc/self/fd/{file.fileno()}", password=once)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                "The certificate and its private key cannot be used for TLS",
+                kept="Nothing was asked",
+                todo="Check the certificate with `rrsync check`",
+            ) from error
