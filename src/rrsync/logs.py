@@ -26,6 +26,7 @@ ALLOWED: Final = frozenset(
         "seconds",
         "code",
         "reason",
+        "origin",
         "status",
         "resumed",
         "size",

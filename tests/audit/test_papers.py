@@ -19,13 +19,14 @@ from rrsync.cli.app import run
 from rrsync.cli.letter import Letter
 from rrsync.cli.paragraphs import LABELS
 from rrsync.config.load import read_keys
-from rrsync.core.entry import Actor, ActorKind, Kind, Status
+from rrsync.core.entry import Actor, ActorKind, Evidence, Kind, Status
 from rrsync.core.exchange import Question
 from rrsync.core.insz import Insz
 from rrsync.core.month import last_month
 from rrsync.core.sample import Finding
 from rrsync.errors import NotAuthorised
 from rrsync.registry import evidence
+from rrsync.registry.services import PERSON
 from rrsync.store.seal import Keyring, Seal
 from rrsync.store.search import Wanted
 from tests.night.conftest import LibraryNight
@@ -102,9 +103,10 @@ def officer(house: House) -> None:
     authorisation = app.authorisations[LIBRARY]
     denied = Question(LIBRARY, person(house), AN, "curiosity", "flagged-1", case="brief-120")
     asked = Question(LIBRARY, person(house), AN, "desk", "flagged-2", case="brief-121")
-    drafts = [evidence.denied(denied, authorisation, "no such purpose"), evidence.intent(asked, authorisation, b"ask")]
-    app.ledger.append(oversight.flags.mark(drafts))
-    app.ledger.append([evidence.outcome(asked, Status.NOT_SENT, ms=0)])
+    refusal = evidence.denied(denied, PERSON, authorisation, "no such purpose")
+    app.ledger.append(oversight.flags.mark([refusal, evidence.intent(asked, PERSON, authorisation, b"ask")]))
+    nothing = Evidence(b"ask", b"")
+    app.ledger.append([evidence.outcome(asked, Status.NOT_SENT, nothing, keep=evidence.Keep.ERRORS, ms=0)])
     review = Review(app.ledger, app.search)
     looks = review.look(Wanted(LIBRARY, actor=AN.name, last=50), DPO, about=[person(house)])
     review.evidence(LIBRARY, looks[0].seq, DPO, reason="complaint 4")

@@ -82,11 +82,11 @@ class TestSimulator:
         assert place.run("members", "import", "people.csv", "--library", "demo", "--json").document["same"] == 40
         assert place.refresh("M000001").code == 0
         with urllib.request.urlopen(found[0] + "counts", timeout=5) as reply:
-            assert json.load(reply) == {"answered": 1, "requests": 1}
+            assert json.load(reply) == {"GeefPersoon-02.02": 1, "answered": 1, "requests": 1}
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=10)
         assert (process.returncode, out) == (0, "")
-        assert err == "answered 1, requests 1\n"
+        assert err == "GeefPersoon-02.02 1, answered 1, requests 1\n"
 
     def test_says_so_when_nothing_was_asked(self, place: Place) -> None:
         """Ctrl-C ends it as SIGTERM does."""

@@ -15,12 +15,15 @@ from typing import Final, TypeAlias
 
 from rrsync.core.authorisation import Authorisation, Scope
 from rrsync.core.entry import Actor, ActorKind, Draft
-from rrsync.core.exchange import Question
+from rrsync.core.exchange import Notice, Question
 from rrsync.core.insz import Insz
+from rrsync.registry.evidence import Keep
 from rrsync.registry.fields import known_paths
 from rrsync.registry.gate import Gate
 from rrsync.registry.pace import Pace
+from rrsync.registry.services import PERSON, Service
 from rrsync.registry.soap import Client
+from rrsync.registry.strange import warn
 
 NOW: Final = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
 TODAY: Final = NOW.date()
@@ -95,7 +98,13 @@ def envelope(content: str) -> bytes:
 
 
 def answer(
-    content: str = "", notices: str = "", *, ref: str = "ref-0", receiver: str | None = None, general: str = ""
+    content: str = "",
+    notices: str = "",
+    *,
+    ref: str = "ref-0",
+    receiver: str | None = None,
+    general: str = "",
+    asked: Service = PERSON,
 ) -> bytes:
     """Give a reply with one Antwoord, which holds ``content`` and ``notices``."""
     inhoud = f"<Inhoud>{content}</Inhoud>" if content else ""
@@ -104,17 +113,18 @@ def answer(
         f"<Antwoorden><Antwoord><Referte>{ref}</Referte>{inhoud}{own}</Antwoord></Antwoorden>",
         general=general,
         receiver=ref if receiver is None else receiver,
+        asked=asked,
     )
 
 
-def repliek(inner: str = "", *, general: str = "", receiver: str = "ref-0") -> bytes:
+def repliek(inner: str = "", *, general: str = "", receiver: str = "ref-0", asked: Service = PERSON) -> bytes:
     """Give a reply; ``general`` are the notices of the whole."""
     told = f"<Ontvanger><Identificatie>x</Identificatie><Referte>{receiver}</Referte></Ontvanger>" if receiver else ""
     level_2 = f"<Uitzonderingen>{general}</Uitzonderingen>" if general else ""
     return envelope(
-        '<g:GeefPersoonResponse xmlns:g="http://magda.vlaanderen.be/persoon/soap/geefpersoon/v02_02"><Repliek>'
-        f"<Context><Naam>GeefPersoon</Naam><Bericht><Type>ANTWOORD</Type>{told}</Bericht></Context>"
-        f"{inner}{level_2}</Repliek></g:GeefPersoonResponse>"
+        f'<g:{asked.name}Response xmlns:g="{asked.namespace}"><Repliek>'
+        f"<Context><Naam>{asked.name}</Naam><Bericht><Type>ANTWOORD</Type>{told}</Bericht></Context>"
+        f"{inner}{level_2}</Repliek></g:{asked.name}Response>"
     )
 
 
@@ -232,13 +242,19 @@ def standing(
     production: bool = False,
     max_wait_s: float = 120.0,
     now: datetime = NOW,
+    repertory: str | None = None,
+    subscribed: Callable[[Draft], None] | None = None,
+    unknown: Callable[[Notice], None] = warn,
+    keep: Keep = Keep.ERRORS,
+    sign: Callable[[bytes], bytes] | None = None,
+    verify: Callable[[bytes], bytes] | None = None,
 ) -> Iterator[Standing]:
     """Stand a gate before a door."""
     numbers = count(1)
     log: list[Draft] = []
     waits: list[float] = []
     with door(handler) as opened:
-        client = Client(opened.url, deadline_s=deadline_s)
+        client = Client(opened.url, deadline_s=deadline_s, sign=sign, verify=verify)
         gate = Gate(
             client=client,
             append=append or log.extend,
@@ -251,6 +267,10 @@ def standing(
             sleep=waits.append,
             interrupted=interrupted,
             max_wait_s=max_wait_s,
+            repertory=repertory,
+            subscribed=subscribed,
+            unknown=unknown,
+            keep=keep,
         )
         try:
             yield Standing(gate, opened, log, waits)

@@ -28,6 +28,7 @@ from rrsync.registry.fields import known_paths
 from rrsync.registry.gate import Exchange, Gate
 from rrsync.registry.notices import TABLE, Action
 from rrsync.registry.pace import Pace
+from rrsync.registry.services import Service
 from rrsync.registry.soap import Client
 from rrsync.simulator.serve import Simulator
 from rrsync.simulator.world import World
@@ -686,9 +687,9 @@ class TestEnds:
         with standing(saying(_found)) as stand:
             recorded = stand.gate.record([scene.QUESTION])[0]
             if broken_at:
-                stand.gate._clock = broken  # type: ignore[assignment]  # the clock fails
+                stand.gate._tries._clock = broken  # type: ignore[assignment]  # the clock fails
             else:
-                stand.gate._interrupted = broken  # type: ignore[assignment]  # the stop fails
+                stand.gate._tries._interrupted = broken  # type: ignore[assignment]  # the stop fails
             with pytest.raises(Bug):
                 stand.gate.send(recorded)
             assert stand.kinds == ["intent", f"outcome:{status}"]
@@ -697,11 +698,11 @@ class TestEnds:
         """What broke while the question was out may have been seen."""
 
         class Broken(Client):
-            def post(self, envelope: bytes) -> bytes:
-                raise ZeroDivisionError(len(envelope))
+            def post(self, asked: Service, envelope: bytes) -> bytes:
+                raise ZeroDivisionError(asked, len(envelope))
 
         with standing(saying(_found)) as stand:
-            stand.gate._client = Broken("http://127.0.0.1:9/")
+            stand.gate._tries._client = Broken("http://127.0.0.1:9/")
             with pytest.raises(ZeroDivisionError):
                 stand.gate.ask(scene.QUESTION)
             assert stand.kinds == ["intent", "outcome:no_reply"]

@@ -17,9 +17,10 @@ from rrsync.core.person import Address, PartialDate
 from rrsync.errors import RegistryUnreadable
 from rrsync.registry import messages, signals
 from rrsync.registry.fields import known_paths
+from rrsync.registry.services import PERSON
 from tests.registry import scene
 
-WSDL = files("rrsync") / "wsdl" / messages.OPERATION
+WSDL = files("rrsync") / "wsdl" / PERSON.operation
 
 
 def _tree(xml: str) -> Tree:
@@ -174,7 +175,7 @@ HOSTILE = {
     "no body": b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"/>',
     "empty body": scene.envelope(""),
     "two in the body": scene.envelope("<a/><b/>"),
-    "no repliek": scene.envelope(f'<g:GeefPersoonResponse xmlns:g="{messages.NAMESPACE}"/>'),
+    "no repliek": scene.envelope(f'<g:GeefPersoonResponse xmlns:g="{PERSON.namespace}"/>'),
     "another's envelope": FULL.replace(b"http://schemas.xmlsoap.org/soap/envelope/", b"urn:evil"),
     "no one's envelope": FULL.replace(b"s:Envelope", b"Envelope"),
     "another's body": FULL.replace(b"s:Body>", b"x:Body>").replace(b"<x:Body", b'<x:Body xmlns:x="urn:evil"'),
@@ -192,7 +193,7 @@ def _repeated(xml: str, name: str, second: str = "") -> str:
 
 
 WHOLE = scene.person(
-    "<Statussen><Status><Code>992</Code></Status></Statussen><Overlijden/>",
+    "<Statussen><Status><Code>992</Code></Status></Statussen><Overlijden/><Referentiedossier/><GeannuleerdDossier/>",
     home=scene.HOME.replace(
         "</Hoofd",
         "<StraatCode>1</StraatCode><ReferentieAdres><Begindatum>2020-01-01</Begindatum><Einddatum>2020-01-01"
@@ -279,7 +280,7 @@ class TestForeign:
         "name",
         ["Hoofdverblijfplaats", "INSZ", "Huisnummer", "Persoon", "Antwoorden", "Ontvanger", "Repliek"],
     )
-    @pytest.mark.parametrize("space", ["urn:evil", messages.NAMESPACE])
+    @pytest.mark.parametrize("space", ["urn:evil", PERSON.namespace])
     def test_nothing_that_we_read_has_a_namespace(self, name: str, space: str) -> None:
         """Whose it is, and whether it stands in place of ours or not, it makes the reply unreadable."""
         other = re.sub(rf"<(/?){name}\b", rf"<\1x:{name}", REPLY).replace("<s:Body>", f'<s:Body xmlns:x="{space}">')
@@ -436,6 +437,41 @@ class TestSignals:
     def test_a_reference_address(self, inner: str, counts: bool) -> None:
         """Nobody lives at a reference address that has not ended."""
         assert _signals(scene.person(home=_reference(inner))) == ({"reference_address"} if counts else set())
+
+
+def _file(name: str, number: str, attributes: str = "") -> str:
+    return f"<{name} {attributes}><INSZ>{number}</INSZ></{name}>"
+
+
+class TestOtherFiles:
+    """Files under other numbers, and files that were cancelled."""
+
+    @pytest.mark.parametrize(
+        ("inner", "reasons"),
+        [
+            (_file("Referentiedossier", scene.OTHER), {"new_number"}),
+            (_file("Referentiedossier", scene.OTHER, 'DatumEinde="2026-07-01"'), {"new_number"}),
+            (_file("Referentiedossier", scene.OTHER, 'DatumEinde="2020-00-00"'), {"new_number"}),
+            (_file("Referentiedossier", scene.OTHER, 'DatumEinde="2026-06-30"'), set()),
+            (_file("Referentiedossier", scene.DIGITS), set()),
+            ("<Referentiedossier/>", {"new_number"}),
+            (_file("GeannuleerdDossier", scene.DIGITS), {"cancelled"}),
+            (_file("GeannuleerdDossier", f" {scene.DIGITS} "), {"cancelled"}),
+            (_file("GeannuleerdDossier", scene.DIGITS, 'DatumEinde="2026-06-30"'), set()),
+            (_file("GeannuleerdDossier", scene.OTHER), set()),
+            ("<GeannuleerdDossier/>", {"cancelled"}),
+        ],
+    )
+    def test_a_file_that_stands(self, inner: str, reasons: set[str]) -> None:
+        """One under another number is a new number; a cancelled one counts when it is the one asked about."""
+        assert _signals(scene.person(inner)) == reasons
+
+    @pytest.mark.parametrize("name", ["Referentiedossier", "GeannuleerdDossier"])
+    def test_its_number_is_not_seen(self, name: str) -> None:
+        """The library's scope does not name it: it is dropped, and counted."""
+        kept, withheld = limit(_tree(scene.person(_file(name, scene.OTHER))), scene.SCOPE)
+        assert scene.OTHER not in str(kept)
+        assert any(path.startswith(name) for path in withheld)
 
 
 class TestCurrent:

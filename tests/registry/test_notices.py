@@ -9,9 +9,11 @@ from rrsync.registry.notices import TABLE, Action, action, decide, explain, grav
 
 EXPECTED = {
     Action.STOP: "10001 13001 13101 20005 20110 40001 40005 40006 60011 ERR_025",
-    Action.RETRY: "40088 60006 60009 60010 60013 90000 99994 99995 99996 99997 Server",
+    Action.RETRY: "40088 60000 60001 60002 60004 60005 60006 60008 60009 60010 60013 90000 99994 99995 99996 99997 "
+    "Server",
     Action.RETRY_ONCE: "60007 60018 70002",
-    Action.REFUSED: "13202 13303 15021 20002 25001 40003 40098 40099 40101 40200 60003 Client",
+    Action.SUBSCRIBE: "13202 13303 40003",
+    Action.REFUSED: "15021 20002 20003 20007 25001 30034 40035 40098 40099 40101 40200 50000 60003 Client",
     Action.NEW_NUMBER: "30004",
     Action.CANCELLED: "30002",
     Action.UNKNOWN: "30001 30101 30003",
@@ -46,8 +48,8 @@ def test_an_unlisted_code_is_never_applied_unless_it_is_information() -> None:
 
 
 def test_the_most_severe_of_several_wins() -> None:
-    """Stop before retry before refused before what the register says of the number, in the contract's order."""
-    codes = ["13001", "99996", "60007", "40003", "30004", "30002", "30003", "30042"]
+    """Stop, retry, subscribe, refused, then what the register says of the number, in the contract's order."""
+    codes = ["13001", "99996", "60007", "40003", "20002", "30004", "30002", "30003", "30042"]
     told = [Notice(code, "MAGDA", "FOUT") for code in codes]
     assert [decide(reversed(told[at:])).value for at in range(len(told))] == [one.value for one in Action]
     assert gravest(reversed(told)) == explain(told[0])

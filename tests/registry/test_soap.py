@@ -29,6 +29,8 @@ from lxml import etree
 from rrsync.core.entry import Status
 from rrsync.errors import ConfigError, RegistryRefused, RegistryUnavailable, RegistryUnreadable
 from rrsync.registry import line, messages, soap, wire
+from rrsync.registry.certificates import identity
+from rrsync.registry.services import PERSON
 from rrsync.registry.soap import Client
 from rrsync.registry.wire import Wire
 from tests.registry import scene
@@ -65,13 +67,13 @@ class TestBuild:
 
     def test_it_is_valid_and_has_the_form_that_magda_asks_for(self) -> None:
         """UTF-8 with a declaration, a prefixed root, no namespace reset, valid against our schema."""
-        built = Client(NOWHERE).build(_request())
+        built = Client(NOWHERE).build(PERSON, _request())
         assert built.startswith(b"<?xml version='1.0' encoding='UTF-8'?>")
         assert b'xmlns=""' not in built
         body = etree.fromstring(built)[0]
         assert etree.QName(body[0]).localname == "GeefPersoon"
         assert body[0].prefix
-        schema = etree.XMLSchema(etree.parse(str(files("rrsync") / "wsdl" / messages.OPERATION / "GeefPersoon.xsd")))
+        schema = etree.XMLSchema(etree.parse(str(files("rrsync") / "wsdl" / PERSON.operation / "GeefPersoon.xsd")))
         schema.assertValid(etree.fromstring(etree.tostring(body[0])))
 
     def test_threads_may_build_at_once(self) -> None:
@@ -80,7 +82,7 @@ class TestBuild:
 
         def build(number: int) -> bool:
             digits = f"{number:011d}"
-            built = client.build(_request(f"ref-{number}", digits)).decode()
+            built = client.build(PERSON, _request(f"ref-{number}", digits)).decode()
             return built.count(f">ref-{number}<") == 2 and f">{digits}<" in built
 
         with ThreadPoolExecutor(8) as pool:
@@ -104,8 +106,8 @@ class TestPost:
         monkeypatch.setenv("HTTP_PROXY", NOWHERE)
         with door(_just(http(REPLY))) as opened:
             client = Client(opened.url)
-            envelope = client.build(_request())
-            assert client.post(envelope) == REPLY
+            envelope = client.build(PERSON, _request())
+            assert client.post(PERSON, envelope) == REPLY
             client.close()
         head = opened.heads[0].decode().lower()
         for wanted in ("content-type: text/xml; charset=utf-8", 'soapaction: ""', "accept-encoding: identity"):
@@ -370,7 +372,7 @@ class TestTls:
         """A server of our CA that asks for our certificate is answered, twice over one connection."""
         with _tls(papers, "server", ask=True) as opened:
             client, ca = papers["client"], str(papers["ca"].certificate)
-            ours = Wire(opened.url, certificate=str(client.certificate), private_key=str(client.key), ca=ca)
+            ours = Wire(opened.url, context=line.tls(identity(client.certificate, client.key, ""), ca))
             assert [ours.post(b"<a/>"), ours.post(b"<a/>")] == [REPLY, REPLY]
             assert opened.connections == 1
             ours.close()
@@ -460,37 +462,6 @@ class TestTls:
             ours.close()
         assert time.monotonic() - started < 0.9
 
-    @pytest.mark.parametrize("wrong", ["ca", "certificate", "private_key"])
-    def test_papers_that_cannot_be_used_are_found_at_the_start(
-        self, papers: dict[str, Paper], tmp_path: Path, wrong: str
-    ) -> None:
-        """A missing file, or a key of another certificate, is a mistake in the settings."""
-        good = {"certificate": papers["client"].certificate, "private_key": papers["client"].key}
-        bad = papers["server"].key if wrong == "private_key" else tmp_path / "none.pem"
-        given = {"ca": ""} | {name: str(path) for name, path in (good | {wrong: bad}).items()}
-        with pytest.raises(ConfigError, match="PEM"):
-            Client(
-                "https://127.0.0.1:9/",
-                certificate=given["certificate"],
-                private_key=given["private_key"],
-                ca=given["ca"],
-            )
-
-    def test_a_locked_key_is_refused_and_nobody_is_asked_for_its_password(
-        self, papers: dict[str, Paper], tmp_path: Path
-    ) -> None:
-        """A process has no terminal to ask on."""
-        locked = tmp_path / "locked.key"
-        locked.write_bytes(
-            papers["client"].signing.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.BestAvailableEncryption(b"secret"),
-            )
-        )
-        with pytest.raises(ConfigError):
-            Client("https://127.0.0.1:9/", certificate=str(papers["client"].certificate), private_key=str(locked))
-
 
 def test_the_libraries_that_see_messages_are_silent(caplog: pytest.LogCaptureFixture) -> None:
     """With the root at DEBUG, and their own loggers too, neither zeep nor urllib3 nor requests prints a word."""
@@ -505,7 +476,7 @@ def test_the_libraries_that_see_messages_are_silent(caplog: pytest.LogCaptureFix
             for name in ("zeep.transports", "urllib3.connectionpool", "requests", "charset_normalizer"):
                 caplog.set_level(logging.DEBUG, logger=name)
                 logging.getLogger(name).error("a message")
-            client.build(_request())
+            client.build(PERSON, _request())
             ours.post(b"<a/>")
     finally:
         logging.getLogger().removeHandler(ear)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,19 @@ def start(world: World) -> Iterator[Start]:
             return stack.enter_context(Simulator(**options))
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+def government(magda_data: Path) -> Callable[[str, str], etree.XMLSchema]:
+    """Give the government's schema of an operation's question, or with ``Response`` that of its reply."""
+
+    @cache
+    def schema(operation: str, ending: str) -> etree.XMLSchema:
+        name, _, version = operation.partition("-")
+        place = magda_data / "xsd" / f"Repertorium.{name}Dienst-{version}" / "WebService"
+        return etree.XMLSchema(etree.parse(str(place / f"{name}{ending}.xsd")))
+
+    return schema
 
 
 def _service(place: Path, name: str) -> str:

@@ -37,7 +37,7 @@ def test_a_citizen_is_told_about(start: Start, world: World) -> None:
         told = message(reply.content)
         assert told.findtext(".//Persoon/INSZ") == citizen.insz.digits
         assert told.findtext(".//Antwoord/Referte") == told.findtext(".//Ontvanger/Referte") == "r-7"
-    assert simulator.counts == {"requests": 2, "answered": 2}
+    assert simulator.counts == {"requests": 2, "GeefPersoon-02.02": 2, "answered": 2}
 
 
 def test_a_stranger_is_not_found(start: Start) -> None:
@@ -62,7 +62,7 @@ def test_what_was_asked_is_known_but_not_shown(start: Start, world: World) -> No
     assert asked.at == NOW
     counts = requests.get(f"{simulator.url}counts", timeout=5)
     references = requests.get(f"{simulator.url}references", timeout=5)
-    assert json.loads(counts.text) == {"answered": 1, "requests": 1}
+    assert json.loads(counts.text) == {"GeefPersoon-02.02": 1, "answered": 1, "requests": 1}
     assert references.text == "r-5\n"
     assert digits not in repr(asked) + counts.text + references.text
     assert requests.get(f"{simulator.url}else", timeout=5).status_code == 404
@@ -141,7 +141,7 @@ def test_soap_faults(start: Start, kind: str, status: int, start_of_fault: str) 
     reply = ask(simulator, "00000000097")
     assert reply.status_code == status
     assert message(reply.content).findtext("faultstring", "").startswith(start_of_fault)
-    assert simulator.counts == {"requests": 2, "answered": 1, kind: 1}
+    assert simulator.counts == {"requests": 2, "GeefPersoon-02.02": 2, "answered": 1, kind: 1}
 
 
 def test_the_throttle_fault_says_how_many(start: Start) -> None:
@@ -299,7 +299,7 @@ def test_who_asks_too_fast_is_throttled(start: Start) -> None:
     replies = [ask(simulator, "00000000097") for _ in range(5)]
     assert [reply.status_code for reply in replies] == [200, 200, 200, 500, 500]
     assert message(replies[-1].content).findtext("faultstring", "").startswith("99995")
-    assert simulator.counts == {"requests": 5, "answered": 3, "throttled": 2}
+    assert simulator.counts == {"requests": 5, "GeefPersoon-02.02": 5, "answered": 3, "throttled": 2}
 
 
 def test_latency_is_kept(start: Start) -> None:
@@ -325,7 +325,7 @@ def test_sixteen_clients_keep_their_connections(start: Start, world: World) -> N
 
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(work, range(16))) == [1] * 16
-    assert simulator.counts == {"requests": 320, "answered": 320}
+    assert simulator.counts == {"requests": 320, "GeefPersoon-02.02": 320, "answered": 320}
     assert len({one.reference for one in simulator.asked}) == 320
 
 

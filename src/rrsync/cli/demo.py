@@ -34,7 +34,7 @@ _ENDPOINT: Final = "http://127.0.0.1:8080/"
 
 #: The end of the simulator's help: a line for each kind of fault.
 FAULTS: Final = "\b\nExample: rrsync simulator --people 300 --members members.csv --fault busy:10\n\n\b\n" + "\n".join(
-    ["The kinds of fault:", *(f"  {kind.value:13}{text}" for kind, text in SENTENCES.items())]
+    ["The kinds of fault:", *(f"  {kind.value:14}{text}" for kind, text in SENTENCES.items())]
 )
 
 
@@ -62,6 +62,9 @@ def simulator(
         list[str] | None,
         typer.Option("--fault", help="A fault at every so many requests; may be given again.", metavar="KIND:EVERY"),
     ] = None,
+    must_subscribe: Annotated[
+        bool, typer.Option("--must-subscribe", help="Tell of a person only who is subscribed to the number.")
+    ] = False,
     members: Annotated[
         Path | None,
         typer.Option("--members", help="Write a library's file of these people, to import.", metavar="FILE"),
@@ -91,6 +94,7 @@ def simulator(
         faults=faults,
         port=port,
         keep_asked=False,
+        must_subscribe=must_subscribe,
     )
     with server, until_stopped() as stopped:
         speak.err.print(f"A simulated MAGDA answers at {server.url} ; stop it with Ctrl-C.")

@@ -1,4 +1,4 @@
-"""One question to the register and the three ways it can be answered."""
+"""One question to the register and the ways it can be answered."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ class Reason(StrEnum):
     RESTRICTED = "restricted"
 
 
+class Deed(StrEnum):
+    """What is asked of the register: to tell of a person, or to make or end the library's subscription to a number."""
+
+    READ = "read"
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One person asked about, by whom, why; ``reference`` is MAGDA's Referte, new for every try."""
@@ -49,6 +57,7 @@ class Question:
     reference: str
     case: str = ""
     run: str = ""
+    deed: Deed = Deed.READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +100,15 @@ class Refused(Masked):
     notices: tuple[Notice, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Done(Masked):
+    """The register did what was asked: a subscription was made or extended, was there already, or was ended."""
+
+    reference: str
+    notices: tuple[Notice, ...] = ()
+
+
+#: What a question about a person comes to.
 Answer: TypeAlias = Found | Unknown | Refused
+#: What a subscription, made or ended, comes to.
+Receipt: TypeAlias = Done | Refused

@@ -17,6 +17,7 @@ _Branch: TypeAlias = "dict[str, _Branch]"
 _PERIOD: Final[_Branch] = {"@DatumBegin": {}, "@DatumEinde": {}}
 _WORDS: Final[_Branch] = {"String": {}}
 _DAYS: Final[_Branch] = {"Begindatum": {}, "Einddatum": {}}
+_FILE: Final[_Branch] = {**_PERIOD, "INSZ": {}}
 
 _PERSON: Final[_Branch] = {
     "INSZ": {},
@@ -26,6 +27,7 @@ _PERSON: Final[_Branch] = {
         "Voornamen": {"Voornaam": {}},
     },
     "Geboorte": {**_PERIOD, "Datum": {}},
+    "Referentiedossier": _FILE,
     "Overlijden": _PERIOD,
     "Statussen": {"Status": {**_PERIOD, "Code": {}}},
     "Adressen": {
@@ -50,6 +52,7 @@ _PERSON: Final[_Branch] = {
         "AangifteAdresBuitenland": _PERIOD,
         "NietMededeelbaarAdres": {"Periode": _DAYS},
     },
+    "GeannuleerdDossier": _FILE,
 }
 
 _LISTED: Final = frozenset({"Achternaam", "Voornaam", "Status"})
@@ -59,7 +62,7 @@ _MESSAGE: Final = frozenset(
     {
         *("Repliek", "Context", "Bericht", "Ontvanger", "Antwoorden", "Antwoord", "Referte", "Inhoud", "Persoon"),
         *("Uitzonderingen", "Uitzondering", "Identificatie", "Oorsprong", "Type"),
-        *("Annotaties", "Annotatie", "Naam", "Waarde"),
+        *("Annotaties", "Annotatie", "Naam", "Waarde", "Resultaat"),
     }
 )
 

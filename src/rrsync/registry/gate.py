@@ -4,42 +4,34 @@ In this order (design, "One member's refresh"):
 
 1. ``record``: words that are logged may hold no national number, else nothing is logged or sent. The authorisation must
    cover every question on this day in Belgium, else the denial is logged and nothing is sent; then the envelopes are
-   made; then one commit of all intents. If that fails, nothing is sent.
-2. ``send``: at the pace allowed, once for every intent. What is worth another try (``notices``) gets a new reference
-   and a new, committed intent; the outcome of a try that failed is committed before the next.
-3. The reply is read, matched and cut to the scope (``reading``). Its outcome is handed over with the answer, to be
-   committed together with what follows from it.
+   made and signed; then one commit of all intents. If that fails, nothing is sent.
+2. ``send``: at the pace allowed, once for every intent (``tries``).
+3. The reply is verified, read, matched and cut to the scope (``reading``). Its outcome is handed over with the answer,
+   to be committed together with what follows from it.
+4. When MAGDA refuses for want of a subscription (40003, 13202), that outcome is committed, one subscription is asked
+   for, and the person once more. Each is an access of its own. A second refusal is the answer: there is no third
+   question. If the subscription itself is refused, that is the answer, under the subscription's outcome.
 
 A committed intent is left without an outcome only if the process dies; recovery then calls it indeterminate.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, cast
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_any, stop_before_delay
-from tenacity.wait import wait_random_exponential
-
-from rrsync.core.entry import Evidence, Status
-from rrsync.core.exchange import Reason, Refused
+from rrsync.core.exchange import Deed, Refused
 from rrsync.core.insz import holds_insz
 from rrsync.core.person import Masked
 from rrsync.core.plan import belgian_day
-from rrsync.errors import (
-    ConfigError,
-    Interrupted,
-    NotAuthorised,
-    RegistryError,
-    RegistryRefused,
-    RegistryUnavailable,
-)
-from rrsync.registry import evidence, wire
+from rrsync.errors import ConfigError, NotAuthorised
+from rrsync.registry import evidence
 from rrsync.registry.forms import Forms
-from rrsync.registry.notices import Action, gravest
+from rrsync.registry.notices import Action
 from rrsync.registry.pace import never
-from rrsync.registry.reading import Reader, Reading
+from rrsync.registry.services import service
+from rrsync.registry.strange import Strange, warn
+from rrsync.registry.tries import Recorded, Tries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,39 +39,34 @@ if TYPE_CHECKING:
 
     from rrsync.core.authorisation import Authorisation
     from rrsync.core.entry import Draft
-    from rrsync.core.exchange import Answer, Question
+    from rrsync.core.exchange import Answer, Notice, Question, Receipt
     from rrsync.registry.pace import Pace
     from rrsync.registry.soap import Client
+    from rrsync.registry.tries import Ended
 
-FIRST_WAIT_S: Final = 1.0
-LONGEST_WAIT_S: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Recorded(Masked):
-    """A question whose intent is committed, and the envelope that may be sent once; only ``Gate.record`` makes one."""
-
-    question: Question
-    envelope: bytes
+__all__ = ["Exchange", "Gate", "Recorded", "Registered"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Exchange(Masked):
-    """An answer; the outcome to commit with what follows from it; and the calls it took."""
+    """An answer; the outcome to commit with what follows from it; and the calls it took.
+
+    ``subscribed`` says that the register made a subscription to the number on the way; its outcome is committed.
+    """
 
     answer: Answer
     outcome: Draft
     calls: int
+    subscribed: bool = False
 
 
-@dataclass(slots=True)
-class _Tries:
-    """How far one question has come: the intent under way, the calls made, how it ended were it to end now."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Registered(Masked):
+    """What a subscription, made or ended, came to; the outcome to commit with it; and the calls it took."""
 
-    recorded: Recorded
-    calls: int = 0
-    ended: Status = Status.NOT_SENT
-    is_spent: bool = False
+    answer: Receipt
+    outcome: Draft
+    calls: int
 
 
 class Gate:
@@ -88,7 +75,10 @@ class Gate:
     ``append`` commits entries to the access log before it returns, and raises ``LedgerError`` when it cannot.
     ``new_reference`` gives a fresh reference of at most 36 characters. A question is tried at most ``attempts`` times,
     and not again later than ``max_wait_s`` seconds after the first. ``keep`` says whose messages are kept with the log.
-    ``interrupted`` says that the run is stopping.
+    ``interrupted`` says that the run is stopping. ``repertory`` is the version of MAGDA's repertory of subscriptions,
+    ``None`` when none are to be made or ended. ``subscribed`` commits the outcome of a subscription made on the way,
+    with what is noted of it; without it, the outcome alone is. ``unknown`` is told of a code that is not in our table,
+    the first time each is seen; it raises nothing.
     """
 
     def __init__(  # noqa: PLR0913 — the one place where everything a question needs comes together
@@ -107,35 +97,53 @@ class Gate:
         max_wait_s: float = 120.0,
         keep: evidence.Keep = evidence.Keep.ERRORS,
         interrupted: Callable[[], bool] = never,
+        repertory: str | None = None,
+        subscribed: Callable[[Draft], None] | None = None,
+        unknown: Callable[[Notice], None] = warn,
     ) -> None:
         self._client = client
         self._append = append
         self._authorisations = authorisations
-        self._pace = pace
         self._clock = clock
         self._new_reference = new_reference
-        self._forms = Forms(client.build, source=source)
-        self._production = production
-        self._keep = keep
-        self._interrupted = interrupted
-        self._unsent: set[str] = set()
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(RegistryUnavailable),
-            stop=stop_any(stop_after_attempt(attempts), stop_before_delay(max_wait_s)),
-            wait=wait_random_exponential(multiplier=2 * FIRST_WAIT_S, min=FIRST_WAIT_S, max=LONGEST_WAIT_S),
+        self._repertory = repertory
+        self._note = subscribed or (lambda outcome: append([outcome]))
+        self._forms = Forms(client.build, source=source, repertory=repertory)
+        self._tries = Tries(
+            client=client,
+            append=append,
+            record=self.record,
+            authorisations=authorisations,
+            pace=pace,
+            clock=clock,
+            new_reference=new_reference,
+            repertory=repertory,
+            production=production,
             sleep=sleep,
-            reraise=True,
+            attempts=attempts,
+            max_wait_s=max_wait_s,
+            keep=keep,
+            interrupted=interrupted,
+            strange=Strange(unknown),
         )
 
     def ask(self, question: Question) -> Exchange:
         """Record one question and send it; raises what ``record`` and ``send`` raise."""
         return self.send(self.record([question])[0])
 
+    def register(self, question: Question) -> Registered:
+        """Record a wish to make or end a subscription, and send it; raises what ``record`` and ``send`` raise."""
+        if question.deed is Deed.READ:
+            raise ValueError("a person is asked about, not registered")
+        ended = self._tries.send(self.record([question])[0])
+        return Registered(cast("Receipt", ended.reading.answer), ended.outcome, ended.calls)  # as ``Clerk`` reads
+
     def record(self, questions: Sequence[Question]) -> list[Recorded]:
         """Commit the intent to ask each of these, in one commit.
 
         Raises:
-            ConfigError: an actor, case or purpose holds a national number; nothing is logged.
+            ConfigError: an actor, case or purpose holds a national number, or a subscription is wanted where the
+                settings want none; nothing is logged.
             NotAuthorised: one is not covered; the denial is logged, and nothing else of them.
             LedgerError: the log cannot be written.
         """
@@ -145,35 +153,54 @@ class Gate:
         recorded, drafts = [], []
         for question in questions:
             authorisation = self._authorisations[question.library]
-            envelope = self._forms.fill(question, authorisation, now=now)
+            envelope = self._client.sign(self._forms.fill(question, authorisation, now=now))
+            asked = service(question.deed, self._repertory)
             recorded.append(Recorded(question, envelope))
-            drafts.append(evidence.intent(question, authorisation, envelope))
+            drafts.append(evidence.intent(question, asked, authorisation, envelope))
         self._append(drafts)
-        self._unsent.update(question.reference for question in questions)
+        self._tries.expect(questions)
         return recorded
 
     def send(self, recorded: Recorded) -> Exchange:
         """Send what was recorded and give the answer.
 
         Raises:
-            RegistryUnavailable: the tries are used up; the member's step stays open.
+            RegistryUnavailable: the tries are used up, or nobody asks now; the member's step stays open.
             RegistryRefused: the register refuses the library or our configuration; every member would fail alike.
             Interrupted: the run is stopping; the question was not sent (again).
             NotAuthorised: the authorisation ended between two tries.
             LedgerError: the log cannot be written.
-            ValueError: it was sent before, or not recorded here.
+            ValueError: it was sent before, is not recorded here, or is no question about a person.
         """
-        return self._retrying(self._try, _Tries(recorded))
+        if recorded.question.deed is not Deed.READ:
+            raise ValueError("a subscription is registered, not asked")
+        ended = self._tries.send(recorded)
+        if ended.reading.action is Action.SUBSCRIBE and self._repertory is not None:
+            return self._subscribe(ended)
+        return _exchange(ended)
+
+    def _subscribe(self, refused: Ended) -> Exchange:
+        """Have the number subscribed, and ask once more."""
+        self._append([refused.outcome])
+        question = refused.question
+        made = self.register(replace(question, deed=Deed.SUBSCRIBE, reference=self._new_reference()))
+        calls = refused.calls + made.calls
+        if isinstance(made.answer, Refused):
+            return Exchange(made.answer, made.outcome, calls)
+        self._note(made.outcome)
+        again = _exchange(self._tries.send(self.record([replace(question, reference=self._new_reference())])[0]))
+        return replace(again, calls=calls + again.calls, subscribed=True)
 
     def _refuse_uncovered(self, questions: Sequence[Question]) -> None:
         today = belgian_day(self._clock())
         drafts, clauses = [], []
         for question in questions:
+            asked = service(question.deed, self._repertory)
             authorisation = self._authorisations.get(question.library)
             clause = authorisation.denial(question, today) if authorisation else "the library has no authorisation"
             if clause:
                 clauses.append(clause)
-                drafts.append(evidence.denied(question, authorisation, clause))
+                drafts.append(evidence.denied(question, asked, authorisation, clause))
         if drafts:
             self._append(drafts)
             raise NotAuthorised(
@@ -182,49 +209,9 @@ class Gate:
                 todo="Check the purpose, and the library's authorisation in the settings",
             )
 
-    def _try(self, tries: _Tries) -> Exchange:
-        """Make one try; whatever ends it, its intent gets an outcome."""
-        question = self._due(tries).question
-        started = time.monotonic()
-        try:
-            reading, reply = self._call(tries)
-        except BaseException as error:
-            status = error.status if isinstance(error, wire.Unavailable | wire.Refused) else tries.ended
-            self._append([evidence.outcome(question, status, ms=_ms_since(started))])
-            raise
-        said = Evidence(tries.recorded.envelope, reply)
-        outcome = evidence.outcome_of(question, reading, said, keep=self._keep, ms=_ms_since(started))
-        if reading.action is Action.ACCEPT or (reading.action is Action.RETRY_ONCE and tries.is_spent):
-            return Exchange(reading.answer, outcome, tries.calls)
-        tries.is_spent = tries.is_spent or reading.action is Action.RETRY_ONCE
-        self._append([outcome])
-        raise _error(reading)
 
-    def _due(self, tries: _Tries) -> Recorded:
-        """Give the intent to send now: the one that was recorded, or a new one for another try."""
-        if tries.calls:
-            if self._interrupted():
-                raise _interrupted()
-            question = replace(tries.recorded.question, reference=self._new_reference())
-            tries.recorded = self.record([question])[0]
-            tries.ended = Status.NOT_SENT
-        if tries.recorded.question.reference not in self._unsent:
-            raise ValueError("only what was recorded here may be sent, and once")
-        self._unsent.remove(tries.recorded.question.reference)
-        return tries.recorded
-
-    def _call(self, tries: _Tries) -> tuple[Reading, bytes]:
-        if not self._pace.take(self._interrupted):
-            raise _interrupted()
-        question = tries.recorded.question
-        tries.calls, tries.ended = tries.calls + 1, Status.NO_REPLY
-        try:
-            reply = self._client.post(tries.recorded.envelope)
-        except wire.Unreadable as error:
-            return Reading(Refused(question.reference, Reason.UNREADABLE), error.status), b""
-        tries.ended = Status.INVALID_REPLY
-        scope = self._authorisations[question.library].scope
-        return Reader(question, scope, belgian_day(self._clock()), self._production).read(reply), reply
+def _exchange(ended: Ended) -> Exchange:
+    return Exchange(cast("Answer", ended.reading.answer), ended.outcome, ended.calls)  # as ``Reader`` reads
 
 
 def _refuse_numbers(questions: Sequence[Question]) -> None:
@@ -235,24 +222,3 @@ def _refuse_numbers(questions: Sequence[Question]) -> None:
             kept="Nothing was asked or logged",
             todo="Name the letter, the task or the person in another way",
         )
-
-
-def _ms_since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)
-
-
-def _interrupted() -> Interrupted:
-    return Interrupted(
-        "The run is stopping", kept="The question was not sent, and the access log says so", todo="Start the run again"
-    )
-
-
-def _error(reading: Reading) -> RegistryError:
-    """Give what a reply that stops us, or is to be tried again, is as an error."""
-    code = gravest(reading.answer.notices)
-    kind = RegistryRefused if reading.action is Action.STOP else RegistryUnavailable
-    return kind(f"{code.meaning} ({_codes(reading)})", kept="No member was changed", todo=code.todo)
-
-
-def _codes(reading: Reading) -> str:
-    return ", ".join(notice.code for notice in reading.answer.notices) or "no code"

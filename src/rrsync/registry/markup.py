@@ -6,6 +6,8 @@ from. The size is bounded where the bytes come in (``wire``).
 
 from __future__ import annotations
 
+import re
+from codecs import BOM_UTF8
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 MAX_ATTRIBUTES: Final = 100
 MAX_DEPTH: Final = 64
 
+_OTHER_LETTERS: Final = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
 _CROWDED: Final = etree.XPath(f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])")
 _QUALIFIED: Final = etree.XPath("descendant::*[namespace-uri()]")
 
@@ -36,10 +39,13 @@ def parse(data: bytes) -> _Element:
     """Read a document and give its root.
 
     Raises:
-        RegistryUnreadable: it is no well-formed UTF-8 XML, has a DTD, or an element with too many attributes.
+        RegistryUnreadable: it is no well-formed XML in UTF-8 that says no otherwise, has a DTD, or an element with too
+            many attributes.
     """
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise unreadable("it has a document type, which no SOAP message may have")
+    if _OTHER_LETTERS.match(data.removeprefix(BOM_UTF8)):
+        raise unreadable("it says itself that it is not written in UTF-8")
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,

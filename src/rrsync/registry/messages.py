@@ -1,8 +1,8 @@
 """MAGDA's Verzoek and Repliek: a question as the nested data zeep wants, and a reply's bytes as one value. Pure.
 
-The shapes are those of GeefPersoon-02.02 (MAGDA fact sheet §1.1 to §1.4 and §2.1). Exactly one question and at most one
-answer go in a SOAP message. MAGDA's own texts (Diagnose, Omstandigheid) are never read: they may hold a person's data.
-Only the root of the operation has a namespace; nothing below it has, and what has is not the register's.
+The shapes are those of ``services`` (MAGDA fact sheet §1.1 to §1.4, §2.1 and §2.4). Exactly one question and at most
+one answer go in a SOAP message. MAGDA's own texts (Diagnose, Omstandigheid) are never read: they may hold a person's
+data. Only the root of the operation has a namespace; nothing below it has, and what has is not the register's.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
-from rrsync.core.exchange import Notice, Question
+from rrsync.core.exchange import Deed, Notice
 from rrsync.core.person import Masked
 from rrsync.registry import fields, markup, notices
+from rrsync.registry.services import PERSON, service
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,16 +23,12 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
     from rrsync.core.authorisation import Authorisation, Tree
-
-SERVICE: Final = "GeefPersoon"
-VERSION: Final = "02.02"
-OPERATION: Final = f"{SERVICE}-{VERSION}"
-NAMESPACE: Final = "http://magda.vlaanderen.be/persoon/soap/geefpersoon/v02_02"
+    from rrsync.core.exchange import Question
+    from rrsync.registry.services import Service
 
 #: A message to be: element name -> its text or its content.
 Node: TypeAlias = "dict[str, Node | str]"
 
-_RESPONSE: Final = f"{{{NAMESPACE}}}{SERVICE}Response"
 _SOAP: Final = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _BRUSSELS: Final = ZoneInfo("Europe/Brussels")
 _CODE: Final = re.compile(r"[0-9]{1,10}")
@@ -39,13 +36,27 @@ _ORIGIN: Final = re.compile(r"\w{1,12}", re.ASCII)
 _FAULT_CODE: Final = re.compile(r"\s*(ERR_[0-9]{1,4}|[0-9]{5})\b")
 _BLAMES_US: Final = ("Client", "Sender", "MustUnderstand", "VersionMismatch")
 _NEW_NUMBER: Final = "30004"
+#: Subjects whose key is a national number.
+_OF_PERSONS: Final = "PERS"
 _NAMES: Final = fields.known_names()
 
 
-def request(question: Question, authorisation: Authorisation, *, source: str, now: datetime) -> Node:
-    """Give the Verzoek of a question; ``source`` is MAGDA's Bron, ``now`` an aware moment, written as Brussels time."""
-    digits, reference = question.insz.digits, question.reference
-    return verzoek(authorisation, source=source, digits=digits, reference=reference, moment=moment(now))
+def request(
+    question: Question, authorisation: Authorisation, *, source: str, now: datetime, repertory: str | None = None
+) -> Node:
+    """Give the Verzoek of a question; ``source`` is MAGDA's Bron, ``now`` an aware moment, written as Brussels time.
+
+    Raises:
+        ConfigError: it is a subscription, and ``repertory`` names no version.
+    """
+    day, time = moment(now)
+    return verzoek(
+        service(question.deed, repertory),
+        authorisation,
+        inhoud=content(question.deed, repertory, authorisation, source=source, digits=question.insz.digits, day=day),
+        reference=question.reference,
+        moment=(day, time),
+    )
 
 
 def moment(now: datetime) -> tuple[str, str]:
@@ -54,12 +65,14 @@ def moment(now: datetime) -> tuple[str, str]:
     return f"{local:%Y-%m-%d}", f"{local:%H:%M:%S}.000"
 
 
-def verzoek(authorisation: Authorisation, *, source: str, digits: str, reference: str, moment: tuple[str, str]) -> Node:
-    """Give a Verzoek about a number, under a reference, at a moment as ``moment`` gives it."""
+def verzoek(
+    asked: Service, authorisation: Authorisation, *, inhoud: Node, reference: str, moment: tuple[str, str]
+) -> Node:
+    """Give a Verzoek with this content, under a reference, at a moment as ``moment`` gives it."""
     return {
         "Context": {
-            "Naam": SERVICE,
-            "Versie": f"{VERSION}.0000",
+            "Naam": asked.name,
+            "Versie": f"{asked.version}.0000",
             "Bericht": {
                 "Type": "VRAAG",
                 "Tijdstip": {"Datum": moment[0], "Tijd": moment[1]},
@@ -70,13 +83,29 @@ def verzoek(authorisation: Authorisation, *, source: str, digits: str, reference
                 },
             },
         },
-        "Vragen": {
-            "Vraag": {
-                "Referte": reference,
-                "Inhoud": {"Criteria": {"INSZ": digits}, "Bron": source, "Taal": "nl"},
-            },
-        },
+        "Vragen": {"Vraag": {"Referte": reference, "Inhoud": inhoud}},
     }
+
+
+def content(
+    deed: Deed, repertory: str | None, authorisation: Authorisation, *, source: str, digits: str, day: str
+) -> Node:
+    """Give the Inhoud of a question about a number, on a day in Belgium.
+
+    A subscription begins on that day and has no end; one that is ended, ends on it. Sender and capacity are those of
+    the context, else MAGDA refuses it (20005).
+    """
+    if deed is Deed.READ:
+        return {"Criteria": {"INSZ": digits}, "Bron": source, "Taal": "nl"}
+    declared: Node = {"Identificatie": authorisation.sender, "Hoedanigheid": authorisation.capacity}
+    if repertory == "02.00":
+        declared["INSZ"] = digits
+    else:
+        subject: Node = {"Type": _OF_PERSONS, "Sleutel": digits}
+        declared["BetrokkenSubject"] = {"Type": _OF_PERSONS, "Subjecten": {"Subject": subject}}
+    if deed is Deed.SUBSCRIBE:
+        return {"Inschrijving": declared | {"Periode": {"Begin": day}}}
+    return {"Uitschrijving": declared | {"Periode": {"Einde": day}}}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -84,7 +113,8 @@ class Reply(Masked):
     """A reply as it came: notices by level (MAGDA fact sheet §1.3), whose it says it is, and the person uncut.
 
     ``reference`` is that of the Antwoord, ``None`` when there is no Antwoord; ``receiver`` that of the Ontvanger,
-    ``""`` when absent. ``new_numbers`` are the texts of 30004's annotations.
+    ``""`` when absent. ``new_numbers`` are the texts of 30004's annotations. ``result`` is what a subscription came to,
+    ``""`` when it is not said.
     """
 
     fault: tuple[Notice, ...] = ()
@@ -94,10 +124,11 @@ class Reply(Masked):
     receiver: str = ""
     person: Tree | None = None
     new_numbers: frozenset[str] = frozenset()
+    result: str = ""
 
 
-def reply(data: bytes) -> Reply:
-    """Read the bytes of a SOAP reply.
+def reply(data: bytes, asked: Service = PERSON) -> Reply:
+    """Read the bytes of a SOAP reply of the service that was asked.
 
     Raises:
         RegistryUnreadable: they are no SOAP message with one Repliek, it holds what is not the register's, or twice
@@ -107,12 +138,12 @@ def reply(data: bytes) -> Reply:
     body = markup.child(root, f"{_SOAP}Body")
     if root.tag != f"{_SOAP}Envelope" or body is None or len(body) != 1:
         raise markup.unreadable("it is no SOAP message with one body")
-    content = body[0]
-    if content.tag == f"{_SOAP}Fault":
-        return Reply(fault=_fault(content))
-    if content.tag != _RESPONSE or markup.disguises(content, _NAMES):
+    said = body[0]
+    if said.tag == f"{_SOAP}Fault":
+        return Reply(fault=_fault(said))
+    if said.tag != asked.response or markup.disguises(said, _NAMES):
         raise markup.unreadable("it holds what is not the register's")
-    repliek = markup.child(content, "Repliek")
+    repliek = markup.child(said, "Repliek")
     if repliek is None:
         raise markup.unreadable("it has no Repliek")
     return _repliek(repliek)
@@ -132,6 +163,7 @@ def _repliek(repliek: _Element) -> Reply:
         receiver=receiver,
         person=_person(antwoord),
         new_numbers=_new_numbers(general + own),
+        result=markup.text(antwoord, "Inhoud", "Resultaat"),
     )
 
 

@@ -5,6 +5,8 @@
 2. A code of which MAGDA says it depends on the case goes by its type: ``FOUT`` is refused, the rest accepted.
 3. A code we do not know is refused, so never applied, unless its type is ``INFORMATIE``.
 4. Of several notices the most severe decides; ``Action`` lists them in that order.
+5. That there is no subscription is said of a number, and can be mended: it is made, and the person asked once more
+   (§9.7). Where subscriptions are not ours to make, the member is refused.
 
 >>> decide([Notice("30042", "MAGDA", "INFORMATIE"), Notice("30003", "RR", "FOUT")]).value
 'unknown'
@@ -32,6 +34,7 @@ class Action(StrEnum):
     STOP = "stop"
     RETRY = "retry"
     RETRY_ONCE = "retry_once"
+    SUBSCRIBE = "subscribe"
     REFUSED = "refused"
     NEW_NUMBER = "new_number"
     CANCELLED = "cancelled"
@@ -84,7 +87,7 @@ TABLE: Final[Mapping[str, Code]] = {
     ),
     # The source is away or busy.
     "40088": Code("MAGDA's repertory has an internal error", Action.RETRY, _LATER),
-    "60006": Code("The source is not available", Action.RETRY, _LATER),
+    **{f"6000{n}": Code("The source is not available", Action.RETRY, _LATER) for n in (0, 1, 2, 4, 5, 6, 8)},
     "60009": Code("MAGDA has a technical problem", Action.RETRY, _LATER),
     "60010": Code("The service is temporarily not available", Action.RETRY, _LATER),
     "60013": Code("MAGDA cannot reach the source", Action.RETRY, _LATER),
@@ -100,17 +103,23 @@ TABLE: Final[Mapping[str, Code]] = {
     "60007": Code("MAGDA cannot read the source's answer", Action.RETRY_ONCE, _SUPPORT),
     "60018": Code("The source's answer has a wrong form", Action.RETRY_ONCE, _SUPPORT),
     "70002": Code("The register of the Crossroads Bank failed", Action.RETRY_ONCE, _SUPPORT),
+    # There is no subscription.
+    "13202": Code("There is no file on this person under this capacity", Action.SUBSCRIBE, _SUBSCRIBE),
+    "13303": Code("The source has no subscription for this person", Action.SUBSCRIBE, _SUBSCRIBE),
+    "40003": Code("The number is not subscribed under this sender and capacity", Action.SUBSCRIBE, _SUBSCRIBE),
     # This member cannot be asked about like this.
-    "13202": Code("There is no file on this person under this capacity", Action.REFUSED, _SUBSCRIBE),
-    "13303": Code("The source has no subscription for this person", Action.REFUSED, _SUBSCRIBE),
     "15021": Code("Everything in the answer was filtered away", Action.REFUSED, "Check the filter with MAGDA"),
     "20002": Code("MAGDA finds the number malformed", Action.REFUSED, _NUMBER),
+    "20003": Code("A subscription would begin after it ends", Action.REFUSED, _OUR_BUG),
+    "20007": Code("MAGDA finds an enterprise number malformed", Action.REFUSED, _OUR_BUG),
     "25001": Code("MAGDA does not support the language of the question", Action.REFUSED, _OUR_BUG),
-    "40003": Code("The number is not subscribed under this sender and capacity", Action.REFUSED, _SUBSCRIBE),
+    "30034": Code("A subscription to an enterprise has no period", Action.REFUSED, _OUR_BUG),
+    "40035": Code("A subscription names more than one subject", Action.REFUSED, _OUR_BUG),
     "40098": Code("The file is closed after a death in the household", Action.REFUSED, "Ask the member or the family"),
     "40099": Code("The file is closed because of a death", Action.REFUSED, "Ask the member's family"),
     "40101": Code("The National Registry does not manage this number now", Action.REFUSED, _NUMBER),
     "40200": Code("The source finds no match", Action.REFUSED, _NUMBER),
+    "50000": Code("MAGDA finds the subscription not valid, for one of several reasons", Action.REFUSED, _SUPPORT),
     "60003": Code("The source cannot take this number", Action.REFUSED, _NUMBER),
     "Client": Code("MAGDA does not accept the question, for a reason we do not know", Action.REFUSED, _SUPPORT),
     # What the register says of the number.
@@ -132,6 +141,11 @@ TABLE: Final[Mapping[str, Code]] = {
 _UNLISTED: Final = Code("MAGDA gives a code that is not in our table", None, _SUPPORT)
 
 _SILENCE: Final = Code("The register gives neither an answer nor a reason", Action.RETRY_ONCE, _SUPPORT)
+
+
+def is_known(notice: Notice) -> bool:
+    """Whether a notice's code is in our table."""
+    return notice.code in TABLE
 
 
 def explain(notice: Notice) -> Code:

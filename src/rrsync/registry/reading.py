@@ -6,7 +6,8 @@ In the order of MAGDA fact sheet §9.2:
 2. A Fault, or notices of the whole reply (levels 1 and 2) that say stop or try again: that, whoever the reply is for.
    A verdict on the number (unknown, cancelled, renumbered) needs our reference in the reply, else it is unreadable.
 3. The answer's reference, or the receiver's when given, is not ours; or the number is another: mismatch, all dropped.
-4. The notices of the answer. Any of type ``FOUT`` means that no content is used, even when there is some.
+4. The notices of the answer. That there is no subscription counts as such only with our reference, for it makes us ask
+   for one. Any of type ``FOUT`` means that no content is used, even when there is some.
 5. No notice and no content is an error, worth one more try.
 6. A main residence of another day is left out. Signals are read from all the rest; then it is cut to the scope; only
    then is there a ``Person``.
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from rrsync.core.authorisation import limit
 from rrsync.core.entry import Status
-from rrsync.core.exchange import Answer, Found, Reason, Refused, Unknown
+from rrsync.core.exchange import Answer, Done, Found, Reason, Refused, Unknown
 from rrsync.core.insz import Insz
 from rrsync.core.person import Masked
 from rrsync.errors import NotAnInsz, RegistryUnreadable
@@ -35,15 +36,18 @@ if TYPE_CHECKING:
     from rrsync.core.person import Person
     from rrsync.registry.messages import Reply
 
-#: What the gate may do with a reply: take the answer, try again, try again once, or stop.
+#: What is not said of one member: stop, try again, try again once.
 AGAIN: Final = frozenset({Action.STOP, Action.RETRY, Action.RETRY_ONCE})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reading(Masked):
-    """What a reply comes to: ``answer``, unless ``action`` says stop or try again; ``got`` names what is filled."""
+    """What a reply comes to: ``answer``, unless ``action`` says stop, subscribe or try again.
 
-    answer: Answer
+    ``got`` names the fields that are filled.
+    """
+
+    answer: Answer | Done
     status: Status
     action: Action = Action.ACCEPT
     got: tuple[str, ...] = ()
@@ -70,7 +74,7 @@ class Reader:
             return self._said(reply, reply.fault)
         if decide(reply.general) in AGAIN:
             return self._said(reply, reply.general)
-        if not self._is_ours(reply):
+        if not is_ours(reply, self.question):
             return self._refused(Reason.MISMATCH, Status.MISMATCH, ())
         if reply.person is not None and not self._is_about(reply.person, self.question.insz.digits):
             return self._renumbered(reply, reply.person)
@@ -79,13 +83,6 @@ class Reader:
         if reply.person is not None and is_usable:
             return self._found(reply, reply.person, said)
         return self._said(reply, said)
-
-    def _is_ours(self, reply: Reply) -> bool:
-        ours = self.question.reference
-        return reply.reference in {None, ours} and reply.receiver in {"", ours}
-
-    def _names_us(self, reply: Reply) -> bool:
-        return self.question.reference in {reply.reference, reply.receiver}
 
     def _is_about(self, tree: Tree, digits: str) -> bool:
         return signals.text(tree, "INSZ") == digits
@@ -120,7 +117,9 @@ class Reader:
             case Action.STOP | Action.RETRY | Action.RETRY_ONCE as action:
                 status = Status.REFUSED if action is Action.STOP else Status.TRANSIENT
                 return self._refused(Reason.REFUSED, status, said, action)
-            case Action.UNKNOWN | Action.CANCELLED | Action.NEW_NUMBER if not self._names_us(reply):
+            case Action.SUBSCRIBE if names_us(reply, self.question):
+                return self._refused(Reason.REFUSED, Status.REFUSED, said, Action.SUBSCRIBE)
+            case Action.UNKNOWN | Action.CANCELLED | Action.NEW_NUMBER if not names_us(reply, self.question):
                 return self._refused(Reason.UNREADABLE, Status.INVALID_REPLY, said)
             case Action.UNKNOWN:
                 return self._unknown(Reason.UNKNOWN, Status.NOT_FOUND, said)
@@ -149,6 +148,16 @@ class Reader:
         except NotAnInsz:
             return None
         return new if new != self.question.insz else None
+
+
+def is_ours(reply: Reply, question: Question) -> bool:
+    """Whether a reply names no other reference than the question's."""
+    return reply.reference in {None, question.reference} and reply.receiver in {"", question.reference}
+
+
+def names_us(reply: Reply, question: Question) -> bool:
+    """Whether a reply names the question's reference."""
+    return question.reference in {reply.reference, reply.receiver}
 
 
 def _filled(person: Person) -> tuple[str, ...]:

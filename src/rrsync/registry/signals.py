@@ -7,6 +7,9 @@ Signals (contract, "From reply to address"; MAGDA fact sheet §4.4, §4.5 and §
 2. An address that may not be told (IT 252), in force today or in force we know not when: protected.
 3. An address abroad and no main residence: abroad. One that is over, or only begins later, is none (``current``).
 4. A reference address that has not ended: the person does not live there.
+5. A reference to a file under another number, not ended: a new number, though not one to follow: only 30004 names that.
+   A cancelled file under the number asked about, or under none that can be read: cancelled; one under another number is
+   what was cancelled, not this person (§4.6).
 """
 
 from __future__ import annotations
@@ -68,7 +71,21 @@ def signals(tree: Tree, today: date) -> frozenset[Reason]:
     references = nodes(tree, "Adressen", "Hoofdverblijfplaats", "ReferentieAdres")
     if not all(_ended(node, "Einddatum", today) for node in references):
         found.add(Reason.REFERENCE_ADDRESS)
-    return frozenset(found)
+    return frozenset(found | _other_files(tree, today))
+
+
+def _other_files(tree: Tree, today: date) -> set[Reason]:
+    """Give what other files that the register names say of the number."""
+    own, found = text(tree, "INSZ"), set()
+    if any(text(node, "INSZ") != own for node in _standing(tree, "Referentiedossier", today)):
+        found.add(Reason.NEW_NUMBER)
+    if any(text(node, "INSZ") in {own, ""} for node in _standing(tree, "GeannuleerdDossier", today)):
+        found.add(Reason.CANCELLED)
+    return found
+
+
+def _standing(tree: Tree, name: str, today: date) -> Iterator[Node]:
+    return (node for node in nodes(tree, name) if not _ended(node, "@DatumEinde", today))
 
 
 def _status(node: Node) -> Reason:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from importlib.resources import as_file, files
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from lxml import etree
@@ -15,13 +16,16 @@ from zeep import Client as Zeep
 from zeep import Settings, Transport
 
 from rrsync.errors import ConfigError
-from rrsync.registry import messages
-from rrsync.registry.wire import Wire
+from rrsync.registry.wire import Wire, undated
 
 if TYPE_CHECKING:
-    from rrsync.registry.messages import Node
+    import ssl
+    from collections.abc import Callable, Mapping
 
-_SPOKEN: Final = ("zeep", "urllib3", "requests", "charset_normalizer")
+    from rrsync.registry.messages import Node
+    from rrsync.registry.services import Service
+
+_SPOKEN: Final = ("zeep", "urllib3", "requests", "charset_normalizer", "signxml")
 
 
 def silence() -> None:
@@ -55,47 +59,105 @@ class _Shelf(Transport):
 
 
 class Client:
-    """GeefPersoon over HTTP: builds envelopes and posts them. Threads may share it.
+    """MAGDA's services over HTTP: builds envelopes, signs them, posts them, verifies replies. Threads may share it.
 
-    ``deadline_s`` is for a whole call. The files are PEM; ``ca`` must have signed the server's certificate.
+    ``endpoints`` is one address for all operations, or a table: operation, as ``GeefPersoon-02.02``, to address.
+    ``context`` says who we are and whom we trust (``line.tls``); without one we are nobody, and trust ``ca`` (PEM)
+    alone. ``deadline_s`` is for a whole call. ``sign`` gives an envelope signed, ``verify`` what of a reply may be
+    read, and ``dated`` looks at the date of every reply (``skew``).
 
     Raises:
-        ConfigError: the endpoint, a certificate, a key or our own WSDL cannot be used.
+        ConfigError: an endpoint or the CA file cannot be used.
     """
 
     def __init__(
         self,
-        endpoint: str,
+        endpoints: Mapping[str, str] | str,
         *,
-        certificate: str = "",
-        private_key: str = "",
+        context: ssl.SSLContext | None = None,
         ca: str = "",
         deadline_s: float = 45.0,
+        sign: Callable[[bytes], bytes] | None = None,
+        verify: Callable[[bytes], bytes] | None = None,
+        dated: Callable[[str | None], None] = undated,
     ) -> None:
         silence()
-        self._wire = Wire(endpoint, certificate=certificate, private_key=private_key, ca=ca, deadline_s=deadline_s)
-        with as_file(files("rrsync") / "wsdl" / messages.OPERATION) as folder:
-            zeep = Zeep(  # type: ignore[no-untyped-call]  # zeep leaves it untyped
-                str(folder / f"{messages.SERVICE}.wsdl"),
-                transport=_Shelf(folder),
-                settings=Settings(strict=True, xml_huge_tree=False, forbid_external=True),
-            )
-        binding: Any = zeep.service._binding  # noqa: SLF001 — zeep's own way from a service to a message
-        self._operation: Any = binding.get(messages.SERVICE)
+        table = {"": endpoints} if isinstance(endpoints, str) else dict(endpoints)
+        wires = {
+            url: Wire(url, context=context, ca=ca, deadline_s=deadline_s, dated=dated)
+            for url in sorted(set(table.values()))
+        }
+        self._wires = {operation: wires[url] for operation, url in table.items()}
+        self._sign = sign
+        self._verify = verify
+        self._operations: dict[str, Any] = {}
+        self._reading = Lock()
 
-    def build(self, request: Node) -> bytes:
-        """Give the envelope of a Verzoek, as the exact bytes that are sent."""
-        message = self._operation.create(Verzoek=request)
+    def build(self, asked: Service, request: Node) -> bytes:
+        """Give the envelope of a Verzoek, as the exact bytes that are sent when nothing is signed.
+
+        Raises:
+            ConfigError: the operation has no endpoint, or our own WSDL cannot be used.
+        """
+        self._wire(asked)
+        message = self._operation(asked).create(Verzoek=request)
         return etree.tostring(message.content, encoding="UTF-8", xml_declaration=True)
 
-    def post(self, envelope: bytes) -> bytes:
+    def sign(self, envelope: bytes) -> bytes:
+        """Give an envelope signed, or as it is when nothing is to be signed; these bytes are sent and never rewritten.
+
+        Raises:
+            ConfigError: it cannot be signed.
+        """
+        return envelope if self._sign is None else self._sign(envelope)
+
+    def post(self, asked: Service, envelope: bytes) -> bytes:
         """Send an envelope and give the reply's bytes.
 
         Raises:
             RegistryError: as ``Wire.post`` says, with a ``status`` for the access log.
+            ConfigError: the operation has no endpoint.
         """
-        return self._wire.post(envelope)
+        return self._wire(asked).post(envelope)
+
+    def verified(self, reply: bytes) -> bytes:
+        """Give what may be read of a reply.
+
+        Raises:
+            RegistryUnreadable: its signature is not what it must be; ``status`` says so.
+            RegistryRefused: nobody we trust signed it.
+        """
+        return reply if self._verify is None else self._verify(reply)
 
     def close(self) -> None:
         """Close the kept connections."""
-        self._wire.close()
+        for wire in set(self._wires.values()):
+            wire.close()
+
+    def _wire(self, asked: Service) -> Wire:
+        wire = self._wires.get(asked.operation) or self._wires.get("")
+        if wire is None:
+            raise ConfigError(
+                f"The settings have no address for {asked.operation}",
+                kept="Nothing was asked",
+                todo="Add it to [registry] endpoint",
+            )
+        return wire
+
+    def _operation(self, asked: Service) -> Any:
+        """Give zeep's operation of a service; its WSDL is read when it is first wanted."""
+        with self._reading:
+            if asked.operation not in self._operations:
+                self._operations[asked.operation] = _read(asked)
+            return self._operations[asked.operation]
+
+
+def _read(asked: Service) -> Any:
+    with as_file(files("rrsync") / "wsdl" / asked.operation) as folder:
+        zeep = Zeep(  # type: ignore[no-untyped-call]  # zeep leaves it untyped
+            str(folder / f"{asked.name}.wsdl"),
+            transport=_Shelf(folder),
+            settings=Settings(strict=True, xml_huge_tree=False, forbid_external=True),
+        )
+    binding: Any = zeep.service._binding  # noqa: SLF001 — zeep's own way from a service to a message
+    return binding.get(asked.name)

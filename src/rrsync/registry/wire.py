@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ssl
 import zlib
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from threading import local
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -30,20 +31,27 @@ from rrsync.errors import (
 from rrsync.registry.line import Adapter, tls, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 MAX_BYTES: Final = 2 * 1024 * 1024
 CONNECT_S: Final = 5.0
+#: However long the register asks us to stay away, we look again after a quarter of an hour.
+LONGEST_S: Final = 900.0
 _CHUNK: Final = 65536
 _HEAD: Final = 2048
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 
 class Unavailable(RegistryUnavailable):
-    """The way to the register failed; ``status`` says how far the question came."""
+    """The way to the register failed; ``status`` says how far the question came.
+
+    ``busy`` says that it came too fast, ``retry_after_s`` how long the register wants nobody to ask.
+    """
 
     status: Status = Status.NO_REPLY
+    busy: bool = False
+    retry_after_s: float | None = None
 
 
 class Refused(RegistryRefused):
@@ -58,30 +66,37 @@ class Unreadable(RegistryUnreadable):
     status: Status = Status.INVALID_REPLY
 
 
+def undated(_: str | None) -> None:
+    """Nobody looks at the date."""
+
+
 class Wire:
     """Posts bytes to one endpoint, over one kept connection per thread.
 
+    ``context`` says who we are and whom we trust (``line.tls``). Without one we are nobody, and trust ``ca`` alone.
+    ``dated`` looks at the ``Date`` of every reply (``skew``).
+
     Raises:
-        ConfigError: the endpoint is no URL, or a certificate, key or CA file cannot be used.
+        ConfigError: the endpoint is no URL, or the CA file cannot be used.
     """
 
     def __init__(
         self,
         endpoint: str,
         *,
-        certificate: str = "",
-        private_key: str = "",
+        context: ssl.SSLContext | None = None,
         ca: str = "",
         deadline_s: float = 45.0,
         connect_s: float = CONNECT_S,
         max_bytes: int = MAX_BYTES,
+        dated: Callable[[str | None], None] = undated,
     ) -> None:
-        self._context = tls(certificate, private_key, ca) if endpoint.startswith("https:") else None
-        self._verify: str | bool = ca or True
+        self._context = context or (tls(None, ca) if endpoint.startswith("https:") else None)
         self._request = _prepared(endpoint)
         self._deadline_s = deadline_s
         self._connect_s = connect_s
         self._max_bytes = max_bytes
+        self._dated = dated
         self._own = local()
         self._sessions: WeakSet[requests.Session] = WeakSet()
 
@@ -115,17 +130,18 @@ class Wire:
             request,
             stream=True,
             allow_redirects=False,
-            verify=self._verify,
+            verify=True,
             timeout=(min(self._connect_s, self._deadline_s), self._deadline_s),
             proxies={},
         )
         try:
             if 300 <= response.status_code < 400:
                 raise _failed(Refused, "The register's address sends us elsewhere", Status.INVALID_REPLY, _ADDRESS)
+            self._dated(response.headers.get("Date"))
             body = self._unpacked(response.headers, self._read(response))
         finally:
             response.close()
-        return _judge(response.status_code, body)
+        return _judge(response.status_code, response.headers, body)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._own, "session", None)
@@ -174,7 +190,7 @@ class Wire:
     def _failure(self, error: BaseException) -> RegistryError:
         """Give our error for one of the network's, without its words."""
         status = Status.NO_REPLY if watch.sent else Status.NOT_SENT
-        if any(isinstance(cause, ssl.SSLError) and not isinstance(cause, _LOST) for cause in _causes(error)):
+        if any(_is_distrust(cause) for cause in _causes(error)):
             what = "The register and we do not trust each other's certificate (TLS)"
             return _failed(Refused, what, status, _TRUST)
         if watch.is_over():
@@ -188,6 +204,8 @@ class Wire:
 
 #: TLS that ended early is a broken connection, not a question of trust.
 _LOST: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLWantReadError, ssl.SSLSyscallError)
+#: In OpenSSL's names of the alerts with which a server refuses our certificate.
+_ABOUT_US: Final = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
 _TRUST: Final = "Check certificate, private_key and ca in the settings, and their dates"
 _ADDRESS: Final = "Check the endpoint in the settings"
 _LATER: Final = "Try again later; check the network if it goes on"
@@ -201,14 +219,26 @@ def _failed(kind: type[_Error], what: str, status: Status, todo: str = _LATER) -
     return error
 
 
+def _is_distrust(cause: BaseException) -> bool:
+    """Whether an error says that TLS found no trust: any in a handshake, and later one about our certificate.
+
+    In TLS 1.3 a server looks at our certificate after the handshake.
+    """
+    if not isinstance(cause, ssl.SSLError) or isinstance(cause, _LOST):
+        return False
+    return not watch.sent or any(word in (cause.reason or "") for word in _ABOUT_US)
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and what it came of; urllib3 wraps TLS's in another without saying so."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        wrapped = next((each for each in cause.args if isinstance(each, BaseException)), None)
+        cause = cause.__cause__ or cause.__context__ or wrapped
 
 
-def _judge(status: int, body: bytes) -> bytes:
+def _judge(status: int, headers: Mapping[str, str], body: bytes) -> bytes:
     """Give the body if it is a message, else say what its HTTP status means."""
     head = body[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
     is_xml = head.startswith(b"<") and b"<html" not in head.lower() and b"<!doctype html" not in head.lower()
@@ -220,9 +250,24 @@ def _judge(status: int, body: bytes) -> bytes:
     if 400 <= status < 500 and status != 429:
         raise _failed(Refused, f"The register does not know this address (HTTP {status})", Status.REFUSED, _ADDRESS)
     if status == 429 or status >= 500:
-        raise _failed(Unavailable, f"The register is not available now (HTTP {status})", Status.TRANSIENT)
+        failure = _failed(Unavailable, f"The register is not available now (HTTP {status})", Status.TRANSIENT)
+        failure.busy = status == 429 or (status == 503 and "Retry-After" in headers)
+        failure.retry_after_s = _retry_after(headers) if failure.busy else None
+        raise failure
     what = "something that is no message" if body else "nothing"
     raise _failed(Unavailable, f"The register's address answers with {what} (HTTP {status})", Status.INVALID_REPLY)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Give for how long not to ask: as seconds, or as a date held against the reply's own (RFC 9110 §10.2.3)."""
+    said = headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdigit():
+        return min(float(said), LONGEST_S)
+    try:
+        left = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a zone
+        return None
+    return min(max(left.total_seconds(), 0.0), LONGEST_S)
 
 
 def _prepared(endpoint: str) -> requests.PreparedRequest:

@@ -1,4 +1,4 @@
-"""The replies of GeefPersoon-02.02 as bytes: a person, exceptions at level 2 or 3, or a SOAP Fault (level 1).
+"""The simulator's replies as bytes: a person or a result, exceptions at level 2 or 3, or a SOAP Fault (level 1).
 
 The roles of sender and receiver swap, and the asker's references come back, as MAGDA does it.
 """
@@ -14,9 +14,7 @@ from zoneinfo import ZoneInfo
 from rrsync.core.person import Masked
 from rrsync.simulator.citizen import Citizen, Situation
 from rrsync.simulator.dossier import person
-
-NAMESPACE: Final = "http://magda.vlaanderen.be/persoon/soap/geefpersoon/v02_02"
-"""The namespace of the root of GeefPersoon-02.02, SOAP flavour."""
+from rrsync.simulator.services import PERSON, Offer
 
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _ENVELOPE: Final = f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="{_SOAP}"><s:Header/><s:Body>'
@@ -25,7 +23,10 @@ _END: Final = "</s:Body></s:Envelope>"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Asker(Masked):
-    """Who asked about whom: what a reply must give back."""
+    """Who asked what about whom: what a reply must give back.
+
+    ``declared`` are the sender and the capacity for which a subscription is declared.
+    """
 
     sender: str
     sender_reference: str
@@ -33,6 +34,8 @@ class Asker(Masked):
     user: str
     reference: str
     digits: str
+    offer: Offer = PERSON
+    declared: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def about(citizen: Citizen | None, asker: Asker, stamp: Stamp) -> bytes:
 
 
 def answer(asker: Asker, stamp: Stamp, *, content: str = "", remarks: tuple[Uitzondering, ...] = ()) -> bytes:
-    """Answer with a ``Persoon``, with exceptions at level 3, with both or with neither."""
+    """Answer with a ``Persoon`` or a ``Resultaat``, with exceptions at level 3, with both or with neither."""
     inside = f"<Inhoud>{content}</Inhoud>" if content else ""
     body = f"<Antwoord><Referte>{escape(asker.reference)}</Referte>{inside}{_listed(remarks, stamp)}</Antwoord>"
     return _reply(asker, stamp, f"<Antwoorden>{body}</Antwoorden>")
@@ -118,8 +121,9 @@ def envelope(body: bytes) -> bytes:
 
 
 def _reply(asker: Asker, stamp: Stamp, body: str) -> bytes:
-    root = f'<p:GeefPersoonResponse xmlns:p="{NAMESPACE}"><Repliek>{_context(asker, stamp)}{body}</Repliek>'
-    return f"{_ENVELOPE}{root}</p:GeefPersoonResponse>{_END}".encode()
+    offer = asker.offer
+    root = f'<p:{offer.name}Response xmlns:p="{offer.namespace}"><Repliek>{_context(asker, stamp)}{body}</Repliek>'
+    return f"{_ENVELOPE}{root}</p:{offer.name}Response>{_END}".encode()
 
 
 def _context(asker: Asker, stamp: Stamp) -> str:
@@ -127,8 +131,8 @@ def _context(asker: Asker, stamp: Stamp) -> str:
     capacity = f"<Hoedanigheid>{escape(asker.capacity)}</Hoedanigheid>" if asker.capacity else ""
     user = f"<Gebruiker>{escape(asker.user)}</Gebruiker>" if asker.user else ""
     return (
-        "<Context><Naam>GeefPersoon</Naam><Versie>02.02.0000</Versie><Bericht><Type>ANTWOORD</Type>"
-        f"<Tijdstip>{stamp.moment}</Tijdstip><Afzender><Identificatie>vip.vlaanderen.be</Identificatie>"
+        f"<Context><Naam>{asker.offer.name}</Naam><Versie>{asker.offer.version}.0000</Versie>"
+        f"<Bericht><Type>ANTWOORD</Type><Tijdstip>{stamp.moment}</Tijdstip><Afzender><Identificatie>vip.vlaanderen.be</Identificatie>"
         f"<Naam>MagdaGateway</Naam><Referte>{escape(stamp.reference)}</Referte></Afzender>"
         f"<Ontvanger><Identificatie>{escape(asker.sender)}</Identificatie>"
         f"<Referte>{escape(asker.sender_reference)}</Referte>{capacity}{user}</Ontvanger></Bericht></Context>"

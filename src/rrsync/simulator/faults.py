@@ -36,6 +36,7 @@ class FaultKind(StrEnum):
     OTHERREF = "otherref"
     EMPTY = "empty"
     UNSUBSCRIBED = "unsubscribed"
+    UNREGISTERED = "unregistered"
     REFUSED = "refused"
     SIGNATURE = "signature"
     UNKNOWNCODE = "unknowncode"
@@ -59,7 +60,8 @@ SENTENCES: Final = {
     FaultKind.MIXUP: "The reply about another person, under the right references.",
     FaultKind.OTHERREF: "The right person, under the references of another question.",
     FaultKind.EMPTY: "An answer with neither content nor exceptions.",
-    FaultKind.UNSUBSCRIBED: "Exception 40003 on the question: no subscription for this number.",
+    FaultKind.UNSUBSCRIBED: "Exception 40003 on a question about a person: no subscription for this number.",
+    FaultKind.UNREGISTERED: "Resultaat 0 without a reason, to a subscription that is to be made or ended.",
     FaultKind.REFUSED: "Exception 13001 on the message: no authorisation for this sender and capacity.",
     FaultKind.SIGNATURE: "SOAP Fault ERR_025: no signature in the message.",
     FaultKind.UNKNOWNCODE: "Exception 77777 on the question: a code that nobody knows.",

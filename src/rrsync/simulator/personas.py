@@ -2,7 +2,8 @@
 
 The references and the receiver are replaced by the asker's; everything else stays as the file has it. Three layouts
 serve: ``DIR/<number>.xml``, ``DIR/GeefPersoon-02.02/<number>.xml`` and ``DIR/Persoon/GeefPersoon/02.02.0000/…``;
-beside them ``notfound.xml`` answers for everybody else. Files are read when they are asked for.
+beside them ``notfound.xml`` answers for everybody else. The other operations have the last two, in ``Repertorium``.
+Files are read when they are asked for.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from lxml import etree
 
 from rrsync.errors import ConfigError
 from rrsync.simulator.answer import Asker, envelope
+from rrsync.simulator.services import OFFERS, PERSON, Offer
 
-_LAYOUTS: Final = ("Persoon/GeefPersoon/02.02.0000", "GeefPersoon-02.02", ".")
 _NOT_FOUND: Final = "notfound"
 
 
@@ -30,8 +31,10 @@ class Personas:
         Raises:
             ConfigError: when the folder holds no persona file in any of the three layouts.
         """
-        self._folders = tuple(place for place in (folder / layout for layout in _LAYOUTS) if any(place.glob("*.xml")))
-        if not self._folders:
+        self._folders = {
+            offer: tuple(place for place in _places(folder, offer) if any(place.glob("*.xml"))) for offer in OFFERS
+        }
+        if not any(self._folders.values()):
             raise ConfigError(
                 f"There is no persona file in {folder}",
                 todo="Name a folder that holds <number>.xml, GeefPersoon-02.02 or Persoon/GeefPersoon/02.02.0000",
@@ -43,7 +46,7 @@ class Personas:
         Raises:
             ConfigError: when the file is no reply, or declares a document type.
         """
-        return self._reply(asker.digits, asker)
+        return self._reply(asker.digits, asker) if asker.digits.isdigit() else None
 
     def nobody(self, asker: Asker) -> bytes | None:
         """Give the reply for a number nobody has, or nothing when the folder has no ``notfound.xml``.
@@ -54,11 +57,18 @@ class Personas:
         return self._reply(_NOT_FOUND, asker)
 
     def _reply(self, stem: str, asker: Asker) -> bytes | None:
-        for folder in self._folders:
+        for folder in self._folders[asker.offer]:
             path = folder / f"{stem}.xml"
             if path.is_file():
                 return envelope(_addressed(path, asker))
         return None
+
+
+def _places(folder: Path, offer: Offer) -> tuple[Path, ...]:
+    """Give where the files of an operation may be."""
+    domain = "Persoon" if offer is PERSON else "Repertorium"
+    own = folder / domain / offer.name / f"{offer.version}.0000", folder / offer.operation
+    return (*own, folder) if offer is PERSON else own
 
 
 def _addressed(path: Path, asker: Asker) -> bytes:
@@ -89,5 +99,5 @@ def _read(path: Path) -> etree._Element:
     except (OSError, etree.XMLSyntaxError) as error:
         raise ConfigError("A persona file cannot be read as XML", todo="Repair the file") from error
     if root.getroottree().docinfo.internalDTD is not None or root.find("Repliek") is None:
-        raise ConfigError("A persona file is no plain reply of GeefPersoon", todo="Repair the file")
+        raise ConfigError("A persona file is no plain reply", todo="Repair the file")
     return root

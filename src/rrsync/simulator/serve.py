@@ -1,9 +1,10 @@
-"""A MAGDA one can talk to: a real HTTP server that answers SOAP questions about invented people.
+"""A MAGDA one can talk to: a real HTTP server that answers SOAP questions about invented people, and subscriptions.
 
 1. A request is read without trust, noted, and announced to ``on_request`` before anything is answered.
 2. One that our schema refuses gets SOAP Fault 10001, one on which a fault is due gets the fault, one that comes too
    fast gets SOAP Fault 99995 as MAGDA does it.
-3. Everybody else is answered: a persona file first, then the invented population, else "no data found".
+3. A question about a number that its asker must be subscribed to, and is not, gets exception 40003.
+4. Everybody else is answered: a persona file first, then the invented population, else "no data found".
 
 What was asked is kept for tests; no page and no count ever holds a number.
 """
@@ -21,10 +22,12 @@ from threading import Lock, Thread
 from typing import Final, Self
 
 from rrsync.errors import ConfigError
-from rrsync.simulator.answer import Asker, Stamp, about, fault
+from rrsync.simulator.answer import Asker, Stamp, about, exceptions, fault
 from rrsync.simulator.faults import ON_THE_WIRE, Fault, FaultKind, due
 from rrsync.simulator.intake import Intake
 from rrsync.simulator.personas import Personas
+from rrsync.simulator.repertory import UNSUBSCRIBED, Repertory
+from rrsync.simulator.services import PERSON
 from rrsync.simulator.spoil import THROTTLED, Reply, Right, spoiled
 from rrsync.simulator.wire import Server
 from rrsync.simulator.world import Situation, World
@@ -43,6 +46,7 @@ class Asked:
     sender: str
     capacity: str
     at: datetime
+    operation: str = PERSON.operation
 
 
 class Throttle:
@@ -76,6 +80,7 @@ class Simulator:
     """The server, from ``with`` to the end of the block; ``url`` is its one address for every service.
 
     ``now`` and ``new_reference`` date and name MAGDA's replies, ``clock`` (in seconds) paces the throttle.
+    With ``must_subscribe`` only a subscriber is told of a person; who is subscribed is kept in memory.
     ``on_request`` is told each reference before anything is answered; an error in it drops the connection. With
     ``keep_asked`` every question is remembered, which grows with the run.
 
@@ -93,6 +98,7 @@ class Simulator:
     host: str = "127.0.0.1"
     port: int = 0
     keep_asked: bool = True
+    must_subscribe: bool = False
     on_request: Callable[[str], None] | None = None
     clock: Callable[[], float] = time.monotonic
 
@@ -104,6 +110,7 @@ class Simulator:
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
         self._intake = Intake()
+        self._repertory = Repertory()
         self._server: Server | None = None
         self._thread: Thread | None = None
 
@@ -141,9 +148,13 @@ class Simulator:
 
     @property
     def counts(self) -> Counter[str]:
-        """How many requests, answered, throttled, invalid, and of each fault; a copy."""
+        """How many requests, answered, throttled, invalid, of each operation and of each fault; a copy."""
         with self._lock:
             return Counter(self._counts)
+
+    def subscribes(self, sender: str, capacity: str, digits: str) -> bool:
+        """Whether a sender is subscribed to a number in a capacity."""
+        return self._repertory.holds(sender, capacity, digits)
 
     def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
         """Answer one message: the reply, and the fault of the connection that goes with it."""
@@ -156,6 +167,7 @@ class Simulator:
         if question.complaint:
             self._count("invalid")
             return Reply(fault(question.complaint, code="s:Server"), status=500), None
+        self._count(asker.offer.operation)
         kind = due(self.faults, number)
         if kind is not None:
             self._count(kind)
@@ -193,7 +205,8 @@ class Simulator:
         if not asker.reference:
             return
         if self.keep_asked:
-            asked = Asked(asker.reference, asker.digits, asker.sender, asker.capacity, self.now())
+            who = asker.sender, asker.capacity
+            asked = Asked(asker.reference, asker.digits, *who, self.now(), asker.offer.operation)
             with self._lock:
                 self._asked.append(asked)
         if self.on_request is not None:
@@ -205,12 +218,18 @@ class Simulator:
 
     def _about(self, asker: Asker, stamp: Stamp) -> bytes:
         """Answer from the persona files, else from the population, else that nobody has the number."""
+        is_person = asker.offer is PERSON
+        if is_person and self.must_subscribe and not self.subscribes(asker.sender, asker.capacity, asker.digits):
+            return exceptions(asker, stamp, UNSUBSCRIBED)
         reply = None if self._files is None else self._files.about(asker)
         if reply is not None:
             return reply
+        return self._told(asker, stamp) if is_person else self._repertory.answer(asker, stamp)
+
+    def _told(self, asker: Asker, stamp: Stamp) -> bytes:
+        """Answer about a person without a file."""
         citizen = None if self.world is None else self.world.find(asker.digits)
-        if citizen is None and self._files is not None:
-            reply = self._files.nobody(asker)
+        reply = self._files.nobody(asker) if citizen is None and self._files is not None else None
         return reply if reply is not None else about(citizen, asker, stamp)
 
     def _another(self, asker: Asker, stamp: Stamp) -> bytes:

@@ -10,6 +10,8 @@ from typing import Final, assert_never
 
 from rrsync.simulator.answer import Asker, Stamp, Uitzondering, answer, exceptions, fault, refusal
 from rrsync.simulator.faults import FaultKind
+from rrsync.simulator.repertory import NOT_DONE, UNSUBSCRIBED
+from rrsync.simulator.services import PERSON
 
 _MIB: Final = 2**20
 _UNPACKED: Final = 65 * _MIB
@@ -51,6 +53,8 @@ class Right:
 
 def spoiled(kind: FaultKind, right: Right) -> Reply:
     """Give the reply of a fault; a fault of the connection leaves the right reply as it is."""
+    if not _strikes(kind, right.asker):
+        return right.reply
     match kind:
         case FaultKind.THROTTLE | FaultKind.SIGNATURE:
             return _soap_fault(kind)
@@ -60,12 +64,19 @@ def spoiled(kind: FaultKind, right: Right) -> Reply:
             return _no_soap(kind)
         case FaultKind.BOMB | FaultKind.OVERSIZE | FaultKind.DOCTYPE:
             return _hostile(kind, right)
-        case FaultKind.MIXUP | FaultKind.OTHERREF | FaultKind.EMPTY:
+        case FaultKind.MIXUP | FaultKind.OTHERREF | FaultKind.EMPTY | FaultKind.UNREGISTERED:
             return _astray(kind, right)
         case FaultKind.RESET | FaultKind.HANG | FaultKind.DRIP | FaultKind.TRUNCATE:
             return right.reply
         case _:
             assert_never(kind)
+
+
+def _strikes(kind: FaultKind, asker: Asker) -> bool:
+    """Whether a fault can happen to a question: a few are about a person, or about a subscription."""
+    if kind is FaultKind.UNREGISTERED:
+        return asker.offer is not PERSON
+    return asker.offer is PERSON or kind is not FaultKind.UNSUBSCRIBED
 
 
 def _soap_fault(kind: FaultKind) -> Reply:
@@ -85,7 +96,7 @@ def _excepted(kind: FaultKind, right: Right) -> Reply:
         text = "Geen machtiging voor deze afzender in deze hoedanigheid"
         return Reply(refusal(asker, stamp, Uitzondering("13001", text)))
     if kind is FaultKind.UNSUBSCRIBED:
-        return Reply(exceptions(asker, stamp, Uitzondering("40003", "Geen inschrijving voor het INSZ in de vraag")))
+        return Reply(exceptions(asker, stamp, UNSUBSCRIBED))
     return Reply(exceptions(asker, stamp, Uitzondering("77777", "Een code die niemand kent")))
 
 
@@ -113,10 +124,12 @@ def _hostile(kind: FaultKind, right: Right) -> Reply:
 
 
 def _astray(kind: FaultKind, right: Right) -> Reply:
-    """Give content of another person, references of another question, or nothing at all."""
-    if kind is FaultKind.MIXUP:
+    """Give content of another person, references of another question, a refusal without a reason, or nothing at all."""
+    if kind is FaultKind.UNREGISTERED:
+        return Reply(answer(right.asker, right.stamp, content=NOT_DONE))
+    if kind is FaultKind.MIXUP and right.asker.offer is PERSON:
         return Reply(right.another(right.asker))
-    if kind is FaultKind.OTHERREF:
+    if kind is not FaultKind.EMPTY:
         other = right.stamp.reference
         return Reply(right.about(replace(right.asker, reference=other, sender_reference=other)))
     return Reply(answer(right.asker, right.stamp))
