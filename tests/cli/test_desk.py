@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from rrsync.cli.desk import difference
-from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, SAY
+from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, MERGE, NO_NUMBER, SAY
+from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Reason
+from rrsync.core.insz import Insz
 from rrsync.core.member import Held
 from rrsync.core.person import Address, Name
+from rrsync.core.traffic import IN_A_ROW, Went
 from tests.cli.conftest import WORLD, Place
 
 ABROAD, MOVED, RENUMBERED, REFERENCE, SETTLED = "M000007", "M000015", "M000018", "M000040", "M000001"
@@ -124,6 +127,24 @@ class TestRefresh:
         assert "het antwoord ging over iemand anders; het is weggegooid" in said.out
         assert place.member(SETTLED).held == before.held
 
+    @pytest.mark.parametrize("preview", [False, True])
+    def test_of_an_answer_about_somebody_else_the_officer_is_told(self, place: Place, preview: bool) -> None:
+        """Once the log has it, and of nothing else."""
+        place.register("mixup:1")
+        told: list[tuple[str, str, int]] = []
+        an = Actor(ActorKind.PERSON, "an")
+        with place.rooms() as app:
+
+            def alarm(word: str, library: str) -> None:
+                told.append((word, library, len(app.ledger.pending())))
+
+            desk = replace(app.desk(), alarm=alarm)
+            desk.refresh("demo", SETTLED, actor=an, purpose="desk", case="1", preview=preview)
+            assert told == [("mix_up", "demo", 0)]
+            place.registers[-1].faults = ()
+            desk.refresh("demo", SETTLED, actor=an, purpose="desk", case="1", preview=preview)
+        assert len(told) == 1
+
     def test_a_register_that_refuses_us_is_one_sentence(self, place: Place) -> None:
         """4, with what to do."""
         place.register("refused:1")
@@ -139,6 +160,24 @@ class TestRefresh:
         said = place.refresh(SETTLED)
         assert (said.code, said.out) == (3, "")
         assert "The register cannot be reached. No member was changed." in said.err
+
+    def test_a_register_that_is_left_alone_is_not_asked(self, place: Place) -> None:
+        """3: after so many failures nobody asks for a while, at the desk neither, and that is said at once."""
+        register = place.register()
+        with place.rooms() as app:
+            pace = app.pace(desk=True)
+            for _ in range(IN_A_ROW):
+                assert pace.take()
+                pace.give(Went.AWAY)
+        before = place.member(MOVED)
+        said = place.refresh(MOVED)
+        assert (said.code, said.out) == (3, "")
+        assert said.err.startswith("rrsync: The register ")
+        assert said.err.count("\n") == 1
+        assert not register.counts
+        assert place.member(MOVED) == before
+        *_, line = place.run("log", "show", "--library", "demo", "--raw", "--json").document
+        assert (line["kind"], line["out"]["status"]) == ("access.outcome", "not_sent")
 
     def test_a_purpose_that_is_not_authorised_is_denied_and_logged(self, place: Place) -> None:
         """Nothing is sent."""
@@ -271,16 +310,75 @@ class TestHolds:
         assert (last["kind"], last["actor"]["id"], last["decision"]) == ("hold.decision", "an.peeters", "accepted")
         assert REFERENCE not in settled.run("holds", "list").out
 
-    def test_accepting_a_new_number_makes_the_member_due(self, settled: Place) -> None:
-        """The next night asks about the new number, and is answered."""
-        register = settled.register()
+    def test_accepting_a_new_number_asks_under_it(self, settled: Place) -> None:
+        """The old number's subscription is ended, the new one's made, and the member is not due tonight."""
+        register, old = settled.register(), settled.member(RENUMBERED).insz
+        said = settled.run("holds", "accept", str(settled.hold(RENUMBERED)), "--actor", "an.peeters")
+        assert (said.code, said.err) == (0, "")
+        assert said.out.startswith(f"Het register is gevraagd naar het nieuwe nummer van {RENUMBERED}.\n")
+        assert "Het register bevestigt wat we hebben.\n" in said.out
+        assert said.out.endswith("Overgenomen.\n")
+        new = settled.member(RENUMBERED).insz
+        assert old is not None
+        assert new == WORLD.citizen(17).new_insz
+        assert [one.digits for one in register.asked] == [old.digits, new.digits, new.digits]
+        assert self._subscriptions(settled, old, new) == ["ended", "open"]
+        assert settled.run("night", "--json").document["asked"] == 0
+
+    def test_who_accepted_a_new_number_stands_with_every_access(self, settled: Place) -> None:
+        """With the hold as the case."""
+        register, number = settled.register(), settled.hold(RENUMBERED)
+        settled.run("holds", "accept", str(number), "--actor", "an.peeters")
+        lines = settled.run("log", "show", "--library", "demo", "--raw", "--json").document
+        asked = [line for line in lines if line.get("ref") in {one.reference for one in register.asked}]
+        intents = [line for line in asked if line["kind"] == "access.intent"]
+        assert len(intents) * 2 == len(asked) == 6
+        for line in intents:
+            assert line["actor"] == {"t": "person", "id": "an.peeters"}
+            assert (line["why"]["code"], line["why"]["case"]) == ("member-administration", f"hold-{number}")
+
+    def test_where_subscriptions_are_anothers_only_the_question_is_asked(self, settled: Place) -> None:
+        """And the old number is noted all the same."""
+        settled.env(REGISTRY__SUBSCRIBE="false")
+        register, old = settled.register(), settled.member(RENUMBERED).insz
         assert settled.run("holds", "accept", str(settled.hold(RENUMBERED)), "--actor", "an").code == 0
-        number = settled.member(RENUMBERED).insz
-        assert number is not None
-        assert number == WORLD.citizen(17).new_insz
+        assert old is not None
+        assert [one.digits for one in register.asked] == [WORLD.citizen(17).new_insz.digits]
+        assert self._subscriptions(settled, old) == ["ending"]
+
+    @pytest.mark.slow
+    def test_a_new_number_is_taken_over_while_the_register_is_away(self, settled: Place) -> None:
+        """3: what the register has to do is put off, and the next night does it."""
+        settled.env(REGISTRY__ENDPOINT="http://127.0.0.1:9/")
+        old = settled.member(RENUMBERED).insz
+        said = settled.run("holds", "accept", str(settled.hold(RENUMBERED)), "--actor", "an")
+        assert (said.code, said.out) == (3, "Overgenomen.\n")
+        assert said.err.startswith("rrsync: Het nieuwe nummer is overgenomen; ")
+        assert f"is uitgesteld, voor {RENUMBERED}. The register cannot be reached." in said.err
+        assert said.err.count("\n") == 1
+        assert "No member was changed" not in said.err
+        new = settled.member(RENUMBERED).insz
+        assert old is not None
+        assert new == WORLD.citizen(17).new_insz
+        assert self._subscriptions(settled, old) == ["ending"]
+        register = settled.register()
         document = settled.run("night", "--json").document
         assert (document["asked"], document["same"]) == (1, 1)
-        assert [one.digits for one in register.asked] == [number.digits]
+        assert new.digits in [one.digits for one in register.asked]
+
+    def test_an_answer_about_somebody_else_after_a_new_number_stops(self, settled: Place) -> None:
+        """4; the member has its number, and what was not done is said."""
+        settled.register("mixup:1")
+        said = settled.run("holds", "accept", str(settled.hold(RENUMBERED)), "--actor", "an")
+        assert said.code == 4
+        assert said.out.endswith("Overgenomen.\n")
+        assert settled.member(RENUMBERED).insz == WORLD.citizen(17).new_insz
+
+    @staticmethod
+    def _subscriptions(place: Place, *numbers: Insz) -> list[str]:
+        with place.rooms() as app:
+            found = [app.subscriptions.find("demo", number) for number in numbers]
+        return [one.state.value if one else "" for one in found]
 
     def test_a_new_number_that_another_member_has_is_refused(self, settled: Place) -> None:
         """They are one person: somebody must join them, and nothing is changed."""
@@ -294,6 +392,32 @@ class TestHolds:
         assert "The new number is that of member TWIN already" in said.err
         assert settled.member(RENUMBERED) == before
         assert settled.log_size() == size
+
+    def test_a_hold_says_with_whom_to_merge(self, settled: Place) -> None:
+        """In the list, alone and as a document, in both languages; there is nothing to accept."""
+        number = str(settled.hold(RENUMBERED))
+        assert settled.run("holds", "show", number, "--json").document["merge_with"] is None
+        (settled.folder / "more.csv").write_text(
+            f"member_no,insz\nTWIN,{WORLD.citizen(17).new_insz.digits}\n", encoding="utf-8"
+        )
+        assert settled.run("members", "import", "more.csv", "--library", "demo").code == 0
+        said = settled.run("holds", "show", number)
+        assert "dit lid en lid TWIN zijn één persoon" in said.out
+        assert "wat te doen: voeg de twee samen" in said.out
+        assert "één persoon" in settled.run("holds", "list").out
+        document = settled.run("holds", "show", number, "--json").document
+        assert (document["merge_with"], document["proposes"]) == ("TWIN", False)
+        by = {each["member_no"]: each["merge_with"] for each in settled.run("holds", "list", "--json").document}
+        assert by == {ABROAD: None, RENUMBERED: "TWIN", REFERENCE: None}
+        assert "this member and member TWIN are one person" in _english(settled).run("holds", "show", number).out
+
+    def test_a_new_number_that_is_none_says_so(self, settled: Place) -> None:
+        """The register speaks of a new number and gives none that can be used: there is nothing to accept."""
+        settled.tamper("UPDATE hold SET new_insz = NULL WHERE number = ? AND closed_at IS NULL", RENUMBERED)
+        number = str(settled.hold(RENUMBERED))
+        assert "maar geeft er geen, of een dat dit lid al heeft of had" in settled.run("holds", "show", number).out
+        assert "gives none, or one that this member has" in _english(settled).run("holds", "show", number).out
+        assert settled.run("holds", "accept", number, "--actor", "an").code == 4
 
     def test_where_there_is_nothing_to_take_over(self, settled: Place) -> None:
         """Accepting says so and changes nothing."""
@@ -329,12 +453,13 @@ class TestHolds:
     @pytest.mark.parametrize(("command", "said"), [("accept", "Overgenomen"), ("dismiss", "Afgewezen")])
     def test_several_at_once(self, settled: Place, command: str, said: str) -> None:
         """Each is a decision of its own, in the log; one that is named twice is decided once."""
+        settled.register()
         numbers = [str(settled.hold(each)) for each in (REFERENCE, RENUMBERED)]
-        size = settled.log_size()
         done = settled.run("holds", command, *numbers, numbers[0], "--actor", "an")
         assert (done.code, done.err) == (0, "")
-        assert done.out.startswith(said)
-        assert settled.log_size() == size + 2
+        assert done.out.splitlines()[-1].startswith(said)
+        lines = settled.run("log", "show", "--library", "demo", "--raw", "--json").document
+        assert [line["kind"] for line in lines].count("hold.decision") == 2
         assert [each["member_no"] for each in settled.run("holds", "list", "--json").document] == [ABROAD]
 
     @pytest.mark.parametrize("wrong", ["999", ABROAD])
@@ -389,6 +514,7 @@ class TestWords:
         ours = {"birth_date", "address_since"} | {part.name for of in (Name, Address) for part in fields(of)}
         assert set(FIELDS["nl"]) == set(FIELDS["en"]) == ours
         assert set(SAY["nl"]) == set(SAY["en"])
+        assert set(MERGE) == set(NO_NUMBER) == {"nl", "en"}
         assert len(HOLD_HEADS["nl"]) == len(HOLD_HEADS["en"])
         assert difference(Held(), Held()) == []
 

@@ -34,7 +34,8 @@ class TestTables:
     """Every word of the log has its words in both languages."""
 
     @pytest.mark.parametrize(
-        "table", [TEXT, LABELS, PART, phrases.PURPOSES, phrases.FAILED, phrases.ANSWERED, phrases.VERDICTS]
+        "table",
+        [TEXT, LABELS, PART, phrases.PURPOSES, phrases.FAILED, phrases.ANSWERED, phrases.DONE, phrases.VERDICTS],
     )
     def test_both_languages_say_the_same(self, table: dict[str, dict[str, str]]) -> None:
         """The same keys, with the same places to fill in."""
@@ -97,6 +98,12 @@ class TestLooks:
         ("facts", "result"),
         [
             ({"status": "ok"}, "the register gave the data"),
+            ({"status": "ok", "operation": "GeefPersoon-02.02"}, "the register gave the data"),
+            (
+                {"status": "ok", "operation": "RegistreerInschrijving-02.01"},
+                "the library told the register that it has a file on you",
+            ),
+            ({"status": "refused", "operation": "RegistreerInschrijving-02.01"}, "refused by the register"),
             ({"status": "ok", "verdict": "same"}, "the register confirmed what the library held Log"),
             (
                 {"status": "ok", "verdict": "same", "changed": ("address",)},

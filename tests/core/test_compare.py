@@ -81,6 +81,20 @@ class TestHolds:
         assert isinstance(compare(one, lives(replace(streetless, house_number="3"))), Change)
 
     @pytest.mark.parametrize(
+        ("parts", "is_hold"),
+        [
+            ({"house_number": "99"}, True),
+            ({"box": "7"}, True),
+            ({"house_number": "12"}, False),
+            ({}, False),
+        ],
+    )
+    def test_a_number_without_its_street_is_no_address(self, parts: dict[str, str], is_hold: bool) -> None:
+        """Another number or box may stand in another street too, so it is not written beside ours."""
+        there = address(**({"house_number": ""} | parts), street="")
+        assert (compare(member(), lives(there)) == Hold(Reason.NO_ADDRESS)) == is_hold
+
+    @pytest.mark.parametrize(
         ("ours", "theirs", "is_hold"),
         [
             (PartialDate(1960, 1, 2), PartialDate(1960, 1, 3), True),

@@ -18,7 +18,19 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-TABLES: Final = ("member", "change", "hold", "entry", "log", "log_key", "pending", "run", "step")
+TABLES: Final = (
+    "member",
+    "change",
+    "hold",
+    "entry",
+    "log",
+    "log_key",
+    "pending",
+    "run",
+    "step",
+    "subscription",
+    "traffic",
+)
 OUTSIDER: Final = "auditor"
 
 Key = tuple[str, str]

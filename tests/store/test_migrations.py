@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 
 from rrsync.errors import ConfigError, StoreError
 from rrsync.store.engine import Database
-from tests.support import Store, intent
+from tests.support import Store, insz, intent, member, outcome
 
 
 def test_the_migrations_make_what_the_classes_say(store: Store) -> None:
@@ -28,6 +28,28 @@ def test_upgrading_twice_changes_nothing(store: Store) -> None:
     store.database.upgrade()
     assert store.ledger.heads() == before
     store.database.require_newest()
+
+
+def test_a_database_of_the_version_before_keeps_what_it_holds(store: Store) -> None:
+    """At schema 0002, with members and a log: the new tables are added, empty, and nothing else is touched."""
+    store.take(member(1), member(2))
+    store.ledger.append([intent("ref-1", subject=insz(1)), outcome("ref-1", subject=insz(1))])
+    for statement in (
+        "DROP TABLE subscription",
+        "DROP TABLE traffic",
+        "UPDATE alembic_version SET version_num = '0002'",
+    ):
+        store.execute(statement)
+    with pytest.raises(ConfigError, match=r"at schema 0002, this rrsync works with 0003\. .*`rrsync init`"):
+        store.database.require_newest()
+    before = store.counts(), store.ledger.heads(), store.members.find("hasselt", "M0001")
+    store.database.upgrade()
+    store.database.require_newest()
+    assert (store.counts(), store.ledger.heads(), store.members.find("hasselt", "M0001")) == before
+    assert store.verify().size == 2
+    for table in ("subscription", "traffic"):
+        assert store.scalars(f"SELECT count(*) FROM {table}") == [0]
+    test_the_migrations_make_what_the_classes_say(store)
 
 
 @pytest.mark.parametrize(

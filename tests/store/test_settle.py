@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
+from datetime import date, timedelta
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rrsync.core.compare import Change, Hold, Same, Verdict
 from rrsync.core.entry import decode
 from rrsync.core.exchange import Answer, Reason
+from rrsync.core.insz import Insz
 from rrsync.core.member import Member
 from rrsync.core.person import PartialDate
 from rrsync.core.plan import Plan
 from rrsync.errors import LedgerError, StoreError
-from rrsync.store.holds import OpenHold
+from rrsync.store.holds import OpenHold, set_hold
+from rrsync.store.seal import Keyring
 from rrsync.store.settle import Item
+from rrsync.store.subscriptions import Subscriptions
 from rrsync.store.tables import ChangeRow
 from tests.store.scene import AN, always, ask, present, record
-from tests.support import NOW, Store, held, insz, member
+from tests.support import NOW, Clock, Dice, Store, held, insz, member, open_store
 
 PLAN = Plan(NOW.date(), None, frozenset())
 MOVED = Change(held(), held("99"))
+_EXAMPLES = count()
 
 
 def last(store: Store, library: str = "hasselt") -> dict[str, object]:
@@ -43,6 +54,21 @@ def only_hold(store: Store) -> OpenHold:
     """Give the one hold that is open."""
     (hold,) = store.holds.open()
     return hold
+
+
+@pytest.fixture(scope="module")
+def long(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Give a store for many examples, each with members of its own."""
+    path = shutil.copy(migrated_file, tmp_path_factory.mktemp("chains") / "rrsync.db")
+    opened = open_store(f"sqlite:///{path}", clock=Clock(), random=Dice(), keys=Keyring.fresh(Dice("keys")))
+    yield opened
+    opened.close()
+
+
+def record_as(store: Store, number: str, now: Insz, new: Insz) -> None:
+    """Settle that the register gives a member another number."""
+    item = ask(store, number, subject=now)
+    store.settlement.settle([item], always(Hold(Reason.NEW_NUMBER, new_insz=new)))
 
 
 class TestSettling:
@@ -370,6 +396,77 @@ class TestDeciding:
         assert not isinstance(caught.value, LedgerError)
         assert (store.counts(), present(store, "M0001")) == before
         assert only_hold(store).number == "M0001"
+        assert store.scalars("SELECT count(*) FROM subscription") == [0]
+
+    def test_a_hold_tells_with_whom_to_merge(self, store: Store) -> None:
+        """By who has the new number now, in the same library: an import may bring them, or take them away."""
+        store.take(member(1))
+        store.take(member(9, library="genk"))
+        record(store, "M0001", Hold(Reason.NEW_NUMBER, new_insz=insz(9)))
+        assert (only_hold(store).twin, only_hold(store).offers) == (None, True)
+        store.take(member(9), member(2))
+        record(store, "M0002", Hold(Reason.DECEASED))
+        first, second = store.holds.open()
+        assert (first.twin, first.offers) == ("M0009", False)
+        assert (second.twin, second.offers) == (None, False)
+        assert store.holds.find(first.id) == first
+        store.take(member(9, insz=insz(8)), import_id="import-2")
+        found = store.holds.find(first.id)
+        assert found is not None
+        assert found.twin is None
+
+    def test_a_merge_that_was_dismissed_comes_back_when_the_other_is_gone(self, store: Store) -> None:
+        """The two were joined, and the one that stayed has the old number: now it can be taken over."""
+        store.take(member(1), member(9))
+        record(store, "M0001", Hold(Reason.NEW_NUMBER, new_insz=insz(9)))
+        store.settlement.dismiss(only_hold(store), AN)
+        record(store, "M0001", Hold(Reason.NEW_NUMBER, new_insz=insz(9)))
+        assert list(store.holds.open()) == []
+        store.execute("DELETE FROM member WHERE number = 'M0009'")
+        record(store, "M0001", Hold(Reason.NEW_NUMBER, new_insz=insz(9)))
+        assert only_hold(store).offers
+
+    def test_twins_of_very_many_holds_are_found(self, store: Store) -> None:
+        """More than are looked up at once."""
+        serials = range(1, 511)
+        store.take(*map(member, serials))
+        store.take(*(member(serial, number=f"T{serial:04d}", insz=insz(serial, born="600103")) for serial in serials))
+        items = [ask(store, f"M{serial:04d}", subject=insz(serial)) for serial in serials]
+        news = {f"M{serial:04d}": insz(serial, born="600103") for serial in serials}
+        store.settlement.settle(items, lambda one, _: Hold(Reason.NEW_NUMBER, new_insz=news[one.number]))
+        assert [hold.twin for hold in store.holds.open()] == [f"T{serial:04d}" for serial in serials]
+
+    def test_a_number_the_member_had_is_not_offered(self, store: Store) -> None:
+        """A chain that leads back is held for a person to see, without what would lead in a circle."""
+        store.take(member(1))
+        for new in (2, 3):
+            record(store, "M0001", Hold(Reason.NEW_NUMBER, new_insz=insz(new)))
+            store.settlement.accept(only_hold(store), AN)
+        for new in (1, 2, 3):
+            item = ask(store, "M0001", subject=insz(3))
+            (verdict,) = store.settlement.settle([item], always(Hold(Reason.NEW_NUMBER, new_insz=insz(new))))
+            assert verdict == Hold(Reason.NEW_NUMBER)
+            hold = only_hold(store)
+            assert (hold.reason, hold.new_insz, hold.offers) == (Reason.NEW_NUMBER, None, False)
+            with pytest.raises(StoreError, match=r"^A hold for new_number has nothing to take over"):
+                store.settlement.accept(hold, AN)
+        assert present(store, "M0001").insz == insz(3)
+        assert store.members.numbers("hasselt", "M0001") == [insz(3), insz(2), insz(1)]
+
+    @pytest.mark.parametrize("new", [1, 2], ids=["it had", "it has"])
+    def test_a_number_the_member_has_or_had_cannot_be_accepted(self, store: Store, new: int) -> None:
+        """Not even from a hold that was opened before this was seen."""
+        store.take(member(1))
+        record(store, "M0001", Hold(Reason.NEW_NUMBER, new_insz=insz(2)))
+        store.settlement.accept(only_hold(store), AN)
+        with store.database.write() as session:
+            hold = Hold(Reason.NEW_NUMBER, new_insz=insz(new))
+            set_hold(session, store.rows, ("hasselt", "M0001"), hold, reference="old", at=NOW)
+        before = store.counts(), present(store, "M0001")
+        assert only_hold(store).twin is None
+        with pytest.raises(StoreError, match=r"^The new number is one that this member has or had: .*in a circle\."):
+            store.settlement.accept(only_hold(store), AN)
+        assert (store.counts(), present(store, "M0001")) == before
 
     def test_a_hold_that_proposes_nothing_cannot_be_accepted(self, store: Store) -> None:
         """There is nothing to take over of a person who died; it is refused and nothing is written."""
@@ -407,6 +504,37 @@ class TestDeciding:
         with pytest.raises(StoreError, match=r"^This hold was decided or renewed meanwhile\..*rrsync holds list"):
             getattr(store.settlement, decide)(seen, AN)
         assert store.counts() == before
+
+
+class TestChains:
+    """However the register sends two members from number to number, nobody ever comes back to one they had."""
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(said=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4)), max_size=9))
+    def test_every_chain(self, long: Store, said: list[tuple[int, int]]) -> None:
+        """A number is taken over if the member never had it and no other has it; each that was left is to be ended."""
+        example = next(_EXAMPLES)
+        pool = [
+            insz(serial, born=(date(1930, 1, 1) + timedelta(days=example)).strftime("%y%m%d")) for serial in range(1, 6)
+        ]
+        names = [f"{example}-a", f"{example}-b"]
+        long.take(*(member(number=name, insz=pool[at]) for at, name in enumerate(names)))
+        had: list[list[Insz]] = [[pool[0]], [pool[1]]]
+        for who, new in said:
+            now, theirs = had[who][-1], pool[new]
+            record_as(long, names[who], now, theirs)
+            hold = next(one for one in long.holds.open() if one.number == names[who])
+            may = theirs not in had[who] and theirs != had[1 - who][-1]
+            assert hold.offers is may
+            assert (hold.twin is not None) is (theirs == had[1 - who][-1] and theirs not in had[who])
+            with nullcontext() if may else pytest.raises(StoreError):
+                long.settlement.accept(hold, AN)
+                had[who].append(theirs)
+        for name, numbers in zip(names, had, strict=True):
+            assert long.members.numbers("hasselt", name) == numbers[::-1]
+        subscriptions = Subscriptions(long.database, long.ledger, long.rows, clock=long.clock)
+        ending = {one.insz for one in subscriptions.ending("hasselt", most=1000)} & set(pool)
+        assert ending == {one for numbers in had for one in numbers[:-1]} - {numbers[-1] for numbers in had}
 
 
 class TestTogether:

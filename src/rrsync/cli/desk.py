@@ -9,11 +9,12 @@ import typer
 
 from rrsync.cli.actor import ActorOption, person, short
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, table, voices
-from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, SAY
+from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, MERGE, NO_NUMBER, SAY
 from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.exchange import Found, Reason
 from rrsync.core.person import Address, Name, PartialDate
-from rrsync.errors import ConfigError, StoreError
+from rrsync.errors import ConfigError, RegistryError, RrsyncError, StoreError
+from rrsync.sync.renumber import Asked, PutOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rrsync.core.member import Held
     from rrsync.store.holds import OpenHold
     from rrsync.sync.refresh import Refreshed
+    from rrsync.sync.renumber import Renumbered
     from rrsync.wiring.rooms import App
 
 _HOLD_DIGITS = 9  # fewer than a national number has, so that none is looked up or lost in one
@@ -74,8 +76,12 @@ def refresh(
         speak.document(_refreshed(done))
     else:
         _tell(speak, done, language)
-    if isinstance(done.verdict, Hold) and done.verdict.reason is Reason.MISMATCH:
+    if _is_mix_up(done):
         raise typer.Exit(4)
+
+
+def _is_mix_up(done: Refreshed) -> bool:
+    return isinstance(done.verdict, Hold) and done.verdict.reason is Reason.MISMATCH
 
 
 def _refreshed(done: Refreshed) -> dict[str, object]:
@@ -165,9 +171,7 @@ def list_holds(
     listed = table(*HOLD_HEADS[language])
     for hold in found:
         since = f"{hold.opened_at:%Y-%m-%d}"
-        listed.add_row(
-            str(hold.id), hold.library, hold.number, since, hold.reason.value, ADVICE[hold.reason][language][0]
-        )
+        listed.add_row(str(hold.id), hold.library, hold.number, since, hold.reason.value, _advice(hold, language)[0])
     speak.out.print(listed)
 
 
@@ -178,8 +182,19 @@ def _brief(hold: OpenHold) -> dict[str, object]:
         "member_no": hold.number,
         "reason": hold.reason.value,
         "opened_at": hold.opened_at.isoformat(),
-        "proposes": hold.proposal is not None or hold.new_insz is not None,
+        "proposes": hold.offers,
+        "merge_with": hold.twin,
     }
+
+
+def _advice(hold: OpenHold, language: str) -> tuple[str, str]:
+    """Give what a hold means, and what to do about it."""
+    if hold.reason is not Reason.NEW_NUMBER or hold.offers:
+        return ADVICE[hold.reason][language]
+    if hold.twin is None:
+        return NO_NUMBER[language]
+    means, todo = MERGE[language]
+    return means.format(twin=hold.twin), todo
 
 
 @holds_app.command("show")
@@ -198,7 +213,7 @@ def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption =
         named = [dict(zip(("field", "before", "after"), row, strict=True)) for row in rows]
         speak.document({**_brief(found), "difference": named})
         return
-    means, todo = ADVICE[found.reason][language]
+    means, todo = _advice(found, language)
     speak.out.print(f"{found.library} {found.number}: {means} ({found.reason.value}).")
     speak.out.print(f"{SAY[language]['todo']}: {todo}.")
     if rows:
@@ -211,12 +226,36 @@ def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption =
 def accept(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = None) -> None:
     """Take over what the register says.
 
-    The decision and who took it go into the access log. Example: rrsync holds accept 7 --actor an.peeters
+    The decision and who took it go into the access log. After a new number the register is asked under it at once; what
+    it cannot do now the next night does. Example: rrsync holds accept 7 --actor an.peeters
     """
-    who = person(actor)
+    who, ends, speak = person(actor), [0], voices()
     with opened(config) as app:
-        _decide(app, holds, lambda hold: app.settlement.accept(hold, who))
-        voices().out.print(SAY[app.settings.language]["accepted"])
+
+        def decide(hold: OpenHold) -> None:
+            if hold.new_insz is None:
+                app.settlement.accept(hold, who)
+            else:
+                ends.append(_followed(speak, app.renumber().accept(hold, who), app.settings.language))
+
+        _decide(app, holds, decide)
+        speak.out.print(SAY[app.settings.language]["accepted"])
+    if any(ends):
+        raise typer.Exit(max(ends))
+
+
+def _followed(speak: Voices, done: Renumbered, language: str) -> int:
+    """Say what came of asking under a new number; give the exit code that it asks for."""
+    say = SAY[language]
+    match done:
+        case Asked():
+            speak.out.print(f"{say['asked']} {done.number}.")
+            _tell(speak, done.found, language)
+            return 4 if _is_mix_up(done.found) else 0
+        case PutOff():
+            why = RrsyncError(done.why.what, kept="", todo=done.why.todo)
+            speak.err.print(f"rrsync: {say['put_off']} {done.number}. {why}")
+            return 4 if done.why.exit_code == RegistryError.exit_code else 3
 
 
 @holds_app.command("dismiss")

@@ -132,7 +132,8 @@ class Letter:
         if not self._is_answered(look):
             text = phrases.FAILED[self.language].get(look.status, look.status)
             return f"{text}: {phrases.clause(look.denial, self.language)}" if look.status == DENIED else text
-        answered = phrases.ANSWERED[self.language][look.status]
+        service = look.operation.partition("-")[0]
+        answered = phrases.DONE[self.language].get(service) or phrases.ANSWERED[self.language][look.status]
         verdict = "filled" if look.verdict == "same" and look.changed else look.verdict
         verdict = "preview" if look.is_preview else verdict
         text = phrases.VERDICTS[self.language].get(verdict, answered)

@@ -69,6 +69,18 @@ ANSWERED: Final[dict[str, dict[str, str]]] = {
     },
 }
 
+#: What the register did that was asked to do something, by its service.
+DONE: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        "RegistreerInschrijving": "de bibliotheek meldde aan het register dat zij een dossier over u heeft",
+        "RegistreerUitschrijving": "de bibliotheek meldde aan het register dat dit nummer geen dossier meer heeft",
+    },
+    "en": {
+        "RegistreerInschrijving": "the library told the register that it has a file on you",
+        "RegistreerUitschrijving": "the library told the register that it has no file under this number any more",
+    },
+}
+
 #: What the program made of an answer: its verdict -> what came of it.
 VERDICTS: Final[dict[str, dict[str, str]]] = {
     "nl": {

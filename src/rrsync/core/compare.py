@@ -8,7 +8,7 @@
 
 What the register does not say never blanks what we hold. An address is read from the largest part to the smallest
 (town, street, number, box): a part not given keeps ours unless a larger one changed, for then ours belongs to another
-place.
+place. A number or a box that is another, in a street that is not given, is no address.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def compare(member: Member, answer: Answer, *, mass_change: bool = False) -> Ver
 def _compare_found(member: Member, answer: Found, *, mass_change: bool) -> Verdict:
     held, after = member.held, merge(member.held, answer.person)
     signals = set(answer.signals)
-    if not answer.person.residence or (held.address.street and not after.address.street):
+    if not answer.person.residence or _lacks_street(held.address, answer.person.residence, after.address):
         signals.add(Reason.NO_ADDRESS)
     if _birth_date_differs(held, answer.person):
         signals.add(Reason.BIRTH_DATE_DIFFERS)
@@ -140,6 +140,14 @@ def _merge_address(ours: Address, theirs: Address) -> Address:
     town_stays = all(_alike(name, parts[name], getattr(ours, name)) for name in town)
     parts["nis_code"] = theirs.nis_code or (ours.nis_code if town_stays else "")
     return Address(**parts)
+
+
+def _lacks_street(ours: Address, theirs: Address, after: Address) -> bool:
+    """Whether we hold a street and theirs names none, though the town or what stands in the street is another."""
+    here = _split_box(ours)
+    within = ((name, getattr(theirs, name), getattr(here, name)) for name in ("house_number", "box"))
+    differs_within = any(told and not _alike(name, told, own) for name, told, own in within)
+    return bool(ours.street) and not theirs.street and (differs_within or not after.street)
 
 
 def _completes(ours: PartialDate, theirs: PartialDate) -> bool:

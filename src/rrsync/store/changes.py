@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam
+from sqlmodel import Session, col, select
 
 from rrsync.core.person import Masked
 from rrsync.store.tables import ChangeRow, MemberRow, table
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlmodel import Session
-
+    from rrsync.core.insz import Insz
     from rrsync.core.member import Held
     from rrsync.store.rows import Rows
 
@@ -33,6 +33,15 @@ class Written(Masked):
     at: datetime
     changed_at: datetime | None
     insz: bytes | None = None
+
+
+def had(session: Session, rows: Rows, key: tuple[str, str], insz: Insz) -> bool:
+    """Whether a member had this number before it was given another."""
+    library, number = key
+    wanted = select(ChangeRow).where(
+        ChangeRow.library == library, ChangeRow.number == number, col(ChangeRow.insz).is_not(None)
+    )
+    return any(rows.former_insz(change) == insz for change in session.exec(wanted))
 
 
 def write_changes(session: Session, rows: Rows, written: Sequence[Written]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
@@ -12,10 +12,10 @@ from rrsync.core.compare import PASSING
 from rrsync.core.exchange import Reason
 from rrsync.core.insz import Insz
 from rrsync.core.person import Masked
-from rrsync.store.tables import HoldRow
+from rrsync.store.tables import HoldRow, MemberRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from rrsync.core.compare import Hold
@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from rrsync.store.engine import Database
     from rrsync.store.rows import Rows
 
+_CHUNK: Final = 500
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OpenHold(Masked):
-    """One hold that awaits a person: which member, why, since when, and what accepting would write."""
+    """One hold that awaits a person: which member, why, since when, and what accepting would write.
+
+    ``twin`` is the member of the same library that has the new number already: the two are one person, to be merged.
+    """
 
     id: int
     library: str
@@ -36,6 +41,12 @@ class OpenHold(Masked):
     opened_at: datetime
     proposal: Held | None
     new_insz: Insz | None
+    twin: str | None = None
+
+    @property
+    def offers(self) -> bool:
+        """Whether there is something that accepting would write."""
+        return self.proposal is not None or (self.new_insz is not None and self.twin is None)
 
 
 class Holds:
@@ -52,18 +63,39 @@ class Holds:
             wanted = wanted.where(HoldRow.library == library)
         with self._database.read() as session:
             rows = session.exec(wanted).all()
+            twins = self._twins(session, rows)
             session.expunge_all()
-        return (self.value(row) for row in rows)
+        return (self.value(row, twins) for row in rows)
 
     def find(self, number: int) -> OpenHold | None:
         """Give one open hold by its number."""
         with self._database.read() as session:
             row = session.get(HoldRow, number)
-            return None if row is None or row.closed_at is not None else self.value(row)
+            if row is None or row.closed_at is not None:
+                return None
+            return self.value(row, self._twins(session, [row]))
 
-    def value(self, row: HoldRow) -> OpenHold:
+    def _twins(self, session: Session, rows: Sequence[HoldRow]) -> dict[tuple[str, Insz], str]:
+        """Give which member has a new number that is proposed for another, by library and number."""
+        wanted: dict[str, list[Insz]] = {}
+        for row in rows:
+            if (new := self._new_insz(row)) is not None:
+                wanted.setdefault(row.library, []).append(new)
+        return {
+            (library, insz): number
+            for library, numbers in wanted.items()
+            for insz, number in holders(session, self._rows, library, numbers).items()
+        }
+
+    def _new_insz(self, row: HoldRow) -> Insz | None:
+        if row.new_insz is None:
+            return None
+        return Insz(self._rows.open_text(f"hold|new_insz|{row.library}|{row.number}", row.new_insz))
+
+    def value(self, row: HoldRow, twins: Mapping[tuple[str, Insz], str]) -> OpenHold:
         """Open a row."""
-        at = f"{row.library}|{row.number}"
+        at, new = f"{row.library}|{row.number}", self._new_insz(row)
+        twin = None if new is None else twins.get((row.library, new))
         return OpenHold(
             id=row.id or 0,
             library=row.library,
@@ -72,15 +104,29 @@ class Holds:
             reference=row.reference,
             opened_at=row.opened_at,
             proposal=None if row.proposal is None else self._rows.open_side(f"hold|proposal|{at}", row.proposal),
-            new_insz=None if row.new_insz is None else Insz(self._rows.open_text(f"hold|new_insz|{at}", row.new_insz)),
+            new_insz=new,
+            twin=twin if twin != row.number else None,
         )
+
+
+def holders(session: Session, rows: Rows, library: str, numbers: Sequence[Insz]) -> dict[Insz, str]:
+    """Give the members of a library that have these numbers."""
+    keys = {rows.insz_key(library, insz): insz for insz in numbers}
+    found: dict[Insz, str] = {}
+    for at in range(0, len(keys), _CHUNK):
+        wanted = select(MemberRow.insz_key, MemberRow.number).where(
+            MemberRow.library == library, col(MemberRow.insz_key).in_(list(keys)[at : at + _CHUNK])
+        )
+        found |= {keys[key]: number for key, number in session.exec(wanted) if key is not None}
+    return found
 
 
 def set_hold(session: Session, rows: Rows, key: tuple[str, str], hold: Hold, *, reference: str, at: datetime) -> None:
     """Open a hold, or renew the open one.
 
-    What a person dismissed stays dismissed while the register repeats it. An answer that cannot be used says nothing of
-    the person: it neither takes the place of a reason that does, nor stays dismissed.
+    What a person dismissed stays dismissed while the register repeats it and who has the new number stays the same. An
+    answer that cannot be used says nothing of the person: it neither takes the place of a reason that does, nor stays
+    dismissed.
     """
     library, number = key
     where = f"{library}|{number}"
@@ -89,7 +135,8 @@ def set_hold(session: Session, rows: Rows, key: tuple[str, str], hold: Hold, *, 
     )
     last = session.exec(wanted.limit(1)).first()
     new = hold.new_insz.digits if hold.new_insz else ""
-    mark = rows.mark("hold", where, hold.reason.value, new, rows.text_of(hold.proposal))
+    twins = [] if hold.new_insz is None else holders(session, rows, library, [hold.new_insz]).values()
+    mark = rows.mark("hold", where, hold.reason.value, new, rows.text_of(hold.proposal), *twins)
     if last is not None and last.decision == "dismissed" and last.mark == mark and hold.reason not in PASSING:
         return
     if last is not None and last.closed_at is None and hold.reason in PASSING and Reason(last.reason) not in PASSING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy import bindparam
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from rrsync.core.compare import PASSING, Change, Hold, Same, Verdict
 from rrsync.core.entry import JSON, Draft, Kind, named
@@ -14,9 +14,10 @@ from rrsync.core.exchange import Reason
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Masked
 from rrsync.errors import StoreError
-from rrsync.store.changes import Written, write_changes
-from rrsync.store.holds import OpenHold, clear_holds, close_holds, set_hold, standing_reasons
+from rrsync.store.changes import Written, had, write_changes
+from rrsync.store.holds import OpenHold, clear_holds, close_holds, holders, set_hold, standing_reasons
 from rrsync.store.rows import member_rows
+from rrsync.store.subscriptions import State, note
 from rrsync.store.tables import HoldRow, MemberRow, StepRow, table
 
 if TYPE_CHECKING:
@@ -34,12 +35,16 @@ Judge: TypeAlias = "Callable[[Member, Answer], Verdict]"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Item(Masked):
-    """One answer to settle: for which member, with the outcome that the gate drafted."""
+    """One answer to settle: for which member, with the outcome that the gate drafted.
+
+    ``subscribed`` says that the register made a subscription to the member's number on the way.
+    """
 
     library: str
     number: str
     answer: Answer
     outcome: Draft
+    subscribed: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,7 +107,7 @@ class Settlement:
         now = self._clock()
         with self._ledger.writing() as session:
             rows = member_rows(session, [(item.library, item.number) for item in items], lock=True)
-            judged = [self._judge(item, rows.get((item.library, item.number)), judge) for item in items]
+            judged = [self._judge(session, item, rows.get((item.library, item.number)), judge) for item in items]
             drafts = [_said(one.item.outcome, one.verdict, one.member) for one in judged]
             places = self._ledger.append_in(session, drafts)
             valid = [(one, seq) for one, seq in zip(judged, places, strict=True) if one.verdict is not None]
@@ -110,15 +115,38 @@ class Settlement:
             self._hold(session, [one for one, _ in valid], now)
             written = [self._written(one, seq, now) for one, seq in valid if one.after != one.member.held]
             write_changes(session, self._rows, written)
+            for one in judged:
+                self._subscribed(session, one.item, now, is_members=one.verdict is not None)
         return [one.verdict for one in judged]
 
-    def _judge(self, item: Item, row: MemberRow | None, judge: Judge) -> _Judged:
+    def _judge(self, session: Session, item: Item, row: MemberRow | None, judge: Judge) -> _Judged:
         if row is None:
             return _Judged(item, _NOBODY, None)
         member = self._rows.member(row)
         if member.insz != item.outcome.subject:
             return _Judged(item, member, None)
-        return _Judged(item, member, judge(member, item.answer), row.refreshed_at)
+        verdict = judge(member, item.answer)
+        if isinstance(verdict, Hold) and verdict.new_insz is not None:
+            key = item.library, item.number
+            if verdict.new_insz == member.insz or had(session, self._rows, key, verdict.new_insz):
+                verdict = replace(verdict, new_insz=None)  # to take it over would lead in a circle
+        return _Judged(item, member, verdict, row.refreshed_at)
+
+    def previewed(self, item: Item) -> None:
+        """Write how a preview ended: its outcome, and a subscription made on the way, but nothing of the member.
+
+        Raises:
+            LedgerError: nothing was written.
+        """
+        with self._ledger.writing() as session:
+            self._ledger.append_in(session, [item.outcome])
+            self._subscribed(session, item, self._clock(), is_members=True)
+
+    def _subscribed(self, session: Session, item: Item, now: datetime, *, is_members: bool) -> None:
+        """Note a subscription made on the way; one to a number that is the member's no more is to be ended."""
+        insz = item.outcome.subject
+        if item.subscribed and insz is not None:
+            note(session, self._rows, item.library, insz, State.OPEN if is_members else State.ENDING, at=now)
 
     @staticmethod
     def _mark(session: Session, judged: Sequence[_Judged], now: datetime) -> None:
@@ -146,7 +174,8 @@ class Settlement:
         """Write what a hold proposes, with the decision as an entry of the access log.
 
         Raises:
-            StoreError: the hold proposes nothing, was decided meanwhile, or its new number is another member's.
+            StoreError: the hold proposes nothing, was decided meanwhile, or its new number is another member's, or one
+                that this member has or had.
         """
         with self._ledger.writing() as session:
             row = self._open_row(session, hold)
@@ -163,27 +192,31 @@ class Settlement:
                     session, self._rows, [Written(key, seq, "", "accepted", member.held, hold.proposal, now, now)]
                 )
             elif hold.new_insz is not None and member.insz is not None:
-                self._renumber(session, row, hold.new_insz)
+                self._renumber(session, row, member.insz, hold.new_insz)
                 session.flush()
                 former = self._rows.seal_former(hold.library, seq, member.insz)
                 held = member.held
                 write_changes(session, self._rows, [Written(key, seq, "", "renumbered", held, held, now, now, former)])
+                note(session, self._rows, hold.library, member.insz, State.ENDING, at=now)
             else:
                 raise StoreError(
                     f"A hold for {hold.reason.value} has nothing to take over",
                     todo="Settle it with the member, then dismiss the hold",
                 )
 
-    def _renumber(self, session: Session, row: MemberRow, insz: Insz) -> None:
-        columns = self._rows.seal_insz(row.library, row.number, insz)
-        wanted = select(MemberRow.number).where(
-            MemberRow.library == row.library, MemberRow.insz_key == columns["insz_key"]
-        )
-        if holder := session.exec(wanted).first():
+    def _renumber(self, session: Session, row: MemberRow, old: Insz, new: Insz) -> None:
+        key = row.library, row.number
+        if new == old or had(session, self._rows, key, new):
+            raise StoreError(
+                "The new number is one that this member has or had: to take it over would lead in a circle",
+                todo="Look at the member's identity card, correct the number in the library system, dismiss the hold",
+            )
+        if holder := holders(session, self._rows, row.library, [new]).get(new):
             raise StoreError(
                 f"The new number is that of member {holder} already",
                 todo="They are one person: join the two members in the library system, then dismiss the hold",
             )
+        columns = self._rows.seal_insz(*key, new)
         row.insz, row.insz_key = columns["insz"], columns["insz_key"]
         row.verdict = row.refreshed_at = None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rrsync.core.compare import Hold, compare
-from rrsync.core.exchange import Question
+from rrsync.core.exchange import Question, Reason
 from rrsync.core.person import Masked
 from rrsync.errors import ConfigError, StoreError
 from rrsync.store.settle import Item
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rrsync.core.exchange import Answer
     from rrsync.core.member import Member
     from rrsync.registry.gate import Gate
-    from rrsync.store.ledger import Ledger
     from rrsync.store.members import Members
     from rrsync.store.settle import Settlement
 
@@ -35,16 +34,23 @@ class Refreshed(Masked):
     applied: bool
 
 
+def quiet(reason: str, library: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Refreshes single members; ``attend`` sees first that a library's log is fit to be written."""
+    """Refreshes single members; ``attend`` sees first that a library's log is fit to be written.
+
+    ``alarm`` tells the data-protection officer of what stops a library, by a word and the library's id.
+    """
 
     gate: Gate
     members: Members
-    ledger: Ledger
     settlement: Settlement
     new_reference: Callable[[], str]
     attend: Callable[[str], None]
+    alarm: Callable[[str, str], None] = quiet
 
     def refresh(self, library: str, number: str, *, actor: Actor, purpose: str, case: str, preview: bool) -> Refreshed:
         """Ask the register about one member; a preview is an access like any other, and writes nothing to the member.
@@ -68,8 +74,10 @@ class Desk:
         self.attend(library)
         question = Question(library, member.insz, actor, purpose, self.new_reference(), case)
         exchange = self.gate.ask(question)
-        item = Item(library, number, exchange.answer, exchange.outcome)
+        item = Item(library, number, exchange.answer, exchange.outcome, exchange.subscribed)
         verdict = self._preview(member, item) if preview else self._settle(item)
+        if isinstance(verdict, Hold) and verdict.reason is Reason.MISMATCH:
+            self.alarm("mix_up", library)
         return Refreshed(member, exchange.answer, verdict, exchange.outcome.reference, applied=not preview)
 
     def _settle(self, item: Item) -> Verdict:
@@ -87,5 +95,5 @@ class Desk:
         said: dict[str, JSON] = {"verdict": type(verdict).__name__.lower(), "preview": True}
         if isinstance(verdict, Hold):
             said["hold"] = verdict.reason.value
-        self.ledger.append([replace(item.outcome, body={**item.outcome.body, **said})])
+        self.settlement.previewed(replace(item, outcome=replace(item.outcome, body={**item.outcome.body, **said})))
         return verdict

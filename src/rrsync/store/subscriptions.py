@@ -1,0 +1,158 @@
+"""Which numbers a library is subscribed to with MAGDA, since when, and which of them must be ended.
+
+A subscription says that the library has a live file on this person (MAGDA fact sheet §2.4). It is ``open`` from when
+the register made it; ``ending`` once the library has no ground for it any more, as for a number that was replaced;
+``ended`` when the register ended it. What the register did stands with the outcome that says so, in one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, exists, text
+from sqlmodel import Session, col, select
+
+from rrsync.core.insz import Insz
+from rrsync.core.person import Masked
+from rrsync.store.moment import Utc
+from rrsync.store.tables import MemberRow, SubscriptionRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from rrsync.core.entry import Draft
+    from rrsync.store.engine import Database
+    from rrsync.store.ledger import Ledger
+    from rrsync.store.rows import Rows
+
+_PAGE: Final = 1_000
+
+
+class State(StrEnum):
+    """How a subscription stands."""
+
+    OPEN = "open"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Subscription(Masked):
+    """A library's subscription to a number: since when, and when the register last said something of it."""
+
+    library: str
+    insz: Insz
+    state: State
+    since: datetime
+    confirmed_at: datetime
+
+
+class Subscriptions:
+    """The subscriptions of one database; ``clock`` gives aware UTC."""
+
+    def __init__(self, database: Database, ledger: Ledger, rows: Rows, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._rows = rows
+        self._clock = clock
+
+    def find(self, library: str, insz: Insz) -> Subscription | None:
+        """Give a library's subscription to a number, whatever its state."""
+        wanted = select(SubscriptionRow).where(
+            SubscriptionRow.library == library, SubscriptionRow.insz_key == self._rows.insz_key(library, insz)
+        )
+        with self._database.read() as session:
+            row = session.exec(wanted).one_or_none()
+            return None if row is None else self._value(row)
+
+    def of(self, library: str, state: State) -> Iterator[Subscription]:
+        """Give a library's subscriptions in one state, as a stream."""
+        after = 0
+        while True:
+            wanted = select(SubscriptionRow).where(
+                SubscriptionRow.library == library,
+                SubscriptionRow.state == state.value,
+                col(SubscriptionRow.id) > after,
+            )
+            with self._database.read() as session:
+                rows = session.exec(wanted.order_by(col(SubscriptionRow.id)).limit(_PAGE)).all()
+                page = [self._value(row) for row in rows]
+                after = rows[-1].id or 0 if rows else after
+            yield from page
+            if len(page) < _PAGE:
+                return
+
+    def ending(self, library: str, *, most: int) -> list[Subscription]:
+        """Give subscriptions to end, the one that was longest left alone first.
+
+        A number that is a member's now is not among them: there is a live file on that person.
+        """
+        is_members = exists().where(
+            col(MemberRow.library) == library, col(MemberRow.insz_key) == col(SubscriptionRow.insz_key)
+        )
+        wanted = select(SubscriptionRow).where(
+            SubscriptionRow.library == library, SubscriptionRow.state == State.ENDING.value, ~is_members
+        )
+        order = col(SubscriptionRow.confirmed_at), col(SubscriptionRow.id)
+        with self._database.read() as session:
+            return [self._value(row) for row in session.exec(wanted.order_by(*order).limit(most))]
+
+    def subscribed(self, outcome: Draft) -> None:
+        """Note that the register made, or had, the subscription that an outcome is about; commit both together.
+
+        Raises:
+            LedgerError: neither was written.
+        """
+        self._settle(outcome, State.OPEN)
+
+    def ended(self, outcome: Draft) -> None:
+        """Note that the register ended the subscription that an outcome is about; raises what ``subscribed`` raises."""
+        self._settle(outcome, State.ENDED)
+
+    def refused(self, outcome: Draft) -> None:
+        """Note that the register neither made nor ended it, so that others come first; raises the same."""
+        self._settle(outcome, None)
+
+    def _settle(self, outcome: Draft, state: State | None) -> None:
+        with self._ledger.writing() as session:
+            self._ledger.append_in(session, [outcome])
+            if outcome.subject is None:
+                return
+            now, insz = self._clock(), outcome.subject
+            if state is None:
+                session.execute(
+                    _SEEN, {"library": outcome.library, "key": self._rows.insz_key(outcome.library, insz), "at": now}
+                )
+            else:
+                note(session, self._rows, outcome.library, insz, state, at=now)
+
+    def _value(self, row: SubscriptionRow) -> Subscription:
+        digits = self._rows.open_text(_where(row.library, row.insz_key), row.insz)
+        return Subscription(row.library, Insz(digits), State(row.state), row.since, row.confirmed_at)
+
+
+def note(session: Session, rows: Rows, library: str, insz: Insz, state: State, *, at: datetime) -> None:
+    """Note how a library's subscription to a number stands, whether it was known or not."""
+    key = rows.insz_key(library, insz)
+    sealed = rows.seal_text(_where(library, key), insz.digits)
+    session.execute(_NOTE, {"library": library, "key": key, "insz": sealed, "state": state.value, "at": at})
+
+
+def _where(library: str, key: bytes) -> str:
+    return f"subscription|insz|{library}|{key.hex()}"
+
+
+_AT: Final = bindparam("at", type_=Utc())
+_NOTE: Final = text(
+    "INSERT INTO subscription (library, insz_key, insz, state, since, confirmed_at) "
+    "VALUES (:library, :key, :insz, :state, :at, :at) ON CONFLICT (library, insz_key) DO UPDATE SET "
+    "since = CASE WHEN subscription.state = 'ended' AND excluded.state = 'open' "
+    "THEN excluded.since ELSE subscription.since END, "
+    "state = excluded.state, confirmed_at = excluded.confirmed_at"
+).bindparams(_AT)
+_SEEN: Final = text(
+    "UPDATE subscription SET confirmed_at = :at WHERE library = :library AND insz_key = :key"
+).bindparams(_AT)
