@@ -15,10 +15,10 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --no-annotate --upgrade
 # What must be covered to the last branch: the rules, and the gate.
-WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py
+WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py,*/rrsync/registry/tries.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint cover kills forgeries tamperings ledger gigabyte bench lock clean
+.PHONY: help demo test check lint cover kills forgeries tamperings fuzz hostile traffic ledger gigabyte bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is
@@ -52,6 +52,15 @@ forgeries: $(VENV)/dev.stamp ## a hundred thousand corrupted proofs, of which no
 
 tamperings: $(VENV)/dev.stamp ## ten thousand alterations of a log by the owner of its database: ten minutes
 	RRSYNC_TAMPERINGS=10000 $(BIN)/python -m pytest -s -p no:randomly --timeout 7200 tests/tamper
+
+fuzz: $(VENV)/dev.stamp ## a hundred thousand spoiled replies, of which none may be written wrongly: ten minutes
+	RRSYNC_FUZZ=100000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/fuzz
+
+hostile: $(VENV)/dev.stamp ## what a hostile server costs: bombs, drips, laughs, in seconds and megabytes
+	$(BIN)/python -m bench.hostile
+
+traffic: $(VENV)/dev.stamp ## nights and a desk against a register that throttles at ten a second: two minutes
+	$(BIN)/python -m bench.traffic
 
 ledger: $(VENV)/dev.stamp ## a million entries: appended, verified, proved
 	$(BIN)/python -m bench.ledger

@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from rrsync.store.members import Incoming
 from rrsync.wiring.chance import chance, stopping, until_stopped
 from rrsync.wiring.install import fresh_keys, fresh_signing_key, holds_data, prepare_database, usual_scope
 from rrsync.wiring.rooms import App, open_app
+from tests.registry.authority import issue
 from tests.support import NOW, member
 
 
@@ -77,24 +78,54 @@ def test_the_clock_and_the_dice_are_the_machines() -> None:
     assert luck.random(16) != luck.random(16)
 
 
+ACCEPTANCE = ('environment = "simulator"', 'environment = "acceptance"')
+PRODUCTION = ('environment = "simulator"', 'environment = "production"')
+AIP = ('"demo.example/bibliotheek"', '"demo.example/bibliotheek-aip"')
+ANCHORED = ("# [log.flags]", '[[log.anchor]]\nkind = "file"\npath = "anchors"\n# [log.flags]')
+CERTIFIED = ('certificate = ""', 'certificate = "client.pem"')
+
+
 class TestRefusals:
     """What cannot be used is said before anything is sent."""
 
     @pytest.mark.parametrize(
-        ("old", "new", "sign"),
+        ("pairs", "why"),
         [
-            ("sign = false", "sign = true", "WS-Security"),
-            ('environment = "simulator"', 'environment = "acceptance"', "acceptance"),
-            ('environment = "simulator"', 'environment = "production"', "production"),
-            ('"http://127.0.0.1:8080/"', '{ Other = "http://127.0.0.1/" }', "no address for GeefPersoon"),
+            ((ACCEPTANCE, AIP), "no anchor"),
+            ((PRODUCTION,), "no anchor"),
+            ((ACCEPTANCE, AIP, ANCHORED), "takes signed messages only"),
+            ((PRODUCTION, ANCHORED), "takes signed messages only"),
+            ((('"http://127.0.0.1:8080/"', '{ Other = "http://127.0.0.1/" }'),), "no address for GeefPersoon"),
+            ((CERTIFIED,), r"client\.pem cannot be read"),
+            ((('ca = ""', 'ca = "rrsync.toml"'),), "CA file cannot be used"),
+            (
+                (('verify = "never"', 'verify = "required"'), ('trust = ""', 'trust = "rrsync.toml"')),
+                "holds no PEM certificate",
+            ),
         ],
     )
-    def test_a_register_that_cannot_be_asked(self, make: Make, old: str, new: str, sign: str) -> None:
+    def test_a_register_that_cannot_be_asked(self, make: Make, pairs: tuple[tuple[str, str], ...], why: str) -> None:
         """Neither at the desk nor at night."""
-        with open_app(make((old, new))) as app:
+        with open_app(make(*pairs)) as app:
             for build in (app.desk, app.night):
-                with pytest.raises(ConfigError, match=sign):
+                with pytest.raises(ConfigError, match=why):
                     build()
+
+    @pytest.mark.parametrize(("days", "can"), [(-1, False), (1, True), (400, False)])
+    def test_a_certificate_that_does_not_count_now(self, make: Make, tmp_path: Path, days: int, can: bool) -> None:
+        """Nobody is asked with it, and what to do is said; with one that does, all can be built."""
+        clock = chance().clock
+        issued = issue("library.example", now=clock(), begins=timedelta(0), ends=timedelta(days=365))
+        (tmp_path / "client.pem").write_bytes(issued.pem + issued.secret())
+        settings = make(CERTIFIED, ("sign = false", "sign = true"))
+        luck = replace(chance(), clock=lambda: clock() + timedelta(days=days))
+        with open_app(settings, luck) as app:
+            if can:
+                app.desk()
+                app.night()
+                return
+            with pytest.raises(ConfigError, match="counts from"):
+                app.desk()
 
     def test_a_scope_that_cannot_be_read(self, make: Make, tmp_path: Path) -> None:
         """Missing, or no text."""

@@ -13,8 +13,14 @@ from tests.support import Clock
 
 def mailbox(postman: Postman) -> MailAnchor:
     """Give the officer's mailbox."""
-    here = {"host": "127.0.0.1", "sender": "rrsync@library.example", "to": "dpo@library.example"}
-    return MailAnchor(**here, port=postman.port, tls="none", clock=Clock())
+    return MailAnchor(
+        host="127.0.0.1",
+        port=postman.port,
+        tls="none",
+        sender="rrsync@library.example",
+        to="dpo@library.example",
+        clock=Clock(),
+    )
 
 
 @pytest.mark.parametrize("language", ["nl", "en"])

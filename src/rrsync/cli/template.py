@@ -36,12 +36,12 @@ trust = ""                             # PEM: the certificates that may sign rep
 
 [night]
 stale_after_days = 30                  # who was asked about longer ago is due again
-max_unavailable = 10                   # so many calls in a row without an answer stop a night
+max_unavailable = 10                   # so many replies in a row that cannot be used stop a night
 
 [log]
 signing_key = "rrsync.signing"         # made by `rrsync init`, mode 0600; it signs the access logs
 signed = "rrsync.signed"               # folder: the last checkpoint signed of each log
-evidence = "errors"                    # whole messages, sealed: errors | hash (none) | all
+evidence = "errors"                    # whole messages, sealed: errors | hash (mix-ups alone) | all
 
 # Where checkpoints are kept out of reach of who keeps the database; outside the simulator at least one.
 # [[log.anchor]]

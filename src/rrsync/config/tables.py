@@ -114,7 +114,7 @@ class LogSettings(Table):
     """``[log]``: how the access log is signed, kept elsewhere and explained.
 
     ``signed`` is a folder for the last checkpoint signed of each log. ``evidence`` says of which accesses the whole
-    messages are kept, sealed: of those that failed, of none, or of all.
+    messages are kept, sealed: of those that failed, of mix-ups alone (``hash``), or of all.
     """
 
     signing_key: Path = Path("rrsync.signing")
