@@ -35,6 +35,7 @@ from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Name, PartialDate
 from rrsync.core.plan import tonight
 from rrsync.registry import messages
+from rrsync.registry.services import PERSON
 from rrsync.registry.soap import Client
 from rrsync.simulator.serve import Simulator
 from rrsync.simulator.world import World, member_rows
@@ -109,7 +110,7 @@ def envelopes(app: App, url: str, members: int, people: int) -> Iterator[bytes]:
         if each.member.insz is not None:
             question = Question(LIBRARY, each.member.insz, NIGHT, PURPOSE, app.chance.new_reference())
             request = messages.request(question, app.authorisations[LIBRARY], source="RR", now=datetime.now(UTC))
-            yield client.build(request)
+            yield client.build(PERSON, request)
 
 
 def bare(url: str, posts: list[bytes]) -> float:

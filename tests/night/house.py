@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -44,11 +45,27 @@ NOT_OURS: Final = frozenset({"members.csv", "export.csv", "rrsync.keys", "rrsync
 Row = dict[str, str]
 
 
-class Impatient(threading.Event):
-    """A stop that nobody waits for: what would sleep until it comes goes on at once."""
+class Stopwatch:
+    """Seconds that pass when somebody would wait for them, and as they do."""
 
-    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 — the base class's
+    def __init__(self) -> None:
+        self.waited = 0.0
+
+    def __call__(self) -> float:
+        """Give the seconds."""
+        return time.monotonic() + self.waited
+
+
+class Impatient(threading.Event):
+    """A stop that nobody waits for: what would sleep until it comes goes on at once, and the time has passed."""
+
+    def __init__(self, stopwatch: Stopwatch) -> None:
+        super().__init__()
+        self._stopwatch = stopwatch
+
+    def wait(self, timeout: float | None = None) -> bool:
         """Give whether it has come."""
+        self._stopwatch.waited += timeout or 0.0
         return self.is_set()
 
 
@@ -90,6 +107,7 @@ class House:
     libraries: list[str]
     said: list[str] = field(default_factory=list)
     excused: bool = False
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
     rows: list[Row] = field(default_factory=list)
     _app: App | None = None
 
@@ -112,9 +130,9 @@ class House:
     @contextmanager
     def opened(self) -> Iterator[App]:
         """Open the rooms as wiring does, with the test's clock and a stop that nobody waits for."""
-        luck = Chance(self.clock, lambda: str(uuid4()), os.urandom)
+        luck = Chance(self.clock, lambda: str(uuid4()), os.urandom, self.stopwatch)
         with open_app(self.settings, luck) as app:
-            yield replace(app, stop=Impatient())
+            yield replace(app, stop=Impatient(self.stopwatch))
 
     def take(self, rows: Iterable[Row], *, library: str = LIBRARY, import_id: str = "") -> list[Taken]:
         """Import rows of a member file; for the auditor a member is from now on what its row says."""
@@ -219,7 +237,8 @@ class House:
             places.append(("a file name", path.name.encode()))
             if path.is_file() and path.name not in NOT_OURS:
                 places.append((path.name, path.read_bytes()))
-        places.append(("the address of the register", self.settings.endpoint("GeefPersoon").encode()))
+        address = self.settings.registry.address("GeefPersoon-02.02", "persoon")
+        places.append(("the address of the register", address.encode()))
         return findings + list(in_clear(self.canaries(), places))
 
     def canaries(self) -> Canaries:

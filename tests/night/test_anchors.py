@@ -311,7 +311,16 @@ class TestAnchoring:
         house.night(full=True)
         lines = [line for _, line in house.app.search.deeds(LIBRARY, {Kind.SETTINGS})]
         changed = [line["terms"]["changed"] for line in lines if isinstance(line["terms"], dict)]
-        assert changed[0] == ["anchors", "authorisation", "endpoint", "evidence", "flags", "keys", "scope"]
+        assert changed[0] == [
+            "anchors",
+            "authorisation",
+            "endpoint",
+            "evidence",
+            "flags",
+            "keys",
+            "scope",
+            "signatures",
+        ]
         assert changed[1:] in ([["anchors", "scope"]], [["anchors"]])
 
 
@@ -320,14 +329,15 @@ class TestAnchoring:
     [
         ("errors", "", 0),
         ("errors", "mixup:1", 1),
-        ("hash", "mixup:1", 0),
+        ("hash", "unknowncode:1", 0),
+        ("hash", "mixup:1", 1),
         ("all", "", 1),
     ],
 )
 def test_messages_are_kept_when_they_explain_a_failure(
     library_night: LibraryNight, policy: str, fault: str, kept: int
 ) -> None:
-    """Sealed, and never in the entry; with the settings they are kept of all, or of none."""
+    """Sealed, and never in the entry; with the settings they are kept of all, or of none but a mix-up."""
     house = library_night(people=1, faults=[fault] if fault else [], settings="max_mismatches = 9")
     said = house.settings.log.model_copy(update={"evidence": policy})
     house.settings = house.settings.model_copy(update={"log": said})

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
-from rrsync.core.compare import Verdict, compare
-from rrsync.core.exchange import Answer
+from rrsync.core.compare import Hold, Verdict, compare
+from rrsync.core.entry import Status
+from rrsync.core.exchange import Answer, Reason, Refused
 from rrsync.core.member import Member
 from rrsync.core.plan import Due
 from rrsync.core.report import Report
 from rrsync.core.surge import Surge
 from rrsync.errors import NotAuthorised, RegistryRefused, Stopped
 from rrsync.registry.gate import Exchange
+from rrsync.store.settle import Item
+
+MIX_UP: Final = "mix_up"
+SIGNATURE: Final = "signature"
+#: So many replies with a bad signature, and the run stops.
+FORGERIES: Final = 3
+#: So long in all a run waits for a register that is away.
+LONGEST_AWAY_S: Final = 1800.0
 
 log = structlog.get_logger()
 
@@ -31,16 +42,23 @@ class Limits:
     same_address: int
 
 
+def quiet(_reason: str, _library: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What keeps the access logs provable while a run writes them: before its opening, at every beat, at its end.
 
     Each raises ``LedgerError`` when nothing more may be asked: the log is not what was signed, or nobody keeps it.
+    ``alarm`` tells the data-protection officer, by a word and the library's id, of replies that fool us: those that are
+    about somebody else (``mix_up``) or whose signature is not right (``signature``).
     """
 
     begin: Callable[[Sequence[str]], None]
     beat: Callable[[Sequence[str]], None]
     close: Callable[[Sequence[str]], object]
+    alarm: Callable[[str, str], None] = quiet
 
 
 @dataclass(slots=True)
@@ -56,18 +74,42 @@ class Course:
     was_distrusted: bool = False
     surges: dict[str, Surge] = field(default_factory=dict)
     air: dict[Future[Exchange], Due] = field(default_factory=dict)
+    left: list[Due] = field(default_factory=list)
     barred: dict[str, tuple[str, str]] = field(default_factory=dict)
+    mixed_up: Counter[str] = field(default_factory=Counter)
+    forged: Counter[str] = field(default_factory=Counter)
+    told: set[tuple[str, str]] = field(default_factory=set)
     tried: int = 0
-    away: int = 0
-    mismatches: int = 0
+    useless: int = 0
+    rested_s: float = 0.0
     mass_change: bool = False
 
     def bar(self, library: str, error: RegistryRefused | NotAuthorised) -> None:
         """Ask nothing more for a library; what it was stopped for first is what is reported."""
         reason = "refused" if isinstance(error, RegistryRefused) else "not_authorised"
+        if getattr(error, "status", None) is Status.SIG_BAD:  # who signs is not to be trusted, whomever we ask about
+            reason = SIGNATURE
         if library not in self.barred:
             log.warning("night.barred", library=library, reason=reason)
         self.barred.setdefault(library, (reason, str(error)))
+
+    def notice(self, item: Item, verdict: Verdict | None) -> None:
+        """Mind an answer that cannot be used, or that would have fooled us."""
+        self.useless = self.useless + 1 if isinstance(item.answer, Refused) else 0
+        if _status(item) == Status.SIG_BAD:
+            self.forged[item.library] += 1
+        elif isinstance(verdict, Hold) and verdict.reason is Reason.MISMATCH:
+            self.mixed_up[item.library] += 1
+
+    def alarms(self) -> Iterator[tuple[str, str]]:
+        """Give what the data-protection officer must be told and was not: why, and of which library."""
+        due = {(SIGNATURE, library) for library, (reason, _) in self.barred.items() if reason == SIGNATURE}
+        if self.mixed_up.total() >= self.limits.mismatches:
+            due |= {(MIX_UP, library) for library in self.mixed_up}
+        if self.forged.total() >= FORGERIES:
+            due |= {(SIGNATURE, library) for library in self.forged}
+        yield from sorted(due - self.told)
+        self.told |= due
 
     def judge(self, member: Member, answer: Answer) -> Verdict:
         """Give the verdict on a member, with an eye on all the others."""
@@ -83,12 +125,19 @@ class Course:
         """Stop the run when it must.
 
         Raises:
-            Stopped: mix-up, mass change, or the register away.
+            Stopped: mix-up, bad signatures, mass change, or the register away.
         """
-        if self.mismatches >= self.limits.mismatches:
+        if self.mixed_up.total() >= self.limits.mismatches:
             raise Stopped(
                 "The register answered about somebody else than was asked about",
-                reason="mix_up",
+                reason=MIX_UP,
+                kept="Those answers were dropped, the members are on hold and nothing of them was changed",
+                todo="Call the MAGDA service desk and the data-protection officer before the next run",
+            )
+        if self.forged.total() >= FORGERIES:
+            raise Stopped(
+                "The register's replies were not signed as they must be, three times",
+                reason=SIGNATURE,
                 kept="Those answers were dropped, the members are on hold and nothing of them was changed",
                 todo="Call the MAGDA service desk and the data-protection officer before the next run",
             )
@@ -99,9 +148,21 @@ class Course:
                 kept="The last changes were not applied: they are on hold, and so will the rest of this run's be",
                 todo="Look at them with `rrsync holds list`; run the night again, and accept those that are right",
             )
-        if self.away >= self.limits.unavailable:
+        if self.rested_s >= LONGEST_AWAY_S:
+            raise Stopped(
+                "The register was away for half an hour in all",
+                reason="breaker",
+                todo="Run the night again when the register is back: it goes on where it stopped",
+            )
+        if self.useless >= self.limits.unavailable:
             raise Stopped(
                 "The register gave no answer that can be used, many times in a row",
                 reason="breaker",
                 todo="Look into it with `rrsync holds list`; then run the night again: it goes on where it stopped",
             )
+
+
+def _status(item: Item) -> object:
+    """Give how the call of an item ended, as its outcome says."""
+    out = item.outcome.body.get("out")
+    return out.get("status") if isinstance(out, dict) else None

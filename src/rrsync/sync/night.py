@@ -5,8 +5,10 @@
 2. Take the open run over or open a new one; add who is due.
 3. In beats: record a batch of questions in one commit, send them from threads, settle what came back in one
    transaction; sign and anchor the logs when that is due.
-4. Stop a library when the register refuses it, and the run when nothing can be believed, asked or recorded.
-5. End the run when every step was tried, and report.
+4. While the register is away (``core.traffic``), wait, and let one question see whether it is back; ask once more, at
+   the end, about those whom it was away for.
+5. Stop a library when the register refuses it, and the run when nothing can be believed, asked or recorded.
+6. End the run when every step was tried, and report.
 """
 
 from __future__ import annotations
@@ -20,9 +22,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from rrsync.core.compare import Hold
 from rrsync.core.entry import Actor, ActorKind, Draft, Kind, Status
-from rrsync.core.exchange import Question, Reason, Refused
+from rrsync.core.exchange import Question
 from rrsync.core.plan import Due, seconds_left
 from rrsync.core.report import Report
 from rrsync.errors import (
@@ -31,6 +32,7 @@ from rrsync.errors import (
     NotAuthorised,
     RegistryRefused,
     RegistryUnavailable,
+    RrsyncError,
     Stopped,
     StoreError,
 )
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from rrsync.core.member import Member
     from rrsync.core.plan import Plan
     from rrsync.registry.gate import Exchange, Gate, Recorded
+    from rrsync.registry.pace import Pace
     from rrsync.store.ledger import Ledger
     from rrsync.store.members import Members
     from rrsync.store.runs import Lease, Runs
@@ -56,6 +59,8 @@ PURPOSE: Final = "member-administration"
 _DESK_TIME: Final = timedelta(minutes=15)
 _PAGE: Final = 500
 _GATHER_S: Final = 0.02
+_LOOK_S: Final = 1.0
+_PAUSE_S: Final = 5.0
 
 log = structlog.get_logger()
 
@@ -82,6 +87,7 @@ class Night:
     clock: Callable[[], datetime]
     new_reference: Callable[[], str]
     stop: Event
+    pace: Pace
     watch: Watch
     about: dict[str, JSON]
 
@@ -102,6 +108,9 @@ class Night:
             course = Course(report, self.limits, libraries, was_distrusted=opened.mass_change)
             try:
                 self._work(course, islice(self._steps(course, libraries), plan.most), lease, progress)
+                if course.left:  # the register was away for some: once more, now that all the others are done
+                    again, course.left = course.left, []
+                    self._work(course, self._members(course, again), lease, progress)
                 report.interrupted = report.interrupted or opened.steps > (plan.most or opened.steps)
             except Stopped as stop:
                 report.stopped = (stop.reason, str(stop))
@@ -126,13 +135,14 @@ class Night:
         with ThreadPoolExecutor(self.limits.in_flight, thread_name_prefix="ask") as pool:
             try:
                 while self._launch(course, steps, pool) or course.air:
-                    self._land(course, _landed(course))
+                    self._land(course, _landed(course)) if course.air else self._pause(course)
                     course.check()
                     lease.check()
                     self.watch.beat(course.libraries)
                     progress(self._progress(course))
             finally:
                 self._bring_home(course)
+                self.pace.leave()
 
     def _bring_home(self, course: Course) -> None:
         """After a stop: send nothing more, but settle what was sent; normally there is nothing left."""
@@ -141,6 +151,12 @@ class Night:
             done, _ = wait(course.air)
             with suppress(StoreError):  # the first failure is the one to report
                 self._land(course, done)
+
+    def _pause(self, course: Course) -> None:
+        """Wait a little for a register that is away."""
+        seconds = min(self.pace.rest_s() or 0.0, _PAUSE_S)
+        self.stop.wait(seconds)
+        course.rested_s += seconds
 
     def _progress(self, course: Course) -> Progress:
         seconds = (self.clock() - course.report.started).total_seconds()
@@ -152,23 +168,31 @@ class Night:
         after = 0
         while page := self.runs.steps(course.report.run, libraries, after=after, most=_PAGE):
             after = page[-1][0]
-            members = self.members.of([(due.library, due.number) for _, due in page])
+            yield from self._members(course, [due for _, due in page])
+
+    def _members(self, course: Course, steps: Sequence[Due]) -> Iterator[tuple[Due, Member]]:
+        for first in range(0, len(steps), _PAGE):
+            page = steps[first : first + _PAGE]
+            members = self.members.of([(due.library, due.number) for due in page])
             if damaged := len(page) - len(members):
                 log.warning("night.damaged", run=course.report.run, count=damaged)
-            for _, due in page:
+            for due in page:
                 member = members.get((due.library, due.number))
                 if member is not None and member.insz is not None and due.library not in course.barred:
                     yield due, member
 
     def _launch(self, course: Course, steps: Iterator[tuple[Due, Member]], pool: ThreadPoolExecutor) -> bool:
-        """Record as many questions as there is room for, and send them; say whether there were any."""
+        """Record as many questions as there is room for, and send them; say whether there are any left to send."""
         if self.stop.is_set():
             course.report.interrupted = True
             return False
         room = 2 * self.limits.in_flight - len(course.air)
         if room < self.limits.in_flight:
             return False
-        chosen = list(islice(steps, room))
+        rest_s = self.pace.rest_s()
+        if rest_s or (rest_s is not None and course.air):
+            return course.tried + len(course.left) < course.report.due
+        chosen = list(islice(steps, room if rest_s is None else 1))
         for library, group in groupby(sorted(chosen, key=_library), key=_library):
             batch = list(group)
             for (due, _), recorded in zip(batch, self._record(course, library, batch), strict=False):
@@ -198,8 +222,7 @@ class Night:
             try:
                 exchange = future.result()
             except RegistryUnavailable:
-                course.away += 1
-                course.tried += 1
+                course.left.append(due)
             except (RegistryRefused, NotAuthorised) as error:
                 course.tried += 1
                 course.bar(due.library, error)
@@ -211,8 +234,18 @@ class Night:
                 course.report.calls += exchange.calls
                 landed.append((due, exchange))
         self._settle(course, landed)
+        self._alarm(course)
         for failure in failures:
             raise failure
+
+    def _alarm(self, course: Course) -> None:
+        """Have the data-protection officer told, now that the evidence is kept; who is not reached stops nothing."""
+        for reason, library in course.alarms():
+            log.error("night.alarm", library=library, reason=reason)
+            try:
+                self.watch.alarm(reason, library)
+            except RrsyncError as error:
+                log.warning("night.unheard", library=library, reason=type(error).__name__)
 
     def _settle(self, course: Course, landed: Sequence[tuple[Due, Exchange]]) -> None:
         if not landed:
@@ -220,11 +253,9 @@ class Night:
         items = [Item(due.library, due.number, exchange.answer, exchange.outcome) for due, exchange in landed]
         for item, verdict in zip(items, self.settlement.settle(items, course.judge), strict=True):
             course.tried += 1
-            course.away = course.away + 1 if isinstance(item.answer, Refused) else 0
-            if verdict is None:
-                continue
-            course.report.count(item.answer, verdict)
-            course.mismatches += isinstance(verdict, Hold) and verdict.reason is Reason.MISMATCH
+            course.notice(item, verdict)
+            if verdict is not None:
+                course.report.count(item.answer, verdict)
 
     def _close(self, course: Course, libraries: Sequence[str]) -> None:
         report = course.report
@@ -252,8 +283,8 @@ class Night:
 
 
 def _landed(course: Course) -> set[Future[Exchange]]:
-    """Wait for an answer, and a little longer for others, so that many share one transaction."""
-    wait(course.air, return_when=FIRST_COMPLETED)
+    """Wait for an answer, but not for long, and a little longer for others, so that many share one transaction."""
+    wait(course.air, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
     done, _ = wait(course.air, timeout=_GATHER_S)
     return done
 

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """The clock and the dice: aware UTC, fresh references, random bytes."""
+    """The clock and the dice: aware UTC, fresh references, random bytes.
+
+    ``stopwatch``, in seconds, takes the place of the one that all processes on a database read alike.
+    """
 
     clock: Callable[[], datetime]
     new_reference: Callable[[], str]
     random: Callable[[int], bytes]
+    stopwatch: Callable[[], float] | None = None
 
 
 def chance() -> Chance:

@@ -20,12 +20,9 @@ from rrsync.audit.terms import Terms
 from rrsync.config.load import read_keys, read_signing_key
 from rrsync.core.authorisation import Authorisation
 from rrsync.core.note import origin
-from rrsync.errors import ConfigError
 from rrsync.registry.evidence import Keep
 from rrsync.registry.gate import Gate
-from rrsync.registry.messages import SERVICE
 from rrsync.registry.pace import Pace
-from rrsync.registry.soap import Client
 from rrsync.store.checkpoints import Checkpoints
 from rrsync.store.engine import Database
 from rrsync.store.holds import Holds
@@ -36,13 +33,18 @@ from rrsync.store.runs import Runs
 from rrsync.store.seal import Keyring, Seal
 from rrsync.store.search import Search
 from rrsync.store.settle import Settlement
+from rrsync.store.subscriptions import Subscriptions
 from rrsync.store.tiles import Tiles
 from rrsync.sync.course import Limits, Watch
 from rrsync.sync.night import Night
 from rrsync.sync.refresh import Desk
+from rrsync.sync.registrar import Registrar
+from rrsync.sync.renumber import Renumber
+from rrsync.wiring.asking import alarm, client, remind
 from rrsync.wiring.chance import Chance, chance
 from rrsync.wiring.grounds import authorisation
 from rrsync.wiring.keeping import anchors, limits, mailbox, signer, terms
+from rrsync.wiring.traffic import pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +71,7 @@ class App:
     ledger: Ledger
     runs: Runs
     settlement: Settlement
+    subscriptions: Subscriptions
     authorisations: dict[str, Authorisation]
     search: Search
     tiles: Tiles
@@ -77,43 +80,18 @@ class App:
     oversight: Oversight
     forgetting: Forgetting
 
-    def gate(self, *, max_wait_s: float) -> Gate:
+    def gate(self, *, max_wait_s: float, pace: Pace) -> Gate:
         """Build the gate to the register; ``max_wait_s`` bounds the tries of one question.
 
         Raises:
             ConfigError: the register's settings cannot be used.
         """
         registry = self.settings.registry
-        if registry.environment != "simulator" and not self.settings.log.anchor:
-            raise ConfigError(
-                f"The {registry.environment} register may not be asked while the access log has no anchor",
-                kept="Nothing was sent",
-                todo="Name at least one [[log.anchor]] in the settings: a file elsewhere, a mail, or a witness",
-            )
-        if registry.sign:
-            raise ConfigError(
-                "[registry] sign = true asks for WS-Security, which this version does not have yet",
-                kept="Nothing was sent",
-                todo="Set sign = false for the simulator; the real register needs a later version",
-            )
-        if registry.environment != "simulator":
-            raise ConfigError(
-                f"The {registry.environment} register only takes signed messages, which this version does not have yet",
-                kept="Nothing was sent",
-                todo='Set environment = "simulator", or use a later version',
-            )
-        client = Client(
-            self.settings.endpoint(SERVICE),
-            certificate=str(registry.certificate or ""),
-            private_key=str(registry.private_key or ""),
-            ca=str(registry.ca or ""),
-            deadline_s=registry.deadline_s,
-        )
         return Gate(
-            client=client,
+            client=client(self.settings, self.chance),
             append=self._append,
             authorisations=self.authorisations,
-            pace=Pace(registry.max_per_second, sleep=self.pause),
+            pace=pace,
             clock=self.chance.clock,
             new_reference=self.chance.new_reference,
             source=registry.source,
@@ -122,6 +100,8 @@ class App:
             max_wait_s=max_wait_s,
             keep=Keep(self.settings.log.evidence),
             interrupted=self.stop.is_set,
+            repertory=registry.repertory if registry.subscribe else None,
+            subscribed=self.subscriptions.subscribed,
         )
 
     def _append(self, drafts: Sequence[Draft]) -> None:
@@ -135,6 +115,10 @@ class App:
         """
         for name in self.notary.grown():
             self.notary.sign(name)
+
+    def pace(self, *, desk: bool) -> Pace:
+        """Build the pace of the calls of a night, or of a desk where somebody waits."""
+        return pace(self.settings, self.database, self.chance, sleep=self.pause, desk=desk)
 
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than until the process is told to stop."""
@@ -153,13 +137,22 @@ class App:
     def desk(self) -> Desk:
         """Build the desk, which refreshes single members."""
         return Desk(
-            gate=self.gate(max_wait_s=_DESK_WAIT_S),
+            gate=self.gate(max_wait_s=_DESK_WAIT_S, pace=self.pace(desk=True)),
             members=self.members,
-            ledger=self.ledger,
             settlement=self.settlement,
             new_reference=self.chance.new_reference,
             attend=self.notary.attend,
+            alarm=alarm(self.settings, self.chance),
         )
+
+    def renumber(self) -> Renumber:
+        """Build who takes new numbers over."""
+        subscribe = self.settings.registry.subscribe
+        return Renumber(self.desk, self.members, self.settlement, self.subscriptions, subscribe=subscribe)
+
+    def registrar(self, gate: Gate) -> Registrar:
+        """Build who makes and ends subscriptions through a gate."""
+        return Registrar(gate, self.subscriptions, self.chance.new_reference)
 
     def prover(self) -> Prover:
         """Build who gives proofs of entries."""
@@ -179,7 +172,8 @@ class App:
 
     def night(self) -> Night:
         """Build the night."""
-        night, registry = self.settings.night, self.settings.registry
+        remind(self.settings, self.chance)
+        night, registry, pace = self.settings.night, self.settings.registry, self.pace(desk=False)
         usual = _SIMULATOR_MISMATCHES if registry.environment == "simulator" else 1
         limits = Limits(
             in_flight=registry.max_in_flight,
@@ -189,7 +183,7 @@ class App:
             same_address=night.max_same_address,
         )
         return Night(
-            gate=self.gate(max_wait_s=_NIGHT_WAIT_S),
+            gate=self.gate(max_wait_s=_NIGHT_WAIT_S, pace=pace),
             members=self.members,
             ledger=self.ledger,
             settlement=self.settlement,
@@ -198,7 +192,8 @@ class App:
             clock=self.chance.clock,
             new_reference=self.chance.new_reference,
             stop=self.stop,
-            watch=Watch(self.notary.begin, self.notary.beat, self.notary.close),
+            pace=pace,
+            watch=Watch(self.notary.begin, self.notary.beat, self.notary.close, alarm(self.settings, self.chance)),
             about=self.about,
         )
 
@@ -267,6 +262,7 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
             ledger=ledger,
             runs=Runs(database),
             settlement=Settlement(ledger, rows, clock=luck.clock),
+            subscriptions=Subscriptions(database, ledger, rows, clock=luck.clock),
             authorisations=authorisations,
             search=search,
             tiles=tiles,

@@ -1,0 +1,300 @@
+"""The traffic with the register that all processes on one database share: one small record, and the rules on it.
+
+1. Pace. Calls leave in slots, evenly spaced, so that no second ever holds more than the budget. An interval is 2 %
+   longer than it need be: a call may be 20 ms late, and still no second holds one too many. A night takes about a
+   quarter of a second of slots at a time, when the last ones are nearly used up; a person takes the very next slot.
+2. Calls in flight. Each process says how many it may have; a night leaves some for persons. What a dead process had is
+   free again when its calls cannot last any longer.
+3. Rate. A register that is too busy halves it; every five quiet seconds give an eighth of it back.
+4. Breaker. Ten failures in a row, or half of the last fifty, and nobody asks for a minute. Then one call tries: when it
+   fails too, the wait doubles, to a quarter of an hour; when it succeeds, all go on.
+
+Time is a number of seconds that all processes read from the same clock. One that is set back stands still for us: what
+had to wait still waits as long.
+
+>>> state, grant = reserve(Traffic(), 100.0, Ask("night"), Budget(max_per_second=8))
+>>> grant.at, round(grant.step_s, 4), grant.slots
+(100.0, 0.1275, 2)
+>>> round(reserve(state, 100.0, Ask("an", desk=True), Budget(max_per_second=8))[1].at, 3)
+100.255
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import ceil
+from typing import ClassVar, Final
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+#: How late a call may leave after its slot, and by what part each interval is longer for it.
+LATE_S: Final = 0.02
+BLOCK_S: Final = 0.25
+AHEAD_S: Final = 0.1
+#: No register takes so many a second: calls of such a budget, a simulator's, are not spaced.
+SPACED: Final = 1000
+#: A wait that the register asks for is waited out, or counts as away when it is longer.
+PATIENCE_S: Final = 5.0
+_POLL_S: Final = 0.1
+_ROUNDING_S: Final = 1e-6
+_MARGIN_S: Final = 15.0
+
+IN_A_ROW: Final = 10
+LAST: Final = 50
+REST_S: Final = 60.0
+LONGEST_REST_S: Final = 900.0
+
+SLOWEST: Final = 1 / 16
+_STEP: Final = 1 / 8
+_QUIET_S: Final = 5.0  # without a call that came too fast
+_SHORTEST_WAIT_S: Final = 1.0
+
+
+class Went(StrEnum):
+    """How a call went, as far as the traffic minds."""
+
+    FINE = "fine"
+    AWAY = "away"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the register allows all of us together; one call lasts at most ``deadline_s``."""
+
+    max_per_second: float = float("inf")
+    max_in_flight: int = 1_000_000
+    deadline_s: float = 45.0
+
+    @property
+    def step_s(self) -> float:
+        """The time between two calls, or none. A fraction of a call a second is not used: 8.5 are 8."""
+        rate = self.max_per_second
+        if rate > SPACED:
+            return 0.0
+        return _ROUNDING_S + (1 / rate + LATE_S if rate < 1 else (1 + LATE_S) / int(rate))
+
+    @property
+    def for_nights(self) -> int:
+        """How many calls in flight nights may have, so that some are left for persons."""
+        return max(1, self.max_in_flight - max(1, self.max_in_flight // 8))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The calls that one process may have in flight, until its time is over."""
+
+    who: str
+    desk: bool
+    calls: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a process wants: slots for a night, or the next one for a person.
+
+    ``flying`` calls are not over yet; it takes ``lag_s`` to hear what is given.
+    """
+
+    who: str
+    desk: bool = False
+    flying: int = 0
+    lag_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Slots from a moment on; with no step in between, calls that may be under way at once, for a second.
+
+    A ``probe`` is the one call that sees whether the register is back.
+    """
+
+    at: float
+    step_s: float
+    slots: int
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not yet: ask again after so long."""
+
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nobody asks for so long. The register was away ``since_s`` ago already, or asks it of us itself (``None``)."""
+
+    for_s: float
+    since_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the processes share; moments are seconds of the shared clock.
+
+    ``share`` is the part of the budget in use, ``cut_at`` and ``quiet_at`` when it was cut and since when nothing
+    happened to it. ``last`` has a sign for each of the last calls. The breaker is open ``since`` then.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    seen: float = 0.0
+    free_at: float = 0.0
+    not_before: float = 0.0
+    share: float = 1.0
+    cut_at: float = 0.0
+    quiet_at: float = 0.0
+    failed: int = 0
+    last: str = ""
+    since: float | None = None
+    again_at: float = 0.0
+    rest_s: float = REST_S
+    claims: tuple[Claim, ...] = ()
+
+    def dump(self) -> str:
+        """Give it as the text that the database keeps."""
+        return _FORM.dump_json(self).decode()
+
+
+_FORM: Final = TypeAdapter(Traffic)
+
+
+def parse(text: str, now: float) -> Traffic:
+    """Read what ``dump`` gave; what cannot be read is begun anew, after some seconds of silence."""
+    if text in {"", "{}"}:
+        return Traffic()
+    try:
+        return _FORM.validate_json(text)
+    except ValidationError:
+        return Traffic(not_before=now + PATIENCE_S)
+
+
+def reserve(state: Traffic, now: float, ask: Ask, budget: Budget) -> tuple[Traffic, Grant | Wait | Rest]:
+    """Give a process its next slots, or say why it must wait; who gets slots also gets the right to call."""
+    if rest := resting(state, now):
+        return state, rest
+    early_s = max(state.free_at, state.not_before) - now - AHEAD_S - ask.lag_s
+    if early_s > _ROUNDING_S and not ask.desk:
+        return state, Wait(early_s)
+    state = _at(state, now)
+    is_probe, is_spaced = state.since is not None, budget.step_s > 0
+    start = max(now + ask.lag_s * is_spaced, state.free_at, state.not_before)
+    step_s = budget.step_s / state.share
+    most = 1 if is_probe or ask.desk else ceil(BLOCK_S / step_s) if is_spaced else budget.max_in_flight
+    slots = min(max(_room(state, ask, budget), 0), most)
+    until = now + budget.deadline_s + _MARGIN_S
+    mine = Claim(ask.who, ask.desk, ask.flying + slots, until)
+    state = replace(state, claims=(*_others(state, ask.who), mine))
+    if not slots:
+        return state, Wait(_POLL_S)
+    if is_probe:  # who dies while trying, tries no longer than this
+        state = replace(state, again_at=until)
+    if is_spaced:
+        state = replace(state, free_at=start + slots * step_s)
+    return state, Grant(start, step_s, slots, is_probe)
+
+
+def resting(state: Traffic, now: float) -> Rest | None:
+    """Say for how long nobody asks, if so: the breaker is open, or the register wants to be left alone."""
+    state = _at(state, now)
+    if state.since is not None and state.again_at > now:
+        return Rest(max(state.again_at, state.not_before) - now, now - state.since)
+    if state.not_before - now > PATIENCE_S:
+        return Rest(state.not_before - now)
+    return None
+
+
+def told(state: Traffic, now: float, how: Sequence[Went], retry_after_s: float | None = None) -> Traffic:
+    """Mind how calls went, in their order; ``retry_after_s`` came with the last of them."""
+    if not how:
+        return state
+    state = _at(state, now)
+    for went in how:
+        if went is Went.BUSY:
+            state = _slower(state, now)
+        if state.since is None:  # while nobody asks, what was under way changes nothing
+            state = _counted(state, now, went)
+    if retry_after_s is not None:
+        wait_s = min(max(retry_after_s, _SHORTEST_WAIT_S), LONGEST_REST_S)
+        state = replace(state, not_before=max(state.not_before, now + wait_s))
+    return state
+
+
+def probed(state: Traffic, now: float, went: Went | None) -> Traffic:
+    """Mind how the one call went that saw whether the register is back; ``None`` when it was not made."""
+    state = _at(state, now)
+    if state.since is None:
+        return state
+    if went is None:
+        return replace(state, again_at=now)
+    if went is Went.FINE:
+        return replace(state, since=None, failed=0, last="", rest_s=REST_S)
+    rest_s = min(2 * state.rest_s, LONGEST_REST_S)
+    return replace(state, rest_s=rest_s, again_at=now + rest_s)
+
+
+def left(state: Traffic, who: str) -> Traffic:
+    """Let a process that has no call in flight go."""
+    return replace(state, claims=_others(state, who))
+
+
+def _at(state: Traffic, now: float) -> Traffic:
+    """Give the state as it is by now: claims that are over are gone, quiet brings the rate back."""
+    if now < state.seen:
+        state = _shifted(state, now - state.seen)
+    share, quiet_at = min(max(state.share, SLOWEST), 1.0), state.quiet_at
+    if share < 1:
+        steps = int((now - quiet_at) / _QUIET_S)
+        share, quiet_at = min(1.0, share + steps * _STEP), quiet_at + steps * _QUIET_S
+    claims = tuple(claim for claim in state.claims if claim.until > now)
+    return replace(state, seen=now, share=share, quiet_at=quiet_at, claims=claims)
+
+
+def _shifted(state: Traffic, by: float) -> Traffic:
+    """Give the state on a clock that was set back."""
+    return replace(
+        state,
+        seen=state.seen + by,
+        free_at=state.free_at + by,
+        not_before=state.not_before + by,
+        cut_at=state.cut_at + by,
+        quiet_at=state.quiet_at + by,
+        since=None if state.since is None else state.since + by,
+        again_at=state.again_at + by,
+        claims=tuple(replace(claim, until=claim.until + by) for claim in state.claims),
+    )
+
+
+def _others(state: Traffic, who: str) -> tuple[Claim, ...]:
+    return tuple(claim for claim in state.claims if claim.who != who)
+
+
+def _room(state: Traffic, ask: Ask, budget: Budget) -> int:
+    """Give how many more calls a process may have in flight: nights share theirs, a person may have what is left."""
+    others = _others(state, ask.who)
+    free = budget.max_in_flight - sum(claim.calls for claim in others)
+    if not ask.desk:
+        nights = [claim.calls for claim in others if not claim.desk]
+        free = min(free, budget.for_nights - sum(nights), ceil(budget.for_nights / (len(nights) + 1)))
+    return free - ask.flying
+
+
+def _slower(state: Traffic, now: float) -> Traffic:
+    if now - state.cut_at < 1:
+        return replace(state, quiet_at=now)
+    return replace(state, share=max(state.share / 2, SLOWEST), cut_at=now, quiet_at=now)
+
+
+def _counted(state: Traffic, now: float, went: Went) -> Traffic:
+    """Count a call, and open the breaker when too many failed."""
+    is_fine = went is Went.FINE
+    failed, last = 0 if is_fine else state.failed + 1, (state.last + ("+" if is_fine else "-"))[-LAST:]
+    state = replace(state, failed=failed, last=last)
+    if failed < IN_A_ROW and last.count("-") < LAST / 2:
+        return state
+    return replace(state, since=now, again_at=now + REST_S, rest_s=REST_S)
