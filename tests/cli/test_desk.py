@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,10 @@ from rrsync.core.insz import Insz
 from rrsync.core.member import Held
 from rrsync.core.person import Address, Name
 from rrsync.core.traffic import IN_A_ROW, Went
+from rrsync.errors import RegistryRefused
+from rrsync.registry.signature import Signer
 from tests.cli.conftest import WORLD, Place
+from tests.registry.authority import issue
 
 ABROAD, MOVED, RENUMBERED, REFERENCE, SETTLED = "M000007", "M000015", "M000018", "M000040", "M000001"
 
@@ -144,6 +149,31 @@ class TestRefresh:
             place.registers[-1].faults = ()
             desk.refresh("demo", SETTLED, actor=an, purpose="desk", case="1", preview=preview)
         assert len(told) == 1
+
+    @pytest.mark.parametrize("preview", [False, True])
+    @pytest.mark.parametrize("signer", ["nobody", "a stranger"])
+    def test_so_the_officer_is_of_a_signature_that_is_not_right(self, place: Place, signer: str, preview: bool) -> None:
+        """Once the log has it: a reply that nobody signed is a hold, one that a stranger signed stops everything."""
+        told: list[tuple[str, str, int]] = []
+        trust = place.folder / "trust.pem"
+        trust.write_bytes(issue("magda", now=datetime.now(UTC)).pem)
+        place.env(REGISTRY__VERIFY="required", REGISTRY__TRUST=str(trust))
+        place.register()
+        stranger = Signer(issue("stranger", now=datetime.now(UTC)).identity, new_id=lambda: "1")
+        with place.rooms() as app:
+
+            def alarm(word: str, library: str) -> None:
+                told.append((word, library, len(app.ledger.pending())))
+
+            desk = replace(app.desk(), alarm=alarm)
+            if signer == "a stranger":
+                verified = desk.gate._client.verified
+                desk.gate._client.verified = lambda reply: verified(stranger.sign(reply))  # type: ignore[method-assign]
+            with pytest.raises(RegistryRefused) if signer == "a stranger" else nullcontext():
+                desk.refresh(
+                    "demo", SETTLED, actor=Actor(ActorKind.PERSON, "an"), purpose="desk", case="1", preview=preview
+                )
+        assert told == [("signature", "demo", 0)]
 
     def test_a_register_that_refuses_us_is_one_sentence(self, place: Place) -> None:
         """4, with what to do."""

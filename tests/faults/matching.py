@@ -29,7 +29,7 @@ MIXED_UP: Final = ends(
     exit_code=4,
     stopped="mix_up",
     holds={"mismatch": 2},
-    warned={"night.alarm"},
+    warned={"alarm"},
     says="somebody else than was asked about",
 )
 

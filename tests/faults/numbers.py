@@ -123,9 +123,9 @@ def subscribed_and_asked_once_more(code: str) -> Callable[[Trial], None]:
 
 
 def never_a_loop(trial: Trial) -> None:
-    """Once subscribed and once asked more, then a person must look."""
-    assert (trial.exit_code, trial.tries, trial.changed) == (0, 6, 0), trial.said
-    assert dict(trial.holds) == {"refused": 2}
+    """Once subscribed and asked once more, and so again at the night's end; then it waits for another night."""
+    assert (trial.exit_code, trial.tries, trial.changed, trial.left) == (3, 12, 0, 2), trial.said
+    assert not trial.holds
     assert trial.outcomes[""] == 0
 
 

@@ -16,7 +16,7 @@ MIB: Final = 2**20
 
 UNREADABLE: Final = ends(outcomes={"invalid_reply": 2}, tries=2, exit_code=0, holds={"unreadable": 2})
 USED: Final = ends(outcomes={"ok": 2}, tries=2, exit_code=0, changed=2)
-MISMATCH: Final = ends(outcomes={"mismatch": 2}, tries=2, exit_code=0, holds={"mismatch": 2})
+MISMATCH: Final = ends(outcomes={"mismatch": 2}, tries=2, exit_code=0, holds={"mismatch": 2}, warned={"alarm"})
 NO_ADDRESS: Final = ends(outcomes={"ok": 2}, tries=2, exit_code=0, holds={"no_address": 2})
 BROKEN: Final = ends(outcomes={"no_reply": 8}, tries=8, exit_code=3, left=1)
 NO_MESSAGE: Final = ends(outcomes={"invalid_reply": 8}, tries=8, exit_code=3, left=1)

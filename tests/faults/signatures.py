@@ -38,7 +38,7 @@ USED: Final = ends(outcomes={"ok": 2}, tries=2, exit_code=0, changed=2)
 BAD: Final = ends(outcomes={"sig_bad": 2}, tries=2, exit_code=0, holds={"unreadable": 2})
 #: Whoever signs like this signs everything like this: the library is stopped at once.
 DISTRUSTED: Final = ends(
-    outcomes={"sig_bad": 2}, tries=2, exit_code=4, stopped="signature", left=2, warned={"night.alarm", "night.barred"}
+    outcomes={"sig_bad": 2}, tries=2, exit_code=4, stopped="signature", left=2, warned={"alarm", "night.barred"}
 )
 
 
@@ -116,7 +116,7 @@ def none_is_believed(trial: Trial) -> None:
 def stops_at_the_third(trial: Trial) -> None:
     """Expect that of nine members, asked one at a time, hardly more than three are asked about."""
     assert (trial.exit_code, trial.stopped, trial.changed) == (4, "signature", 0)
-    assert trial.warned == {"night.alarm"}
+    assert trial.warned == {"alarm"}
     assert 3 <= trial.tries <= 5
     assert trial.holds == {"unreadable": trial.outcomes["sig_bad"]}
     trial.heal()
@@ -213,7 +213,7 @@ ROWS: Final = (
                     stopped="mix_up",
                     holds={"mismatch": 2},
                     changed=2,
-                    warned={"night.alarm"},
+                    warned={"alarm"},
                 ),
             ),
         ),

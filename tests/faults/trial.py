@@ -31,7 +31,7 @@ from tests.registry.scene import Door, door, http, reference
 
 STAFF: Final = Actor(ActorKind.PERSON, "an.peeters")
 #: Everything that a row may see said by a night, besides its opening and its end.
-WARNINGS: Final = frozenset({"night.barred", "night.recovered", "night.damaged", "night.alarm"})
+WARNINGS: Final = frozenset({"night.barred", "night.recovered", "night.damaged", "alarm"})
 #: Hold reasons that a fault may give to anybody, whatever the register knows of them.
 TOLERATED: Final = ("mismatch", "unreadable", "refused", "new_number", "unknown", "cancelled", "no_address")
 

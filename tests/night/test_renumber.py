@@ -122,8 +122,38 @@ def test_while_the_register_is_away_everything_waits(house: House) -> None:
     report = house.night()
     assert (report.exit_code, report.asked, report.open) == (0, 1, 0)
     assert state(house, citizen.new_insz) == "open"
-    house.app.registrar(house.app.desk().gate).drain([LIBRARY], NIGHT)
     assert (state(house, citizen.insz), at_the_register(house, citizen.insz)) == ("ended", False)
+    ended = [one.line for one in house.raw.state().entries[LIBRARY] if one.line.get("act") == "W"][-1]
+    assert (ended["run"], ended["op"]) == (report.run, "RegistreerUitschrijving-02.00")
+
+
+def test_what_the_register_refuses_to_end_is_not_asked_for_again(house: House) -> None:
+    """With a reason: a person must look."""
+    citizen = renumbered(house)
+    house.simulator.faults = [Fault.parse("unavailable:1")]
+    accept(house)
+    house.simulator.faults = [Fault.parse("unknowncode:1")]
+    registrar = house.app.registrar(house.app.desk().gate)
+    assert registrar.drain([LIBRARY], NIGHT) == 0
+    assert state(house, citizen.insz) == "refused"
+    house.simulator.faults = ()
+    asked = len(house.simulator.asked)
+    assert registrar.drain([LIBRARY], NIGHT) == 0
+    assert len(house.simulator.asked) == asked
+
+
+def test_a_night_without_subscriptions_of_ours_ends_none(house: House) -> None:
+    """What others keep is not ours to end."""
+    citizen = renumbered(house)
+    house.simulator.faults = [Fault.parse("unavailable:1")]
+    accept(house)
+    house.simulator.faults = ()
+    registry = house.settings.registry.model_copy(update={"subscribe": False})
+    house.settings = house.settings.model_copy(update={"registry": registry})
+    house.reopen()
+    house.simulator.must_subscribe = False
+    assert house.night().exit_code == 0
+    assert state(house, citizen.insz) == "ending"
 
 
 def test_a_new_number_of_another_member_asks_nobody(house: House) -> None:

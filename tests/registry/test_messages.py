@@ -483,16 +483,22 @@ class TestCurrent:
             ("", True),
             ('DatumBegin="2026-07-01"', True),
             ('DatumBegin="2026-07-02"', False),
-            ('DatumBegin="2027-00-00"', True),
+            ('DatumBegin="2027-00-00"', False),
+            ('DatumBegin="2026-00-00"', True),
+            ('DatumBegin="2026-08-00"', False),
             ('DatumBegin="soon"', True),
             ('DatumBegin="2004-04-04" DatumEinde="2026-07-01"', True),
             ('DatumBegin="2004-04-04" DatumEinde="2026-06-30"', False),
-            ('DatumBegin="2004-04-04" DatumEinde="2020-00-00"', True),
+            ('DatumBegin="2004-04-04" DatumEinde="2020-00-00"', False),
+            ('DatumBegin="2004-04-04" DatumEinde="2026-06-00"', False),
+            ('DatumBegin="2004-04-04" DatumEinde="2026-07-00"', True),
+            ('DatumBegin="2004-04-04" DatumEinde="2026-00-00"', True),
+            ('DatumBegin="2004-04-04" DatumEinde="0000-00-00"', True),
             ('DatumBegin="2004-04-04" DatumEinde=""', True),
         ],
     )
     def test_one_that_is_over_or_to_come_is_none(self, period: str, stays: bool) -> None:
-        """Only a complete date before today, or after it, takes the main residence away, and nothing else."""
+        """Only a date that is before today, or after it, whatever its unknown parts, takes the main residence away."""
         home = _reference("").replace('DatumBegin="2004-04-04"', period)
         tree = _tree(scene.person(home=home, addresses=_abroad("PostadresBuitenland")))
         current = signals.current(tree, scene.TODAY)

@@ -103,11 +103,18 @@ class TestNotDone:
         reply = answer(content, notice(code), asked=MAKING) if code.isdigit() else fault("?", code)
         assert told(read(reply)) == REFUSED
 
-    @pytest.mark.parametrize("code", ["30001", "30002", "30003", "30004", "40003", "13202", "13303"])
+    @pytest.mark.parametrize("code", ["30001", "30002", "30003", "30004"])
     def test_a_verdict_on_the_number_is_a_refusal(self, code: str) -> None:
         """Nobody is subscribed to it, and nothing is subscribed again."""
         for asked in (MAKING, ENDING):
             assert said("", notice(code), asked=asked) == REFUSED
+
+    @pytest.mark.parametrize("code", ["40003", "13202", "13303"])
+    def test_where_there_is_none_there_is_none_to_end(self, code: str) -> None:
+        """To end one that is not there is done; to make one is not, and is not tried again."""
+        assert said("", notice(code), asked=MAKING) == REFUSED
+        assert said("", notice(code), asked=ENDING) == DONE
+        assert said("", notice(code) + notice("50000"), asked=ENDING) == REFUSED
 
     @pytest.mark.parametrize("severity", ["FOUT", "WAARSCHUWING", "Ramp"])
     def test_a_code_that_nobody_knows(self, severity: str) -> None:

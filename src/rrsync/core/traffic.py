@@ -3,8 +3,8 @@
 1. Pace. Calls leave in slots, evenly spaced, so that no second ever holds more than the budget. An interval is 2 %
    longer than it need be: a call may be 20 ms late, and still no second holds one too many. A night takes about a
    quarter of a second of slots at a time, when the last ones are nearly used up; a person takes the very next slot.
-2. Calls in flight. Each process says how many it may have; a night leaves some for persons. What a dead process had is
-   free again when its calls cannot last any longer.
+2. Calls in flight. Each process says how many it may have; a night leaves some for persons, one always. What
+   a dead process had is free again when its calls cannot last any longer.
 3. Rate. A register that is too busy halves it; every five quiet seconds give an eighth of it back.
 4. Breaker. Ten failures in a row, or half of the last fifty, and nobody asks for a minute. Then one call tries: when it
    fails too, the wait doubles, to a quarter of an hour; when it succeeds, all go on.
@@ -277,7 +277,7 @@ def _others(state: Traffic, who: str) -> tuple[Claim, ...]:
 def _room(state: Traffic, ask: Ask, budget: Budget) -> int:
     """Give how many more calls a process may have in flight: nights share theirs, a person may have what is left."""
     others = _others(state, ask.who)
-    free = budget.max_in_flight - sum(claim.calls for claim in others)
+    free = max(budget.max_in_flight, budget.for_nights + 1) - sum(claim.calls for claim in others)
     if not ask.desk:
         nights = [claim.calls for claim in others if not claim.desk]
         free = min(free, budget.for_nights - sum(nights), ceil(budget.for_nights / (len(nights) + 1)))

@@ -167,9 +167,9 @@ def _key(data: bytes, passphrase: str, name: str) -> PrivateKeyTypes:
 def _packed(data: bytes, passphrase: str, name: str) -> tuple[PrivateKeyTypes, tuple[x509.Certificate, ...]]:
     """Read PKCS#12."""
     found = None
-    for word in (passphrase.encode(),) if passphrase else (None, b""):  # without one, both ways are in use
+    for word in (passphrase,) if passphrase else (None, ""):  # without one, both ways are in use
         with suppress(ValueError, UnsupportedAlgorithm):
-            found = pkcs12.load_pkcs12(data, word)
+            found = pkcs12.load_pkcs12(data, None if word is None else word.encode())
             break
     if found is None and not data.startswith(b"\x30"):
         raise _error(f"{name} holds neither PEM nor PKCS#12", "Put the certificate in it, as one of the two")

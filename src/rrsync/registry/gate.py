@@ -9,8 +9,9 @@ In this order (design, "One member's refresh"):
 3. The reply is verified, read, matched and cut to the scope (``reading``). Its outcome is handed over with the answer,
    to be committed together with what follows from it.
 4. When MAGDA refuses for want of a subscription (40003, 13202), that outcome is committed, one subscription is asked
-   for, and the person once more. Each is an access of its own. A second refusal is the answer: there is no third
-   question. If the subscription itself is refused, that is the answer, under the subscription's outcome.
+   for, and the person once more. Each is an access of its own. A second refusal leaves the member to
+   a later time (MAGDA fact sheet §9.7): there is no third question. If the subscription itself is refused, that is the
+   answer, under the subscription's outcome.
 
 A committed intent is left without an outcome only if the process dies; recovery then calls it indeterminate.
 """
@@ -24,7 +25,7 @@ from rrsync.core.exchange import Deed, Refused
 from rrsync.core.insz import holds_insz
 from rrsync.core.person import Masked
 from rrsync.core.plan import belgian_day
-from rrsync.errors import ConfigError, NotAuthorised
+from rrsync.errors import ConfigError, NotAuthorised, RegistryUnavailable
 from rrsync.registry import evidence
 from rrsync.registry.forms import Forms
 from rrsync.registry.notices import Action
@@ -165,7 +166,8 @@ class Gate:
         """Send what was recorded and give the answer.
 
         Raises:
-            RegistryUnavailable: the tries are used up, or nobody asks now; the member's step stays open.
+            RegistryUnavailable: the tries are used up, nobody asks now, or MAGDA does not know yet of the
+                subscription it made; the member's step stays open.
             RegistryRefused: the register refuses the library or our configuration; every member would fail alike.
             Interrupted: the run is stopping; the question was not sent (again).
             NotAuthorised: the authorisation ended between two tries.
@@ -188,7 +190,15 @@ class Gate:
         if isinstance(made.answer, Refused):
             return Exchange(made.answer, made.outcome, calls)
         self._note(made.outcome)
-        again = _exchange(self._tries.send(self.record([replace(question, reference=self._new_reference())])[0]))
+        ended = self._tries.send(self.record([replace(question, reference=self._new_reference())])[0])
+        if ended.reading.action is Action.SUBSCRIBE:
+            self._append([ended.outcome])
+            raise RegistryUnavailable(
+                "The number is subscribed now, but MAGDA does not know it yet",
+                kept="No member was changed",
+                todo="Try again later; if it stays so, ask the MAGDA service desk",
+            )
+        again = _exchange(ended)
         return replace(again, calls=calls + again.calls, subscribed=True)
 
     def _refuse_uncovered(self, questions: Sequence[Question]) -> None:

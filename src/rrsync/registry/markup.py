@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 MAX_ATTRIBUTES: Final = 100
 MAX_DEPTH: Final = 64
+#: The largest genuine reply has some hundreds.
+MAX_ELEMENTS: Final = 20_000
 
 _OTHER_LETTERS: Final = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
-_CROWDED: Final = etree.XPath(f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])")
+_CROWDED: Final = etree.XPath(f"count(//*) > {MAX_ELEMENTS} or boolean(//*[count(@*) > {MAX_ATTRIBUTES}])")
 _QUALIFIED: Final = etree.XPath("descendant::*[namespace-uri()]")
 
 
@@ -39,8 +41,8 @@ def parse(data: bytes) -> _Element:
     """Read a document and give its root.
 
     Raises:
-        RegistryUnreadable: it is no well-formed XML in UTF-8 that says no otherwise, has a DTD, or an element with too
-            many attributes.
+        RegistryUnreadable: it is no well-formed XML in UTF-8 that says no otherwise, has a DTD, too many elements, or
+            one with too many attributes.
     """
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise unreadable("it has a document type, which no SOAP message may have")
@@ -61,7 +63,7 @@ def parse(data: bytes) -> _Element:
     if root is None:
         raise unreadable("it is no well-formed XML in UTF-8")
     if _CROWDED(root):
-        raise unreadable("an element has too many attributes")
+        raise unreadable("it has too many elements, or an element too many attributes")
     return root
 
 
@@ -96,9 +98,11 @@ def text(element: _Element, *path: str) -> str:
     """Give the trimmed text down this path; absent and empty are both ``""``.
 
     Raises:
-        RegistryUnreadable: as ``child`` says.
+        RegistryUnreadable: as ``child`` says, or an element stands where a text should.
     """
     found = child(element, *path)
+    if found is not None and len(found):
+        raise unreadable("an element stands where a text should")
     return "" if found is None else (found.text or "").strip()
 
 

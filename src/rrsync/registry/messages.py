@@ -32,7 +32,7 @@ Node: TypeAlias = "dict[str, Node | str]"
 _SOAP: Final = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _BRUSSELS: Final = ZoneInfo("Europe/Brussels")
 _CODE: Final = re.compile(r"[0-9]{1,10}")
-_ORIGIN: Final = re.compile(r"\w{1,12}", re.ASCII)
+_ORIGIN: Final = re.compile(r"[A-Za-z]{1,12}")
 _FAULT_CODE: Final = re.compile(r"\s*(ERR_[0-9]{1,4}|[0-9]{5})\b")
 _BLAMES_US: Final = ("Client", "Sender", "MustUnderstand", "VersionMismatch")
 _NEW_NUMBER: Final = "30004"
@@ -204,7 +204,7 @@ def _notice(exception: _Element) -> Notice:
     code, origin, severity = (markup.text(exception, name) for name in ("Identificatie", "Oorsprong", "Type"))
     return Notice(
         code if _CODE.fullmatch(code) else "?",
-        origin if _ORIGIN.fullmatch(origin) and not origin.isdigit() else "?",
+        origin if _ORIGIN.fullmatch(origin) else "?",
         severity if severity in notices.SEVERITIES else "?",
     )
 

@@ -269,7 +269,7 @@ def _resting(rest: Rest) -> Resting:
         what = f"The register wants nobody to ask for another {again}"
     else:
         what = f"The register has been away for {_words(rest.since_s)}; it is tried again in {again}"
-    return Resting(what, kept="Nothing was sent, and no member was changed", todo=f"Try again in {again}")
+    return Resting(what, kept="Nothing more was sent, and no member was changed", todo=f"Try again in {again}")
 
 
 def _words(seconds: float) -> str:

@@ -5,7 +5,8 @@ In the order of MAGDA fact sheet §9.2 and §9.8, as for persons (``reading``):
 1. Not readable: refused as unreadable.
 2. A Fault, or notices of the whole reply (levels 1 and 2) that say stop or try again: that, whoever the reply is for.
 3. The answer's reference, or the receiver's when given, is not ours: mismatch, all dropped.
-4. To a wish to subscribe, 40143 (it is there already) is done, whatever its type and whatever the result.
+4. To a wish to subscribe, 40143 (it is there already) is done, whatever its type and whatever the result; to one to
+   end it, that there is none (40003, 13202, 13303) is.
 5. Any other notice that asks something of us, or is of type ``FOUT``: that, or refused.
 6. ``Resultaat`` 1 is done. 0 is not, and without a reason it is worth one more try. So is a reply with neither.
 
@@ -22,7 +23,7 @@ from rrsync.core.entry import Status
 from rrsync.core.exchange import Deed, Done, Reason, Refused
 from rrsync.errors import RegistryUnreadable
 from rrsync.registry import messages
-from rrsync.registry.notices import FOUT, Action, decide
+from rrsync.registry.notices import FOUT, Action, action, decide
 from rrsync.registry.reading import AGAIN, Reading, is_ours, names_us
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Clerk:
         if not is_ours(reply, self.question):
             return self._refused(Reason.MISMATCH, Status.MISMATCH)
         said = reply.general + reply.answer
-        if self._is_there(said):
+        if self._is_so_already(said):
             return self._done(reply, said)
         if decide(said) is not Action.ACCEPT or any(one.severity == FOUT for one in said):
             return self._said(said)
@@ -67,11 +68,16 @@ class Clerk:
             return self._refused(Reason.REFUSED, Status.REFUSED, said, Action.RETRY_ONCE)
         return self._refused(Reason.UNREADABLE, Status.INVALID_REPLY, said, Action.RETRY_ONCE)
 
-    def _is_there(self, said: tuple[Notice, ...]) -> bool:
-        """Whether all that is the matter is that there is a subscription already."""
-        others = [one for one in said if one.code != THERE_ALREADY]
+    def _is_so_already(self, said: tuple[Notice, ...]) -> bool:
+        """Whether all that is the matter is that there is a subscription already, or none any more to end."""
+        others = [one for one in said if not self._is_so(one)]
         is_fine = decide(others) is Action.ACCEPT and not any(one.severity == FOUT for one in others)
-        return self.question.deed is Deed.SUBSCRIBE and len(others) < len(said) and is_fine
+        return len(others) < len(said) and is_fine
+
+    def _is_so(self, notice: Notice) -> bool:
+        if self.question.deed is Deed.SUBSCRIBE:
+            return notice.code == THERE_ALREADY
+        return action(notice) is Action.SUBSCRIBE
 
     def _done(self, reply: Reply, said: tuple[Notice, ...]) -> Reading:
         if not names_us(reply, self.question):

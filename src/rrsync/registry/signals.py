@@ -44,7 +44,7 @@ _DIGITS: Final = 9
 
 
 def current(tree: Tree, today: date) -> Tree:
-    """Give an answer without a main residence that ended before today or begins after it, on a complete date."""
+    """Give an answer without a main residence that ended before today or begins after it, by partial dates too."""
     if not any(_elsewhen(home, today) for home in nodes(tree, "Adressen", "Hoofdverblijfplaats")):
         return tree
     addresses = [node for node in tree["Adressen"] if isinstance(node, dict)]
@@ -54,8 +54,13 @@ def current(tree: Tree, today: date) -> Tree:
 
 
 def _elsewhen(home: Node, today: date) -> bool:
-    begin = _whole(text(home, "@DatumBegin"))
-    return _ended(home, "@DatumEinde", today) or (begin is not None and begin.text > today.isoformat())
+    """Whether an address is of another day, whatever day a partial date may mean."""
+    begin, end = (PartialDate.parse(text(home, name)) for name in ("@DatumBegin", "@DatumEinde"))
+    day = today.isoformat()
+    starts_later = begin is not None and f"{begin.year:04}-{begin.month or 1:02}-{begin.day or 1:02}" > day
+    return starts_later or (
+        end is not None and end.year > 0 and f"{end.year:04}-{end.month or 12:02}-{end.day or 31:02}" < day
+    )
 
 
 def signals(tree: Tree, today: date) -> frozenset[Reason]:

@@ -54,7 +54,7 @@ class Skew:
         """Give how many seconds the clocks are apart, 0 when nothing is known."""
         try:
             said = parsedate_to_datetime(date or "")
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return 0
         if said.tzinfo is None:  # "-0000": it does not say where
             return 0

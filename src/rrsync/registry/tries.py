@@ -219,7 +219,7 @@ def _ms_since(started: float) -> int:
 
 def _stopping() -> Interrupted:
     return Interrupted(
-        "The run is stopping", kept="The question was not sent, and the access log says so", todo="Start the run again"
+        "The run is stopping", kept="Nothing more was sent, and the access log says so", todo="Start the run again"
     )
 
 

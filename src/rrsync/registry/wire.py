@@ -70,6 +70,14 @@ def undated(_: str | None) -> None:
     """Nobody looks at the date."""
 
 
+class _Session(requests.Session):
+    """A session that does not look where a redirect leads: requests would read it, body and all, before we can."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 — requests' signature
+        """Give nowhere (called by requests)."""
+        return None
+
+
 class Wire:
     """Posts bytes to one endpoint, over one kept connection per thread.
 
@@ -146,7 +154,7 @@ class Wire:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._own, "session", None)
         if session is None:
-            session = requests.Session()
+            session = _Session()
             session.trust_env = False
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             session.mount("http://", Adapter(None))
@@ -240,6 +248,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _judge(status: int, headers: Mapping[str, str], body: bytes) -> bytes:
     """Give the body if it is a message, else say what its HTTP status means."""
+    if status == 429 or (status == 503 and "Retry-After" in headers):
+        failure = _failed(Unavailable, f"The register is too busy now (HTTP {status})", Status.TRANSIENT)
+        failure.busy, failure.retry_after_s = True, _retry_after(headers)
+        raise failure
     head = body[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
     is_xml = head.startswith(b"<") and b"<html" not in head.lower() and b"<!doctype html" not in head.lower()
     if is_xml and (status == 200 or b"Envelope" in head):
@@ -247,13 +259,10 @@ def _judge(status: int, headers: Mapping[str, str], body: bytes) -> bytes:
     if status in {401, 403}:
         what = f"The register refuses this machine (HTTP {status})"
         raise _failed(Refused, what, Status.REFUSED, "Check the certificate, and what MAGDA has opened for it")
-    if 400 <= status < 500 and status != 429:
+    if 400 <= status < 500:
         raise _failed(Refused, f"The register does not know this address (HTTP {status})", Status.REFUSED, _ADDRESS)
-    if status == 429 or status >= 500:
-        failure = _failed(Unavailable, f"The register is not available now (HTTP {status})", Status.TRANSIENT)
-        failure.busy = status == 429 or (status == 503 and "Retry-After" in headers)
-        failure.retry_after_s = _retry_after(headers) if failure.busy else None
-        raise failure
+    if status >= 500:
+        raise _failed(Unavailable, f"The register is not available now (HTTP {status})", Status.TRANSIENT)
     what = "something that is no message" if body else "nothing"
     raise _failed(Unavailable, f"The register's address answers with {what} (HTTP {status})", Status.INVALID_REPLY)
 

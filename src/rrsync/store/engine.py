@@ -41,6 +41,7 @@ _CAUSES: Final = (
     ("lock timeout", "The database stayed locked by another program", "Close what holds it and run the command again"),
     ("no space left", "The disk of the database is full", "Make room and run the command again"),
     ("full", "The disk of the database is full", "Make room and run the command again"),
+    ("disk i/o error", "The disk of the database fails, or is full", "Make room, or look at the disk's health"),
     ("readonly", "The database cannot be written", "Give this user the right to write to it"),
     ("read-only", "The database cannot be written", "Give this user the right to write to it"),
     ("unable to open", "The database cannot be opened", "Check [store] url and the rights on its folder"),

@@ -32,11 +32,12 @@ _PAGE: Final = 1_000
 
 
 class State(StrEnum):
-    """How a subscription stands."""
+    """How a subscription stands; ``REFUSED``: the register would not end it, and a person must look."""
 
     OPEN = "open"
     ENDING = "ending"
     ENDED = "ended"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -111,6 +112,10 @@ class Subscriptions:
     def ended(self, outcome: Draft) -> None:
         """Note that the register ended the subscription that an outcome is about; raises what ``subscribed`` raises."""
         self._settle(outcome, State.ENDED)
+
+    def given_up(self, outcome: Draft) -> None:
+        """Note that the register refused to end it, and is not asked to again; raises what ``subscribed`` raises."""
+        self._settle(outcome, State.REFUSED)
 
     def refused(self, outcome: Draft) -> None:
         """Note that the register neither made nor ended it, so that others come first; raises the same."""

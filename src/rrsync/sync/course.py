@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from rrsync.core.compare import Hold, Verdict, compare
-from rrsync.core.entry import Status
+from rrsync.core.entry import Draft, Status
 from rrsync.core.exchange import Answer, Reason, Refused
 from rrsync.core.member import Member
 from rrsync.core.plan import Due
@@ -20,6 +20,7 @@ from rrsync.core.surge import Surge
 from rrsync.errors import NotAuthorised, RegistryRefused, Stopped
 from rrsync.registry.gate import Exchange
 from rrsync.store.settle import Item
+from rrsync.sync.registrar import quiet
 
 MIX_UP: Final = "mix_up"
 SIGNATURE: Final = "signature"
@@ -40,10 +41,6 @@ class Limits:
     unavailable: int
     change_share: float
     same_address: int
-
-
-def quiet(_reason: str, _library: str) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class Course:
     def notice(self, item: Item, verdict: Verdict | None) -> None:
         """Mind an answer that cannot be used, or that would have fooled us."""
         self.useless = self.useless + 1 if isinstance(item.answer, Refused) else 0
-        if _status(item) == Status.SIG_BAD:
+        if status_of(item.outcome) == Status.SIG_BAD:
             self.forged[item.library] += 1
         elif isinstance(verdict, Hold) and verdict.reason is Reason.MISMATCH:
             self.mixed_up[item.library] += 1
@@ -104,8 +101,7 @@ class Course:
     def alarms(self) -> Iterator[tuple[str, str]]:
         """Give what the data-protection officer must be told and was not: why, and of which library."""
         due = {(SIGNATURE, library) for library, (reason, _) in self.barred.items() if reason == SIGNATURE}
-        if self.mixed_up.total() >= self.limits.mismatches:
-            due |= {(MIX_UP, library) for library in self.mixed_up}
+        due |= {(MIX_UP, library) for library in self.mixed_up}
         if self.forged.total() >= FORGERIES:
             due |= {(SIGNATURE, library) for library in self.forged}
         yield from sorted(due - self.told)
@@ -162,7 +158,7 @@ class Course:
             )
 
 
-def _status(item: Item) -> object:
-    """Give how the call of an item ended, as its outcome says."""
-    out = item.outcome.body.get("out")
+def status_of(outcome: Draft) -> object:
+    """Give how a call ended, as its outcome says."""
+    out = outcome.body.get("out")
     return out.get("status") if isinstance(out, dict) else None

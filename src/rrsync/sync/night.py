@@ -8,7 +8,7 @@
 4. While the register is away (``core.traffic``), wait, and let one question see whether it is back; ask once more, at
    the end, about those whom it was away for.
 5. Stop a library when the register refuses it, and the run when nothing can be believed, asked or recorded.
-6. End the run when every step was tried, and report.
+6. End the subscriptions that are to be ended, and the run when every step was tried; report.
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """Runs nights on one database; setting ``stop`` ends one cleanly, ``about`` opens a run in the access log."""
+    """Runs nights on one database; setting ``stop`` ends one cleanly, ``about`` opens a run in the access log.
+
+    ``drain`` ends subscriptions of libraries that are to be ended, in a run.
+    """
 
     gate: Gate
     members: Members
@@ -89,6 +92,7 @@ class Night:
     stop: Event
     pace: Pace
     watch: Watch
+    drain: Callable[[Sequence[str], str], object]
     about: dict[str, JSON]
 
     def run(self, libraries: Sequence[str], plan: Plan, *, progress: Callable[[Progress], None]) -> Report:
@@ -112,6 +116,7 @@ class Night:
                     again, course.left = course.left, []
                     self._work(course, self._members(course, again), lease, progress)
                 report.interrupted = report.interrupted or opened.steps > (plan.most or opened.steps)
+                self.drain([name for name in libraries if name not in course.barred], opened.id)
             except Stopped as stop:
                 report.stopped = (stop.reason, str(stop))
             except StoreError as error:
@@ -216,7 +221,7 @@ class Night:
     def _land(self, course: Course, done: set[Future[Exchange]]) -> None:
         """Settle what came back, in one transaction, and see whether to go on."""
         landed: list[tuple[Due, Exchange]] = []
-        failures: list[StoreError] = []
+        failures: list[Exception] = []
         for future in done:
             due = course.air.pop(future)
             try:
@@ -228,7 +233,7 @@ class Night:
                 course.bar(due.library, error)
             except Interrupted:
                 course.report.interrupted = True
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 — what the others brought is settled first
                 failures.append(error)
             else:
                 course.report.calls += exchange.calls
@@ -241,16 +246,13 @@ class Night:
     def _alarm(self, course: Course) -> None:
         """Have the data-protection officer told, now that the evidence is kept; who is not reached stops nothing."""
         for reason, library in course.alarms():
-            log.error("night.alarm", library=library, reason=reason)
-            try:
+            with suppress(RrsyncError):
                 self.watch.alarm(reason, library)
-            except RrsyncError as error:
-                log.warning("night.unheard", library=library, reason=type(error).__name__)
 
     def _settle(self, course: Course, landed: Sequence[tuple[Due, Exchange]]) -> None:
         if not landed:
             return
-        items = [Item(due.library, due.number, exchange.answer, exchange.outcome) for due, exchange in landed]
+        items = [Item(due.library, due.number, it.answer, it.outcome, it.subscribed) for due, it in landed]
         for item, verdict in zip(items, self.settlement.settle(items, course.judge), strict=True):
             course.tried += 1
             course.notice(item, verdict)

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rrsync.core.compare import Hold, compare
+from rrsync.core.entry import Status
 from rrsync.core.exchange import Question, Reason
 from rrsync.core.person import Masked
-from rrsync.errors import ConfigError, StoreError
+from rrsync.errors import ConfigError, RegistryRefused, StoreError
 from rrsync.store.settle import Item
+from rrsync.sync.course import MIX_UP, SIGNATURE, status_of
+from rrsync.sync.registrar import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from rrsync.core.entry import JSON, Actor
     from rrsync.core.exchange import Answer
     from rrsync.core.member import Member
-    from rrsync.registry.gate import Gate
+    from rrsync.registry.gate import Exchange, Gate
     from rrsync.store.members import Members
     from rrsync.store.settle import Settlement
 
@@ -32,10 +35,6 @@ class Refreshed(Masked):
     verdict: Verdict
     reference: str
     applied: bool
-
-
-def quiet(reason: str, library: str) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +72,23 @@ class Desk:
             )
         self.attend(library)
         question = Question(library, member.insz, actor, purpose, self.new_reference(), case)
-        exchange = self.gate.ask(question)
+        exchange = self._ask(question)
         item = Item(library, number, exchange.answer, exchange.outcome, exchange.subscribed)
         verdict = self._preview(member, item) if preview else self._settle(item)
         if isinstance(verdict, Hold) and verdict.reason is Reason.MISMATCH:
-            self.alarm("mix_up", library)
+            self.alarm(MIX_UP, library)
+        elif status_of(exchange.outcome) == Status.SIG_BAD:
+            self.alarm(SIGNATURE, library)
         return Refreshed(member, exchange.answer, verdict, exchange.outcome.reference, applied=not preview)
+
+    def _ask(self, question: Question) -> Exchange:
+        """Ask; a reply signed by somebody we do not trust is told of, its outcome being committed."""
+        try:
+            return self.gate.ask(question)
+        except RegistryRefused as error:
+            if getattr(error, "status", None) is Status.SIG_BAD:
+                self.alarm(SIGNATURE, question.library)
+            raise
 
     def _settle(self, item: Item) -> Verdict:
         (verdict,) = self.settlement.settle([item], compare)

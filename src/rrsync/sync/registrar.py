@@ -24,6 +24,10 @@ MOST: Final = 100
 log = structlog.get_logger()
 
 
+def quiet(_reason: str, _library: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grounds:
     """Who has it done, why, for which case, and in which run."""
@@ -36,11 +40,16 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True)
 class Registrar:
-    """Makes and ends subscriptions through the gate."""
+    """Makes and ends subscriptions through the gate; ``alarm`` is as the desk's.
+
+    What the register refuses to end, with a reason, is not asked for again: a person must look, and the operational log
+    says so.
+    """
 
     gate: Gate
     subscriptions: Subscriptions
     new_reference: Callable[[], str]
+    alarm: Callable[[str, str], None] = quiet
 
     def subscribe(self, library: str, insz: Insz, grounds: Grounds) -> bool:
         """Let the register make a library's subscription to a number, or extend it; say whether it did.
@@ -95,12 +104,17 @@ class Registrar:
                 return True
             case Refused(why=Reason.MISMATCH):
                 self.subscriptions.refused(done.outcome)
+                self.alarm("mix_up", library)
                 raise Stopped(
                     "The register answered about another question than was asked",
                     reason="mix_up",
                     kept="The answer was dropped, and the subscription stands here as it did",
                     todo="Call the MAGDA service desk and the data-protection officer before the next run",
                 )
+            case Refused(why=Reason.REFUSED, notices=said) if said and deed is Deed.UNSUBSCRIBE:
+                self.subscriptions.given_up(done.outcome)
+                log.warning("subscriptions.given_up", library=library)
+                return False
             case Refused():
                 self.subscriptions.refused(done.outcome)
                 return False

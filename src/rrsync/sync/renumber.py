@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from rrsync.core.person import Masked
-from rrsync.errors import RrsyncError, Stopped
+from rrsync.errors import RrsyncError
 from rrsync.sync.registrar import Grounds, Registrar
 
 if TYPE_CHECKING:
@@ -82,10 +82,6 @@ class Renumber:
         return desk.refresh(hold.library, hold.number, actor=actor, purpose=PURPOSE, case=case, preview=False)
 
     def _resubscribe(self, desk: Desk, library: str, old: Insz, new: Insz, grounds: Grounds) -> None:
-        registrar = Registrar(desk.gate, self.subscriptions, desk.new_reference)
-        try:
-            registrar.unsubscribe(library, old, grounds)
-            registrar.subscribe(library, new, grounds)
-        except Stopped as stop:
-            desk.alarm(stop.reason, library)
-            raise
+        registrar = Registrar(desk.gate, self.subscriptions, desk.new_reference, desk.alarm)
+        registrar.unsubscribe(library, old, grounds)
+        registrar.subscribe(library, new, grounds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -36,9 +37,9 @@ from rrsync.store.settle import Settlement
 from rrsync.store.subscriptions import Subscriptions
 from rrsync.store.tiles import Tiles
 from rrsync.sync.course import Limits, Watch
-from rrsync.sync.night import Night
+from rrsync.sync.night import NIGHT, PURPOSE, Night
 from rrsync.sync.refresh import Desk
-from rrsync.sync.registrar import Registrar
+from rrsync.sync.registrar import Grounds, Registrar
 from rrsync.sync.renumber import Renumber
 from rrsync.wiring.asking import alarm, client, remind
 from rrsync.wiring.chance import Chance, chance
@@ -152,7 +153,12 @@ class App:
 
     def registrar(self, gate: Gate) -> Registrar:
         """Build who makes and ends subscriptions through a gate."""
-        return Registrar(gate, self.subscriptions, self.chance.new_reference)
+        return Registrar(gate, self.subscriptions, self.chance.new_reference, alarm(self.settings, self.chance))
+
+    def _drain(self, gate: Gate, libraries: Sequence[str], run: str) -> None:
+        """End what is to be ended, where subscriptions are ours to keep."""
+        if self.settings.registry.subscribe and not self.stop.is_set():
+            self.registrar(gate).drain(libraries, Grounds(NIGHT, PURPOSE, run=run))
 
     def prover(self) -> Prover:
         """Build who gives proofs of entries."""
@@ -182,8 +188,9 @@ class App:
             change_share=night.max_change_share,
             same_address=night.max_same_address,
         )
+        gate = self.gate(max_wait_s=_NIGHT_WAIT_S, pace=pace)
         return Night(
-            gate=self.gate(max_wait_s=_NIGHT_WAIT_S, pace=pace),
+            gate=gate,
             members=self.members,
             ledger=self.ledger,
             settlement=self.settlement,
@@ -193,6 +200,7 @@ class App:
             new_reference=self.chance.new_reference,
             stop=self.stop,
             pace=pace,
+            drain=partial(self._drain, gate),
             watch=Watch(self.notary.begin, self.notary.beat, self.notary.close, alarm(self.settings, self.chance)),
             about=self.about,
         )
