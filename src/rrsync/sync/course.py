@@ -17,7 +17,7 @@ from rrsync.core.member import Member
 from rrsync.core.plan import Due
 from rrsync.core.report import Report
 from rrsync.core.surge import Surge
-from rrsync.errors import NotAuthorised, RegistryRefused, Stopped
+from rrsync.errors import AnchorError, NotAuthorised, RegistryRefused, Stopped, StoreError
 from rrsync.registry.gate import Exchange
 from rrsync.store.settle import Item
 from rrsync.sync.registrar import quiet
@@ -162,3 +162,9 @@ def status_of(outcome: Draft) -> object:
     """Give how a call ended, as its outcome says."""
     out = outcome.body.get("out")
     return out.get("status") if isinstance(out, dict) else None
+
+
+def stop_of(error: StoreError) -> tuple[str, str]:
+    """Give what a failing database, or a log that nobody keeps elsewhere, is to a run that had begun."""
+    reason = "anchor" if isinstance(error, AnchorError) else "evidence"
+    return reason, str(Stopped(error.what, reason=reason, todo=error.todo))

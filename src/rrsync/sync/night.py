@@ -27,7 +27,6 @@ from rrsync.core.exchange import Question
 from rrsync.core.plan import Due, seconds_left
 from rrsync.core.report import Report
 from rrsync.errors import (
-    AnchorError,
     Interrupted,
     NotAuthorised,
     RegistryRefused,
@@ -37,7 +36,7 @@ from rrsync.errors import (
     StoreError,
 )
 from rrsync.store.settle import Item
-from rrsync.sync.course import Course, Limits, Watch
+from rrsync.sync.course import Course, Limits, Watch, stop_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -120,7 +119,7 @@ class Night:
             except Stopped as stop:
                 report.stopped = (stop.reason, str(stop))
             except StoreError as error:
-                report.stopped = _stop_of(error)
+                report.stopped = stop_of(error)
             self._close(course, libraries)
         return report
 
@@ -280,7 +279,7 @@ class Night:
             self.watch.close(libraries)
             report.log = {head.library: (head.size, head.root) for head in self.ledger.heads()}
         except StoreError as error:
-            report.stopped = report.stopped or _stop_of(error)
+            report.stopped = report.stopped or stop_of(error)
         log.info("night.close", run=report.run, count=report.asked, seconds=report.seconds)
 
 
@@ -289,12 +288,6 @@ def _landed(course: Course) -> set[Future[Exchange]]:
     wait(course.air, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
     done, _ = wait(course.air, timeout=_GATHER_S)
     return done
-
-
-def _stop_of(error: StoreError) -> tuple[str, str]:
-    """Give what a failing database, or a log that nobody keeps elsewhere, is to a run that had begun."""
-    reason = "anchor" if isinstance(error, AnchorError) else "evidence"
-    return reason, str(Stopped(error.what, reason=reason, todo=error.todo))
 
 
 def _library(step: tuple[Due, Member]) -> str:
