@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
@@ -73,7 +73,8 @@ def test_something_unexpected_shows_places_and_no_values(settled: Place) -> None
 
 def test_ctrl_c_is_one_sentence(place: Place) -> None:
     """130, and the log still has an outcome for what was asked."""
-    place.register(on_request=lambda _: os.kill(os.getpid(), signal.SIGINT)).latency_ms = 2_000
+    main = threading.main_thread().ident or 0
+    place.register(on_request=lambda _: signal.pthread_kill(main, signal.SIGINT)).latency_ms = 2_000
     said = place.refresh("M000001")
     assert (said.code, said.out) == (130, "")
     assert said.err == "rrsync: Stopped. What was committed is kept; running the command again is safe.\n"

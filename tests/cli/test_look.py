@@ -118,7 +118,7 @@ class TestShow:
         assert settled.refresh("M000018").code == 0
         after = shown(settled, "--member", "M000018")
         assert after[:1] == before
-        assert [look["actor"]["id"] for look in after] == ["rrsync night", "an.peeters"]
+        assert [look["actor"]["id"] for look in after] == ["rrsync night", "an", "an", "an", "an.peeters"]
         assert len({look["subject"] for look in after}) == 2
         assert len(shown(settled, "--member", "M000018", "--last", "1")) == 1
 

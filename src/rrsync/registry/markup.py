@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 MAX_ATTRIBUTES: Final = 100
 MAX_DEPTH: Final = 64
-#: The largest genuine reply has some hundreds.
+#: Of elements, and of attributes in all; the largest genuine reply has some hundreds.
 MAX_ELEMENTS: Final = 20_000
 
 _OTHER_LETTERS: Final = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
-_CROWDED: Final = etree.XPath(f"count(//*) > {MAX_ELEMENTS} or boolean(//*[count(@*) > {MAX_ATTRIBUTES}])")
+_CROWDED: Final = etree.XPath(
+    f"count(//*) > {MAX_ELEMENTS} or boolean(//*[count(@*) > {MAX_ATTRIBUTES}]) or count(//@*) > {MAX_ELEMENTS}"
+)
 _QUALIFIED: Final = etree.XPath("descendant::*[namespace-uri()]")
 
 
