@@ -345,3 +345,9 @@ def test_no_share_makes_it_faster_than_the_budget() -> None:
         _, grant = reserve(parse(f'{{"share":{share}}}', NOW), NOW, NIGHT, TEN)
         assert isinstance(grant, Grant)
         assert grant.step_s >= 0.102
+
+
+def test_a_probe_of_a_register_that_is_back_already_changes_nothing() -> None:
+    """Another call saw it first."""
+    for went in (FINE, AWAY, None):
+        assert probed(Traffic(), NOW, went) == replace(Traffic(), seen=NOW)
