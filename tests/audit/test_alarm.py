@@ -6,7 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from rrsync.anchor.mail import MailAnchor
-from rrsync.audit.alarm import MIX_UP, SIGNATURE, Alarm
+from rrsync.audit.alarm import Alarm
+from rrsync.core.report import MIX_UP, SIGNATURE
 from tests.anchor.post import Postman, post_office
 from tests.support import Clock
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from threading import Event, Lock
 
 import pytest
 
 from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.exchange import Question
 from rrsync.errors import AnchorUnavailable
+from rrsync.registry.gate import Exchange, Gate, Recorded
 from rrsync.registry.pace import Resting
 from rrsync.simulator.faults import Fault
 from rrsync.sync.night import Night, Progress
@@ -133,3 +136,40 @@ def test_who_had_calls_in_flight_leaves_none_behind(library_night: LibraryNight)
     house.fill()
     house.night()
     assert '"claims":[]' in str(house.raw.rows("SELECT state FROM traffic")[0][0])
+
+
+class Breaks:
+    """A gate that breaks over one question when every other was answered."""
+
+    def __init__(self, gate: Gate, others: int) -> None:
+        self.gate, self.left, self.over = gate, others, Event()
+        self.lock, self.broken = Lock(), False
+
+    def record(self, questions: Sequence[Question]) -> list[Recorded]:
+        """Record them."""
+        return self.gate.record(questions)
+
+    def send(self, recorded: Recorded) -> Exchange:
+        """Send it, but for the first."""
+        with self.lock:
+            is_first, self.broken = not self.broken, True
+        if is_first:
+            self.over.wait(10)
+            raise RuntimeError("a bug")
+        exchange = self.gate.send(recorded)
+        with self.lock:
+            self.left -= 1
+            if not self.left:
+                self.over.set()
+        return exchange
+
+
+def test_what_came_beside_something_unexpected_is_settled(library_night: LibraryNight) -> None:
+    """Only the question that broke is left without an outcome, for the next night to call indeterminate."""
+    house = library_night(people=8, in_flight=8)
+    house.fill()
+    with pytest.raises(RuntimeError, match="a bug"):
+        house.night(change=lambda night: replace(night, gate=Breaks(night.gate, 7)))  # type: ignore[arg-type]
+    assert len(house.app.ledger.pending()) == 1
+    house.reopen()
+    assert house.night().exit_code == 0

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from itertools import count
+from pathlib import Path
 from threading import Thread
 from typing import Final, TypeAlias
+
+import pytest
 
 from rrsync.core.authorisation import Authorisation, Scope
 from rrsync.core.entry import Actor, ActorKind, Draft
@@ -184,6 +188,28 @@ def door(handler: Handler, wrap: Callable[[socket.socket], socket.socket] | None
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
+
+
+@contextmanager
+def tls_door(
+    handler: Handler, certificate: Path, key: Path, *, asks: Path | str | None = None, newest: str = "TLSv1_3"
+) -> Iterator[Door]:
+    """Open a door behind TLS; ``asks`` is the authority of the client certificates that it wants."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    if asks is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(asks)
+    if newest == "TLSv1_1":
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            context.minimum_version = ssl.TLSVersion.TLSv1_1
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            context.maximum_version = ssl.TLSVersion.TLSv1_1
+    else:
+        context.maximum_version = ssl.TLSVersion[newest]
+    with door(handler, wrap=lambda plain: context.wrap_socket(plain, server_side=True)) as opened:
+        yield opened
 
 
 def _serve(opened: Door, connection: socket.socket, wrap: Callable[[socket.socket], socket.socket] | None) -> None:

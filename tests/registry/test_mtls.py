@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from rrsync.registry.line import tls
 from rrsync.registry.wire import Wire
 from tests.registry import authority, scene
 from tests.registry.authority import DAY, Paper
-from tests.registry.scene import door, http
+from tests.registry.scene import http
 
 REPLY = scene.answer(scene.person())
 QUESTION = b"<question/>"
@@ -58,19 +57,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @contextmanager
 def _server(world: World, paper: Paper | None = None, *, newest: str = "TLSv1_3") -> Iterator[scene.Door]:
     """Open a server that wants a client certificate of the world's authority."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*(paper or world.server).save(world.folder, "served"))
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(world.file(world.ca, "asked"))
-    if newest == "TLSv1_1":
-        context.set_ciphers("DEFAULT:@SECLEVEL=0")
-        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-            context.minimum_version = ssl.TLSVersion.TLSv1_1
-        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-            context.maximum_version = ssl.TLSVersion.TLSv1_1
-    else:
-        context.maximum_version = ssl.TLSVersion[newest]
-    with door(lambda *_: http(REPLY), wrap=lambda plain: context.wrap_socket(plain, server_side=True)) as opened:
+    served = (paper or world.server).save(world.folder, "served")
+    with scene.tls_door(lambda *_: http(REPLY), *served, asks=world.file(world.ca, "asked"), newest=newest) as opened:
         yield opened
 
 

@@ -30,6 +30,7 @@ from rrsync.core.entry import Status
 from rrsync.errors import ConfigError, RegistryRefused, RegistryUnavailable, RegistryUnreadable
 from rrsync.registry import line, messages, soap, wire
 from rrsync.registry.certificates import identity
+from rrsync.registry.line import tls
 from rrsync.registry.services import PERSON
 from rrsync.registry.soap import Client
 from rrsync.registry.wire import Wire
@@ -348,20 +349,8 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Paper]:
 
 @contextmanager
 def _tls(papers: dict[str, Paper], server: str, *, ask: bool = False, newest: str = "TLSv1_3") -> Iterator[scene.Door]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(papers[server].certificate, papers[server].key)
-    if ask:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(papers["ca"].certificate)
-    if newest == "TLSv1_1":
-        context.set_ciphers("DEFAULT:@SECLEVEL=0")
-        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-            context.minimum_version = ssl.TLSVersion.TLSv1_1
-        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-            context.maximum_version = ssl.TLSVersion.TLSv1_1
-    else:
-        context.maximum_version = ssl.TLSVersion[newest]
-    with door(lambda *_: http(REPLY), wrap=lambda plain: context.wrap_socket(plain, server_side=True)) as opened:
+    paper, asks = papers[server], papers["ca"].certificate if ask else None
+    with scene.tls_door(lambda *_: http(REPLY), paper.certificate, paper.key, asks=asks, newest=newest) as opened:
         yield opened
 
 
@@ -391,7 +380,7 @@ class TestTls:
     def test_distrust_stops(self, papers: dict[str, Paper], server: str, ask: bool, newest: str) -> None:
         """Any doubt about either certificate, or an old TLS, stops the run at once."""
         with _tls(papers, server, ask=ask, newest=newest) as opened:
-            ours = Wire(opened.url, ca=str(papers["ca"].certificate))
+            ours = Wire(opened.url, context=tls(None, papers["ca"].certificate))
             with pytest.raises(RegistryRefused, match="TLS") as caught:
                 ours.post(b"<a/>")
             ours.close()
@@ -419,7 +408,7 @@ class TestTls:
             raise OSError
 
         with door(lambda *_: None, wrap=stall) as opened:
-            ours = Wire(opened.url, ca=str(papers["ca"].certificate), connect_s=0.3)
+            ours = Wire(opened.url, context=tls(None, papers["ca"].certificate), connect_s=0.3)
             started = time.monotonic()
             with pytest.raises((RegistryUnavailable, RegistryRefused)) as caught:
                 ours.post(b"<a/>")
@@ -437,7 +426,7 @@ class TestTls:
             raise OSError
 
         with door(lambda *_: None, wrap=close) as opened:
-            ours = Wire(opened.url, ca=str(papers["ca"].certificate))
+            ours = Wire(opened.url, context=tls(None, papers["ca"].certificate))
             with pytest.raises(RegistryUnavailable) as caught:
                 ours.post(b"<a/>")
             ours.close()
@@ -455,7 +444,7 @@ class TestTls:
                 connection.sendall(b"H")
 
         with door(drip, wrap=lambda plain: context.wrap_socket(plain, server_side=True)) as opened:
-            ours = Wire(opened.url, ca=str(papers["ca"].certificate), deadline_s=0.4)
+            ours = Wire(opened.url, context=tls(None, papers["ca"].certificate), deadline_s=0.4)
             started = time.monotonic()
             with pytest.raises(RegistryUnavailable, match="within"):
                 ours.post(b"<a/>")

@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
+from rrsync.core.report import MIX_UP, SIGNATURE
 from rrsync.errors import RrsyncError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-#: Why there is an alarm.
-MIX_UP: Final = "mix_up"
-SIGNATURE: Final = "signature"
 
 _WORDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "nl": {

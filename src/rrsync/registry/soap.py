@@ -62,12 +62,12 @@ class Client:
     """MAGDA's services over HTTP: builds envelopes, signs them, posts them, verifies replies. Threads may share it.
 
     ``endpoints`` is one address for all operations, or a table: operation, as ``GeefPersoon-02.02``, to address.
-    ``context`` says who we are and whom we trust (``line.tls``); without one we are nobody, and trust ``ca`` (PEM)
-    alone. ``deadline_s`` is for a whole call. ``sign`` gives an envelope signed, ``verify`` what of a reply may be
-    read, and ``dated`` looks at the date of every reply (``skew``).
+    ``context`` says who we are and whom we trust (``line.tls``); without one we are nobody, and trust whom the
+    system does. ``deadline_s`` is for a whole call. ``sign`` gives an envelope signed, ``verify`` what of a reply may
+    be read, and ``dated`` looks at the date of every reply (``skew``).
 
     Raises:
-        ConfigError: an endpoint or the CA file cannot be used.
+        ConfigError: an endpoint cannot be used.
     """
 
     def __init__(
@@ -75,7 +75,6 @@ class Client:
         endpoints: Mapping[str, str] | str,
         *,
         context: ssl.SSLContext | None = None,
-        ca: str = "",
         deadline_s: float = 45.0,
         sign: Callable[[bytes], bytes] | None = None,
         verify: Callable[[bytes], bytes] | None = None,
@@ -84,8 +83,7 @@ class Client:
         silence()
         table = {"": endpoints} if isinstance(endpoints, str) else dict(endpoints)
         wires = {
-            url: Wire(url, context=context, ca=ca, deadline_s=deadline_s, dated=dated)
-            for url in sorted(set(table.values()))
+            url: Wire(url, context=context, deadline_s=deadline_s, dated=dated) for url in sorted(set(table.values()))
         }
         self._wires = {operation: wires[url] for operation, url in table.items()}
         self._sign = sign

@@ -81,11 +81,12 @@ class _Session(requests.Session):
 class Wire:
     """Posts bytes to one endpoint, over one kept connection per thread.
 
-    ``context`` says who we are and whom we trust (``line.tls``). Without one we are nobody, and trust ``ca`` alone.
+    ``context`` says who we are and whom we trust (``line.tls``); without one we are nobody, and trust whom the
+    system does.
     ``dated`` looks at the ``Date`` of every reply (``skew``).
 
     Raises:
-        ConfigError: the endpoint is no URL, or the CA file cannot be used.
+        ConfigError: the endpoint is no URL.
     """
 
     def __init__(
@@ -93,13 +94,12 @@ class Wire:
         endpoint: str,
         *,
         context: ssl.SSLContext | None = None,
-        ca: str = "",
         deadline_s: float = 45.0,
         connect_s: float = CONNECT_S,
         max_bytes: int = MAX_BYTES,
         dated: Callable[[str | None], None] = undated,
     ) -> None:
-        self._context = context or (tls(None, ca) if endpoint.startswith("https:") else None)
+        self._context = context or (tls(None) if endpoint.startswith("https:") else None)
         self._request = _prepared(endpoint)
         self._deadline_s = deadline_s
         self._connect_s = connect_s

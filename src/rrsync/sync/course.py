@@ -15,15 +15,13 @@ from rrsync.core.entry import Draft, Status
 from rrsync.core.exchange import Answer, Reason, Refused
 from rrsync.core.member import Member
 from rrsync.core.plan import Due
-from rrsync.core.report import Report
+from rrsync.core.report import MIX_UP, SIGNATURE, Report
 from rrsync.core.surge import Surge
 from rrsync.errors import AnchorError, NotAuthorised, RegistryRefused, Stopped, StoreError
 from rrsync.registry.gate import Exchange
 from rrsync.store.settle import Item
 from rrsync.sync.registrar import quiet
 
-MIX_UP: Final = "mix_up"
-SIGNATURE: Final = "signature"
 #: So many replies with a bad signature, and the run stops.
 FORGERIES: Final = 3
 #: So long in all a run waits for a register that is away.

@@ -239,8 +239,8 @@ class Night:
                 landed.append((due, exchange))
         self._settle(course, landed)
         self._alarm(course)
-        for failure in failures:
-            raise failure
+        if failures:
+            raise failures[0]
 
     def _alarm(self, course: Course) -> None:
         """Have the data-protection officer told, now that the evidence is kept; who is not reached stops nothing."""

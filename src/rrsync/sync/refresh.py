@@ -9,9 +9,10 @@ from rrsync.core.compare import Hold, compare
 from rrsync.core.entry import Status
 from rrsync.core.exchange import Question, Reason
 from rrsync.core.person import Masked
+from rrsync.core.report import MIX_UP, SIGNATURE
 from rrsync.errors import ConfigError, RegistryRefused, StoreError
 from rrsync.store.settle import Item
-from rrsync.sync.course import MIX_UP, SIGNATURE, status_of
+from rrsync.sync.course import status_of
 from rrsync.sync.registrar import quiet
 
 if TYPE_CHECKING:

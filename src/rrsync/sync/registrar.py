@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from rrsync.core.exchange import Deed, Done, Question, Reason, Refused
+from rrsync.core.report import MIX_UP
 from rrsync.errors import Interrupted, NotAuthorised, RegistryRefused, RegistryUnavailable, Stopped
 
 if TYPE_CHECKING:
@@ -104,10 +105,10 @@ class Registrar:
                 return True
             case Refused(why=Reason.MISMATCH):
                 self.subscriptions.refused(done.outcome)
-                self.alarm("mix_up", library)
+                self.alarm(MIX_UP, library)
                 raise Stopped(
                     "The register answered about another question than was asked",
-                    reason="mix_up",
+                    reason=MIX_UP,
                     kept="The answer was dropped, and the subscription stands here as it did",
                     todo="Call the MAGDA service desk and the data-protection officer before the next run",
                 )

@@ -52,7 +52,6 @@ def client(settings: Settings, luck: Chance) -> Client:
     return Client(
         {each.operation: registry.address(each.operation, each.domain) for each in services},
         context=tls(who, str(registry.ca or ""), random=luck.random),
-        ca=str(registry.ca or ""),
         deadline_s=registry.deadline_s,
         sign=None if signer is None else signer.sign,
         verify=Verifier(registry.verify, registry.trust, luck.clock).verified,
