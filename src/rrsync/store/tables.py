@@ -6,23 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Index, LargeBinary, Table, Text, TypeDecorator, text
+from sqlalchemy import BigInteger, Index, LargeBinary, Table, Text, text
 from sqlmodel import Field, Session, SQLModel
 
-
-class Utc(TypeDecorator[datetime]):
-    """A moment: aware in Python, UTC in the database."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 — SQLAlchemy's
-        """Store UTC without its name."""
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 — SQLAlchemy's
-        """Give UTC with its name."""
-        return None if value is None else value.replace(tzinfo=UTC)
+from rrsync.store.moment import Utc
 
 
 class MemberRow(SQLModel, table=True):
@@ -234,6 +221,33 @@ class PendingRow(SQLModel, table=True):
     reference: str = Field(primary_key=True, sa_type=Text)
     run: str = Field(sa_type=Text)
     at: datetime = Field(sa_type=Utc)
+
+
+class SubscriptionRow(SQLModel, table=True):
+    """A number that a library is subscribed to with MAGDA, or was: ``open``, ``ending`` or ``ended``."""
+
+    __tablename__: ClassVar[Any] = "subscription"
+    __table_args__ = (
+        Index("subscription_insz", "library", "insz_key", unique=True),
+        Index("subscription_state", "library", "state", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    library: str = Field(sa_type=Text)
+    insz_key: bytes = Field(sa_type=LargeBinary)
+    insz: bytes = Field(sa_type=LargeBinary)
+    state: str = Field(sa_type=Text)
+    since: datetime = Field(sa_type=Utc)
+    confirmed_at: datetime = Field(sa_type=Utc)
+
+
+class TrafficRow(SQLModel, table=True):
+    """The pace of calls that all processes on this database share: one row, whose id is 1."""
+
+    __tablename__: ClassVar[Any] = "traffic"
+
+    id: int | None = Field(default=None, primary_key=True)
+    state: str = Field(sa_type=Text)
 
 
 class RunRow(SQLModel, table=True):
