@@ -79,6 +79,13 @@ class TestFloors:
             ("simulator", "import urllib3"),
             ("core", "from rrsync import store"),
             ("cli", "import fastapi"),
+            ("cli", "import authlib"),
+            ("cli", "from rrsync.web import site"),
+            ("sync", "import jinja2"),
+            ("store", "import joserfc"),
+            ("web", "import requests"),
+            ("web", "import sqlalchemy"),
+            ("web", "from rrsync import cli"),
             ("cli", "import psycopg"),
         ],
     )

@@ -42,6 +42,7 @@ CONTRACT = {
     "log staff list",
     "log forget",
     "simulator",
+    "serve",
     "witness",
 }
 #: The options that the contract promises.

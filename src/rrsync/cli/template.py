@@ -63,11 +63,32 @@ evidence = "errors"                    # whole messages, sealed: errors | hash (
 # per_day = 100
 # refused = 3
 
+# [web]                                # the pages: `rrsync serve`
+# host = "127.0.0.1"                   # where they listen, in plain HTTP; put a web server with a certificate before
+# port = 8000
+# public_url = "https://rrsync.library.example"   # how browsers find them; needed unless it is this machine
+# organisation = "OVO000009"           # whose staff work for all libraries here, if anybody's
+
+# Who may come in; its secret is the credential rrsync.oidc, or RRSYNC_OIDC_SECRET. Without it, a trial: simulator only.
+# [web.oidc]
+# issuer = "https://authenticatie.vlaanderen.be/op"
+# client_id = "..."
+# scopes = ["openid", "vo", "profile"] # and rrn, so that a look at oneself stands out
+# role_claim = "rrsync_rol_3d"
+# roles = { "RRSync-Balie" = "desk", "RRSync-Beheer" = "operator", "RRSync-DPO" = "dpo" }
+
+# [web.limits]                         # questions at the desk, by one person and by one library
+# per_minute = 5
+# per_hour = 30
+# per_day = 100
+# library_per_day = 1000
+
 [[library]]
 id = "demo"
 name = "Bibliotheek Demo"
 sender = "demo.example/bibliotheek"    # MAGDA: Afzender/Identificatie
 capacity = "1300"                      # MAGDA: Hoedanigheid
+# organisation = "OVO000001"           # the code under which [web.oidc] knows the library
 # opening_hours = "mo-fr 09:00-19:00; sa 09:00-17:00"   # a look at another time stands out in the log
 # case_pattern = "[a-z]+-[0-9]+"         # so does a case reference of another shape
 

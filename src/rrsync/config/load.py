@@ -18,6 +18,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from rrsync.config.registry import FILES
 from rrsync.config.tables import PREFIX, KeySettings, LibrarySettings, LogSettings, Settings, StoreSettings
+from rrsync.config.web import WebSettings
 from rrsync.errors import ConfigError
 
 FILE_NAME: Final = "rrsync.toml"
@@ -38,6 +39,7 @@ class Secret:
 KEYS: Final = Secret("key", "rrsync.keys", "RRSYNC_KEYRING")
 SIGNING: Final = Secret("signing key", "rrsync.signing", "RRSYNC_SIGNING")
 SMTP: Final = Secret("mail password", "rrsync.smtp", "RRSYNC_SMTP_PASSWORD")
+OIDC: Final = Secret("secret of the identity provider", "rrsync.oidc", "RRSYNC_OIDC_SECRET")
 PASSPHRASE: Final = Secret("certificate passphrase", "rrsync.certificate", "RRSYNC_CERTIFICATE_PASSPHRASE")
 
 
@@ -101,6 +103,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
             "keys": KeySettings(file=folder / settings.keys.file),
             "registry": _placed(settings.registry, folder, *FILES),
             "log": _anchored_log(settings.log, folder),
+            "web": _anchored_web(settings.web, folder),
             "library": [_anchored_library(library, folder) for library in settings.library],
         }
     )
@@ -115,6 +118,10 @@ def _placed(table: Placed, folder: Path, *names: str) -> Placed:
 def _anchored_log(said: LogSettings, folder: Path) -> LogSettings:
     anchors = [_placed(each, folder, "path" if each.kind == "file" else "ca") for each in said.anchor]
     return _placed(said, folder, "signing_key", "signed").model_copy(update={"anchor": anchors})
+
+
+def _anchored_web(said: WebSettings, folder: Path) -> WebSettings:
+    return said if said.oidc is None else said.model_copy(update={"oidc": _placed(said.oidc, folder, "ca")})
 
 
 def _anchored_library(library: LibrarySettings, folder: Path) -> LibrarySettings:
@@ -149,6 +156,15 @@ def certificate_passphrase() -> str:
         ConfigError: the credential cannot be read.
     """
     return _given(PASSPHRASE)
+
+
+def oidc_secret() -> str:
+    """Give the secret that the identity provider knows the pages by, likewise; ``""`` without one.
+
+    Raises:
+        ConfigError: the credential cannot be read.
+    """
+    return _given(OIDC)
 
 
 def _given(secret: Secret) -> str:

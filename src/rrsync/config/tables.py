@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from rrsync.config.base import Table, is_here
 from rrsync.config.registry import ACCEPTANCE, RegistrySettings
+from rrsync.config.web import WebSettings
 from rrsync.core.hours import Hours
 from rrsync.core.note import Key, KeyKind
 
@@ -144,6 +145,7 @@ class LibrarySettings(Table):
     """``[[library]]``: one library, as MAGDA and its members know it.
 
     ``opening_hours`` reads as in ``core.hours``; a case that does not match ``case_pattern`` as a whole stands out.
+    ``organisation`` is the code under which the identity provider knows the library.
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -152,6 +154,7 @@ class LibrarySettings(Table):
     capacity: Annotated[str, Field(min_length=1, max_length=24)]
     opening_hours: str = ""
     case_pattern: str = ""
+    organisation: str = ""
     authorisation: AuthorisationSettings | None = None
 
     @field_validator("opening_hours")
@@ -184,6 +187,7 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     night: NightSettings = NightSettings()
     log: LogSettings = LogSettings()
+    web: WebSettings = WebSettings()
     library: list[LibrarySettings] = []
 
     @classmethod
@@ -204,6 +208,19 @@ class Settings(BaseSettings):
         ids = [library.id for library in self.library]
         if twice := {name for name in ids if ids.count(name) > 1}:
             raise ValueError(f"two libraries have the id {min(twice)}")
+        codes = [each for each in (self.web.organisation, *(library.organisation for library in self.library)) if each]
+        if len(set(codes)) < len(codes):
+            raise ValueError("one organisation code is that of two libraries, or of a library and of [web]")
+        return self
+
+    @model_validator(mode="after")
+    def _the_pages_are_safe(self) -> Self:
+        """Outside the simulator, let neither the pages nor who logs people in be had without TLS."""
+        if self.registry.environment == "simulator":
+            return self
+        provider = self.web.oidc.issuer if self.web.oidc else ""
+        if self.web.public_url.startswith("http:") or provider.startswith("http:"):
+            raise ValueError("[web] public_url and [web.oidc] issuer must be https:// outside the simulator")
         return self
 
     @model_validator(mode="after")

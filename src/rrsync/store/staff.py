@@ -44,7 +44,7 @@ class Staff:
                     "The list of staff has somebody of that name already",
                     todo="Remove the name first, or add the number under another name",
                 )
-            session.add(StaffRow(library=library, name=name, mark=_mark(self._seal, library, insz)))
+            session.add(StaffRow(library=library, name=name, mark=mark_of(self._seal, library, insz)))
 
     def remove(self, library: str, name: str, *, actor: Actor) -> None:
         """Take a name off the list; the entry names nobody by number, as the list has none to give.
@@ -69,11 +69,12 @@ class Staff:
 
 def names_of(session: Session, seal: Seal, library: str, insz: Insz) -> frozenset[str]:
     """Give the names under which a person is on a library's list of staff."""
-    wanted = select(StaffRow.name).where(StaffRow.library == library, StaffRow.mark == _mark(seal, library, insz))
+    wanted = select(StaffRow.name).where(StaffRow.library == library, StaffRow.mark == mark_of(seal, library, insz))
     return frozenset(session.exec(wanted).all())
 
 
-def _mark(seal: Seal, library: str, insz: Insz) -> bytes:
+def mark_of(seal: Seal, library: str, insz: Insz) -> bytes:
+    """Give the keyed value under which a library's list has somebody's number."""
     return seal.lookup(f"staff|{library}", insz.digits)
 
 

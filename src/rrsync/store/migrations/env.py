@@ -5,7 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-import rrsync.store.tables  # noqa: F401 — fills the metadata
+import rrsync.store.tables
+import rrsync.store.visits  # noqa: F401 — both fill the metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata, render_as_batch=True

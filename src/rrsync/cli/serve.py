@@ -1,0 +1,56 @@
+"""The door for the pages: serve them until told to stop, and sign what they write in the access logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from rrsync import logs
+from rrsync.cli.context import ConfigOption, opened, voices
+from rrsync.errors import RrsyncError
+from rrsync.wiring.chance import stopping
+from rrsync.wiring.pages import entrance
+
+if TYPE_CHECKING:
+    from rrsync.wiring.rooms import App
+
+_BEAT_S: Final = 60.0
+
+log = structlog.get_logger()
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Serve the pages, until Ctrl-C.
+
+    They are for the desk, operators and the data-protection officer. Where they listen and who may come in is in [web]
+    and [web.oidc] of the settings. They speak plain HTTP: put a web server with a certificate before them, and say its
+    address in public_url. With the simulator, and without a provider, one can look around on this machine without
+    logging in.
+    """
+    from rrsync.web.listen import Listening  # noqa: PLC0415 — no other command waits for what the pages need
+    from rrsync.web.site import site  # noqa: PLC0415 — the same
+
+    speak = voices()
+    with opened(config) as app:
+        logs.configure("info")
+        web = app.settings.web
+        with Listening(site(app, entrance(app)), web.host, web.port) as server, stopping(app.stop):
+            speak.err.print(f"The pages are at {web.origin} ; stop them with Ctrl-C.")
+            while server.is_alive and not app.stop.wait(_BEAT_S):
+                _sign(app)
+            if not app.stop.is_set():
+                raise RrsyncError(
+                    "The pages stopped by themselves",
+                    kept="What was committed is kept",
+                    todo="Start them again; if they stop again, report it",
+                )
+    speak.err.print("The pages are closed.")
+
+
+def _sign(app: App) -> None:
+    """Sign what was written of late; what keeps it from being signed is told, and tried again."""
+    try:
+        app.sign_off()
+    except RrsyncError as error:
+        log.error("pages.unsigned", reason=type(error).__name__)  # noqa: TRY400 — its words are for the log's keeper

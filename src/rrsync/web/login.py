@@ -1,0 +1,220 @@
+"""Coming in and going out: the login page, the way through the provider and back, the language, the logout."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final
+
+import structlog
+from fastapi import FastAPI, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from rrsync.core.roles import Denial, Staff, number_of, staff_of
+from rrsync.web.guard import Guest, Inside
+from rrsync.web.house import House, house
+from rrsync.web.local import is_local, people, shown
+from rrsync.web.page import go, places, respond
+from rrsync.web.paths import PATHS, path
+from rrsync.web.session import Start
+from rrsync.web.trouble import HARMLESS, Refused, Trouble
+from rrsync.web.turned import Away, TurnedAway
+from rrsync.web.views.door import HomePage, WelcomePage
+from rrsync.web.views.frame import LoginPage
+from rrsync.web.words.refusals import REFUSALS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rrsync.core.roles import Grants
+    from rrsync.web.oidc import Identity
+
+#: A path of ours, and nothing that a browser could take for another site's.
+_OWN: Final = re.compile(r"/(?![/\\])[A-Za-z0-9/_.~%-]{0,500}")
+_CLEARS: Final = {"Clear-Site-Data": '"cache", "storage"'}  # not "cookies": those of all our domain would go with ours
+
+log = structlog.get_logger()
+
+
+def mount(app: FastAPI) -> None:
+    """Add the routes of this module."""
+    app.add_api_route(PATHS["home"], home, methods=["GET"])
+    app.add_api_route(PATHS["login"], login, methods=["GET"])
+    app.add_api_route(PATHS["login_left"], left, methods=["GET"])
+    app.add_api_route(PATHS["login_start"], begin, methods=["GET"])
+    app.add_api_route(PATHS["login_again"], prove, methods=["GET"])
+    app.add_api_route(PATHS["login_back"], come_back, methods=["GET"])
+    app.add_api_route(PATHS["login_ended"], ended, methods=["POST"])
+    app.add_api_route(PATHS["login_local"], come_in, methods=["POST"])
+    app.add_api_route(PATHS["logout"], leave, methods=["POST"])
+    app.add_api_route(PATHS["language"], speak, methods=["POST"])
+
+
+def home(request: Request, visit: Inside) -> Response:
+    """Lead to where somebody begins, or show what they may do."""
+    there = places(visit, house(request))
+    return go(there[0].value) if there else respond(request, HomePage())
+
+
+def login(request: Request, visit: Guest) -> Response:
+    """Ask who is there, unless it is known; say why somebody who was logged in is not any more."""
+    if visit is not None:
+        return go("home")
+    here = house(request)
+    lapse = here.entrance.sessions.lapse(here.cookies.token(request))
+    response = respond(request, _door(request, lapse.value if lapse else ""))
+    here.cookies.let_out(response)
+    return response
+
+
+def left(request: Request, visit: Guest) -> Response:
+    """Say that somebody is logged out."""
+    return go("home") if visit else respond(request, _door(request, "left"))
+
+
+def begin(request: Request) -> Response:
+    """Lead to the provider."""
+    return _begun(request, again=False)
+
+
+def prove(request: Request) -> Response:
+    """Lead to the provider, to prove anew who one is."""
+    return _begun(request, again=True)
+
+
+def come_back(request: Request) -> Response:
+    """Take in who comes back from the provider, or say why not."""
+    here = house(request)
+    grants = here.entrance.grants
+    if here.flow is None or grants is None:
+        raise TurnedAway(Away.MISSING)
+    start = here.cookies.start(request, here.now)
+    try:
+        identity = here.flow.finish(start, _said(request))
+    except Refused as refusal:
+        return _refused(request, refusal.why)
+    found = _staff(identity, grants, here)
+    return _refused(request, found) if isinstance(found, Denial) else _let_in(request, found, identity)
+
+
+def ended(request: Request, logout_token: Annotated[str, Form()]) -> Response:
+    """End the sessions that the provider says are over (OpenID Connect Back-Channel Logout)."""
+    here = house(request)
+    if here.flow is None:
+        raise TurnedAway(Away.MISSING)
+    try:
+        said = here.flow.ended(logout_token)
+    except Refused as refusal:
+        log.warning("login.end_refused", reason=refusal.why.value)
+        return Response(status_code=400)
+    count = here.entrance.sessions.end_all(person=said.person, sid=said.sid, until=said.at)
+    log.info("login.ended", count=count)
+    return Response(status_code=200)
+
+
+def come_in(request: Request, who: Annotated[str, Form()]) -> Response:
+    """Let somebody in on trial, as one of the invented people."""
+    here = house(request)
+    staff = people(here).get(who) if is_local(request, here) else None
+    if staff is None:
+        raise TurnedAway(Away.MISSING)
+    token = here.entrance.sessions.start(
+        staff, person=f"trial {who}", proved_at=here.now, instead_of=here.cookies.token(request)
+    )
+    response = go("home")
+    here.cookies.let_in(response, token)
+    return response
+
+
+def leave(request: Request, visit: Guest) -> Response:
+    """End the session here, and lead to the provider to end it there."""
+    here = house(request)
+    if visit is not None:
+        here.entrance.sessions.end(here.cookies.token(request))
+    response = RedirectResponse(_goodbye(here), status_code=303, headers=_CLEARS)
+    here.cookies.let_out(response)
+    return response
+
+
+def speak(request: Request, language: Annotated[str, Form()], address: Annotated[str, Form()] = "/") -> Response:
+    """Change the language, and come back to the page one was on."""
+    response = RedirectResponse(address if _OWN.fullmatch(address) else path("home"), status_code=303)
+    if language in {"nl", "en"}:
+        house(request).cookies.speak(response, language)
+    return response
+
+
+def _door(request: Request, message: str = "", detail: str = "") -> LoginPage:
+    here = house(request)
+    oidc = here.app.settings.web.oidc
+    trial = shown(here) if is_local(request, here) else ()
+    return LoginPage(provider=oidc.provider if oidc else "", trial=trial, message=message, detail=detail)
+
+
+def _begun(request: Request, *, again: bool) -> Response:
+    """Lead to the provider; the session there may be ends, as its cookie does not come back with the browser."""
+    here = house(request)
+    if here.flow is None:
+        raise TurnedAway(Away.MISSING)
+    start = Start.fresh(here.now, here.random, again=again)
+    try:
+        address = here.flow.begin(start)
+    except Refused as refusal:
+        return _refused(request, refusal.why)
+    if token := here.cookies.token(request):
+        here.entrance.sessions.end(token)
+    response = RedirectResponse(address, status_code=303)
+    here.cookies.let_out(response)
+    here.cookies.begin(response, start)
+    return response
+
+
+def _said(request: Request) -> Mapping[str, str]:
+    """Give what a browser came back with; nothing when something of it is said twice (RFC 6749 §3.1)."""
+    pairs = request.query_params.multi_items()
+    said = dict(pairs)
+    return said if len(said) == len(pairs) else {}
+
+
+def _staff(identity: Identity, grants: Grants, here: House) -> Staff | Denial:
+    """Give who that is here, with the keyed value of their own number if the provider gives it."""
+    found = staff_of(identity.claims, grants)
+    if isinstance(found, Denial) or found.library is None:
+        return found
+    number = number_of(identity.claims, grants, production=here.app.production)
+    return found if number is None else replace(found, mark=here.entrance.mark(found.library, number))
+
+
+def _let_in(request: Request, staff: Staff, identity: Identity) -> Response:
+    """Give the browser a session, on a page that leads on: the cookie goes with no redirect that began elsewhere."""
+    here = house(request)
+    sessions = here.entrance.sessions
+    shown_before = here.cookies.token(request)
+    token = sessions.start(
+        staff, person=identity.person, sid=identity.sid, proved_at=identity.proved_at, instead_of=shown_before
+    )
+    request.state.visit = sessions.find(token)
+    response = respond(request, WelcomePage())
+    here.cookies.let_in(response, token)
+    log.info("login.done", library=staff.library or "")
+    return response
+
+
+def _refused(request: Request, why: Denial | Trouble) -> Response:
+    here = house(request)
+    if why in HARMLESS:
+        log.info("login.failed", reason=why.value)
+    else:
+        log.warning("login.refused", reason=why.value)
+    language = here.cookies.language(request) or here.language
+    status = 503 if why is Trouble.UNREACHABLE else 403
+    return respond(request, _door(request, "refused", REFUSALS[why][language]), status=status)
+
+
+def _goodbye(here: House) -> str:
+    """Give where a logout leads: to the provider, if it has a page for it and answers; else to our own."""
+    try:
+        return (here.flow.goodbye() if here.flow else "") or path("login_left")
+    except Refused as refusal:
+        log.info("login.failed", reason=refusal.why.value)
+        return path("login_left")

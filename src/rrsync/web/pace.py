@@ -1,0 +1,50 @@
+"""How often one may ask at the desk, where a handler is about to ask the register for somebody."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import structlog
+
+from rrsync.core.quota import Granted, Refused
+from rrsync.web.house import house
+from rrsync.web.turned import Away, TurnedAway
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from rrsync.core.quota import Window
+    from rrsync.store.sessions import Visit
+
+log = structlog.get_logger()
+
+
+class TooMany(Exception):
+    """Somebody asked as often as they may; ``wait_s`` seconds from now they may again."""
+
+    def __init__(self, refused: Refused) -> None:
+        self.window = refused.window
+        self.wait_s = max(1, math.ceil(refused.wait.total_seconds()))
+        super().__init__(refused.window.value)
+
+
+def take_turn(request: Request, visit: Visit) -> tuple[Window, ...]:
+    """Count one question of who is logged in, and give the limits they come near with it.
+
+    To be called once for every question that goes to the register, before it does; what is shown again without a
+    question takes no turn.
+
+    Raises:
+        TooMany: they asked as often as they may, or their library did.
+        TurnedAway: they are of no library, and so have no desk.
+        StoreError: it cannot be counted, so nothing may be asked.
+    """
+    library = visit.staff.library
+    if library is None:
+        raise TurnedAway(Away.FORBIDDEN)
+    verdict = house(request).entrance.quotas.take(library, visit.staff.name)
+    if isinstance(verdict, Granted):
+        return verdict.near
+    log.warning("desk.limit", library=library, reason=verdict.window.value)
+    raise TooMany(verdict)

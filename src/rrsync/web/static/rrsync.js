@@ -1,0 +1,45 @@
+// Two small comforts, without which every page works too: a running night renews itself, and a letter has a print button.
+"use strict";
+
+const EVERY_MS = 2000;
+const SAY_EVERY = 10; // per cent: what is said aloud, so that nobody is talked at all night
+
+function follow(section) {
+  const body = section.querySelector("[data-body]");
+  const said = section.querySelector("[data-said]");
+  let told = -1;
+  const says = section.querySelector("[data-says]");
+  if (says) says.hidden = false;
+
+  async function renew() {
+    if (document.hidden) return again();
+    try {
+      const reply = await fetch(section.dataset.live, { credentials: "same-origin", redirect: "error" });
+      if (!reply.ok) return window.location.reload(); // the session ended, or the run did: the page says which
+      const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector(".live-body");
+      if (!fresh) return window.location.reload();
+      body.replaceChildren(document.adoptNode(fresh));
+      const share = Number(fresh.dataset.share);
+      if (share - told >= SAY_EVERY || fresh.dataset.state !== "running") {
+        told = share;
+        said.textContent = fresh.querySelector("#progress-text").textContent;
+      }
+      if (fresh.dataset.state !== "running") return window.location.reload();
+    } catch {
+      // The way to the server is gone for a moment: what stands here stays, and is asked for again.
+    }
+    again();
+  }
+
+  function again() {
+    window.setTimeout(renew, EVERY_MS);
+  }
+
+  again();
+}
+
+document.querySelectorAll("[data-live]").forEach(follow);
+document.querySelectorAll("[data-print]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+});

@@ -1,0 +1,106 @@
+"""The words of the worklist: all holds, and one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rrsync.web.words.frame import Texts
+
+HOLDS: Final[Texts] = {
+    "nl": {
+        "title": "Werklijst",
+        "lead": "Leden waarover een mens moet beslissen. Bij geen van hen is iets gewijzigd; het oudste staat eerst.",
+        "count": ("{} lid te bekijken", "{} leden te bekijken"),
+        "narrow": "Toon alleen",
+        "every": "Alles",
+        "none": "Er is niets te bekijken",
+        "none_todo": "Alle meldingen zijn behandeld. Nieuwe komen er na een nachtelijke run of een vraag aan de balie.",
+        "none_here": "Met deze reden is er niets meer te bekijken",
+        "col_member": "Lid",
+        "col_reason": "Reden",
+        "col_since": "Sinds",
+        "col_open": "Doen",
+        "proposes": "voorstel klaar",
+        "look": "Bekijken",
+        "start": "Begin bij het oudste",
+    },
+    "en": {
+        "title": "Worklist",
+        "lead": "Members about whom a person must decide. Nothing of them was changed; the oldest comes first.",
+        "count": ("{} member to look at", "{} members to look at"),
+        "narrow": "Show only",
+        "every": "All",
+        "none": "There is nothing to look at",
+        "none_todo": "All holds are dealt with. New ones come after a nightly run or a question at the desk.",
+        "none_here": "There is nothing left to look at for this reason",
+        "col_member": "Member",
+        "col_reason": "Reason",
+        "col_since": "Since",
+        "col_open": "Do",
+        "proposes": "proposal ready",
+        "look": "Look at it",
+        "start": "Begin with the oldest",
+    },
+}
+
+HOLD: Final[Texts] = {
+    "nl": {
+        "title": "Te bekijken",
+        "place": "{place} van {total}",
+        "number": "Melding {}",
+        "since": "Op de werklijst sinds {}",
+        "means": "Wat er aan de hand is",
+        "steps": "Wat je doet",
+        "address": "Adres dat wij hebben",
+        "no_address": "Wij hebben geen adres van dit lid.",
+        "caption": "Wat wij hebben naast wat het register voorstelt",
+        "col_field": "Veld",
+        "col_ours": "Wij hebben",
+        "col_theirs": "Het register zegt",
+        "differs": "verschilt",
+        "equal": "gelijk",
+        "empty": "leeg",
+        "new_number": "Er is een nieuw rijksregisternummer. Het wordt hier niet getoond.",
+        "decide": "Je beslissing",
+        "accept": "Overnemen",
+        "dismiss": "Afwijzen en van de lijst halen",
+        "dismiss_only": "Afgehandeld: van de lijst halen",
+        "note": "Je naam en je beslissing komen in het logboek. Wat je afwijst, komt pas terug als het register iets "
+        "anders zegt.",
+        "before": "Vorige",
+        "after": "Volgende",
+        "later": "Later beslissen",
+        "member": "Gegevens van het lid",
+        "order": "Werklijst",
+    },
+    "en": {
+        "title": "To look at",
+        "place": "{place} of {total}",
+        "number": "Hold {}",
+        "since": "On the worklist since {}",
+        "means": "What is the matter",
+        "steps": "What you do",
+        "address": "The address we hold",
+        "no_address": "We hold no address of this member.",
+        "caption": "What we hold beside what the register proposes",
+        "col_field": "Field",
+        "col_ours": "We hold",
+        "col_theirs": "The register says",
+        "differs": "differs",
+        "equal": "the same",
+        "empty": "empty",
+        "new_number": "There is a new national number. It is not shown here.",
+        "decide": "Your decision",
+        "accept": "Take over",
+        "dismiss": "Dismiss and take off the list",
+        "dismiss_only": "Dealt with: take off the list",
+        "note": "Your name and your decision go into the log. What you dismiss comes back only when the register says "
+        "something else.",
+        "before": "Previous",
+        "after": "Next",
+        "later": "Decide later",
+        "member": "The member's data",
+        "order": "Worklist",
+    },
+}

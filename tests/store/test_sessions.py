@@ -1,0 +1,230 @@
+"""Who is logged in: how a session begins, lasts and ends, and what the database knows of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+from rrsync.core.roles import Role, Staff
+from rrsync.store.seal import Keyring, Seal
+from rrsync.store.sessions import Lapse, Sessions, form_token
+from tests.support import Clock, Dice, Store, member
+
+AN = Staff("an.peeters", "hasselt", frozenset({Role.DESK, Role.OPERATOR}), b"keyed")
+PERSON = "https://op.example sub-of-an"
+
+
+@pytest.fixture
+def sessions(store: Store) -> Sessions:
+    return Sessions(store.database, store.seal, store.clock, store.random)
+
+
+def start(sessions: Sessions, clock: Clock, staff: Staff = AN, **others: str) -> str:
+    return sessions.start(staff, **({"person": PERSON, "sid": "sid-1"} | others), proved_at=clock())
+
+
+def test_a_session_is_found_by_its_token(sessions: Sessions, clock: Clock) -> None:
+    """With who it is of, as it was begun; in another process too."""
+    token = start(sessions, clock)
+    visit = sessions.find(token)
+    assert visit is not None
+    assert visit.staff == AN
+    assert (visit.started_at, visit.proved_at) == (clock.now, clock.now)
+    assert visit.person == sessions.person(PERSON)
+    assert visit.token == form_token(token)
+    assert len(token) == 43
+
+
+def test_who_reads_the_database_is_nobody(sessions: Sessions, store: Store, clock: Clock) -> None:
+    """Neither token, nor form token, name, person or login stands in it."""
+    token = start(sessions, clock)
+    with store.database.engine.connect() as connection:
+        (row,) = connection.execute(text("SELECT * FROM session")).mappings().all()
+    everything = b"|".join(str(value).encode() if not isinstance(value, bytes) else value for value in row.values())
+    for secret in (token, form_token(token), AN.name, "hasselt", "operator", PERSON, "sub-of-an", "sid-1", "keyed"):
+        assert secret.encode() not in everything
+        assert secret not in everything.hex()
+
+
+@pytest.mark.parametrize("shown", ["", "x", "A" * 43, "é" * 43, "A" * 4_000, "' OR 1=1 --" + "x" * 32])
+def test_another_token_finds_nothing(sessions: Sessions, clock: Clock, shown: str) -> None:
+    """Whatever a browser shows."""
+    start(sessions, clock)
+    assert sessions.find(shown) is None
+
+
+def test_a_browser_cannot_choose_its_token(sessions: Sessions, clock: Clock) -> None:
+    """What it showed before it logged in, of whatever session, is worth nothing after."""
+    before = start(sessions, clock)
+    other = start(sessions, clock, instead_of=before)
+    assert other != before
+    assert sessions.find(before) is None
+    assert sessions.find(other) is not None
+    start(sessions, clock, instead_of="A" * 43)
+    assert sessions.find("A" * 43) is None
+
+
+def test_it_ends_when_it_is_not_used(sessions: Sessions, clock: Clock) -> None:
+    """A quarter of an hour after the last use, to the second."""
+    token = start(sessions, clock)
+    for minutes in (14, 14.9, 10):
+        clock.pass_by(minutes=minutes)
+        assert sessions.find(token) is not None
+    clock.pass_by(minutes=15)
+    assert sessions.find(token) is None
+    assert sessions.find(token) is None  # and looking did not wake it
+
+
+def test_a_use_a_moment_after_another_is_not_written(sessions: Sessions, store: Store, clock: Clock) -> None:
+    """So that a page with ten parts writes once; the session then ends that moment earlier, never later."""
+    token = start(sessions, clock)
+    clock.pass_by(seconds=29)
+    assert sessions.find(token) is not None
+    (seen,) = store.scalars("SELECT seen_at FROM session")
+    assert str(seen)[:19] == "2026-07-01 02:00:00"
+    clock.pass_by(seconds=1)
+    assert sessions.find(token) is not None
+    (seen,) = store.scalars("SELECT seen_at FROM session")
+    assert str(seen)[:19] == "2026-07-01 02:00:30"
+
+
+def test_it_ends_eight_hours_after_it_began(sessions: Sessions, clock: Clock) -> None:
+    """However much it is used."""
+    token = start(sessions, clock)
+    for _ in range(47):
+        clock.pass_by(minutes=10)
+        assert sessions.find(token) is not None
+    clock.pass_by(minutes=10)
+    assert sessions.find(token) is None
+
+
+def test_why_it_ended_by_itself_is_known(sessions: Sessions, clock: Clock) -> None:
+    """Not of one that was ended, nor of one that never was."""
+    token, other = start(sessions, clock), start(sessions, clock)
+    sessions.end(other)
+    assert [sessions.lapse(each) for each in (token, other, "", "A" * 43)] == [None] * 4
+    clock.pass_by(minutes=15)
+    assert sessions.lapse(token) is Lapse.IDLE
+    clock.pass_by(hours=8)
+    assert sessions.lapse(token) is Lapse.ENDED
+
+
+def test_it_is_ended(sessions: Sessions, clock: Clock) -> None:
+    """By its token; another's stays."""
+    token, other = start(sessions, clock), start(sessions, clock)
+    sessions.end(token)
+    sessions.end("A" * 43)
+    assert sessions.find(token) is None
+    assert sessions.find(other) is not None
+
+
+@pytest.mark.parametrize(
+    ("whom", "left"),
+    [
+        ({"person": PERSON}, "c"),
+        ({"sid": "sid-1"}, "bcd"),
+        ({"person": PERSON, "sid": "sid-1"}, "bc"),
+        ({"person": PERSON, "sid": "sid-9"}, "abc"),
+        ({"person": "nobody"}, "abcd"),
+        ({"sid": "sid-9"}, "abcd"),
+        ({}, "abcd"),
+    ],
+)
+def test_the_provider_ends_sessions(sessions: Sessions, clock: Clock, whom: dict[str, str], left: str) -> None:
+    """All of a person, those of one login, or of a person those that may be of it."""
+    tokens = {
+        "a": start(sessions, clock),
+        "b": start(sessions, clock, sid="sid-2"),
+        "c": start(sessions, clock, person="other", sid="sid-3"),
+        "d": start(sessions, clock, sid=""),
+    }
+    ended = sessions.end_all(**whom, until=clock())
+    assert "".join(name for name, token in tokens.items() if sessions.find(token)) == left
+    assert ended == 4 - len(left)
+
+
+def test_what_the_provider_ended_before_is_not_what_began_since(sessions: Sessions, clock: Clock) -> None:
+    """A message that is played again ends no later session."""
+    at = clock()
+    clock.pass_by(seconds=1)
+    token = start(sessions, clock)
+    assert sessions.end_all(person=PERSON, until=at) == 0
+    assert sessions.find(token) is not None
+
+
+def test_what_ended_is_thrown_away(sessions: Sessions, store: Store, clock: Clock) -> None:
+    """When the next begins."""
+    start(sessions, clock)
+    clock.pass_by(minutes=15)
+    start(sessions, clock)
+    assert store.scalars("SELECT count(*) FROM session") == [1]
+
+
+def test_who_owns_the_database_makes_no_session(sessions: Sessions, store: Store, clock: Clock) -> None:
+    """Another's row under one's own token, an altered row, and one of other keys are nobody's."""
+    mine, officer = start(sessions, clock), start(sessions, clock, Staff("dpo", None, frozenset({Role.DPO})))
+    rows = store.scalars("SELECT staff FROM session WHERE staff <> ''")
+    assert len(rows) == 2
+    dpo = sessions.find(officer)
+    own = sessions.find(mine)
+    assert dpo is not None
+    assert own is not None
+    store.execute(
+        "UPDATE session SET staff = (SELECT staff FROM session WHERE id = :officer) WHERE id = :mine",
+        officer=dpo.id,
+        mine=own.id,
+    )
+    assert sessions.find(mine) is None
+    elsewhere = Sessions(store.database, Seal(Keyring.fresh(Dice("x")), Dice("y")), store.clock, Dice("z"))
+    assert elsewhere.find(officer) is None
+    store.execute("UPDATE session SET staff = :junk WHERE id = :officer", junk=b"\x01junk", officer=dpo.id)
+    assert sessions.find(officer) is None
+
+
+def test_who_owns_the_database_makes_no_session_longer(sessions: Sessions, store: Store, clock: Clock) -> None:
+    """When it began is sealed with whose it is."""
+    token = start(sessions, clock)
+    clock.pass_by(hours=8)
+    store.execute("UPDATE session SET started_at = :now, seen_at = :now", now=str(clock.now)[:19])
+    assert sessions.find(token) is None
+
+
+def test_something_is_said_once(sessions: Sessions, clock: Clock) -> None:
+    """On the next page of this session, and on no other."""
+    visit, other = (sessions.find(start(sessions, clock)) for _ in range(2))
+    assert visit is not None
+    assert other is not None
+    assert sessions.said(visit) == ""
+    sessions.say(visit, "refreshed")
+    assert sessions.said(other) == ""
+    assert sessions.said(visit) == "refreshed"
+    assert sessions.said(visit) == ""
+
+
+def test_when_somebody_proved_who_they_are_is_kept(sessions: Sessions, clock: Clock) -> None:
+    """It may be before the session began, at the provider."""
+    at = clock()
+    clock.pass_by(hours=1)
+    visit = sessions.find(sessions.start(AN, person=PERSON, proved_at=at))
+    assert visit is not None
+    assert clock() - visit.proved_at == timedelta(hours=1)
+
+
+def test_a_database_of_the_version_before_keeps_what_it_holds(store: Store) -> None:
+    """At schema 0003: the tables of the pages are added, empty, and nothing else is touched."""
+    store.take(member(1))
+    for statement in ("DROP TABLE session", "DROP TABLE ask", "UPDATE alembic_version SET version_num = '0003'"):
+        store.execute(statement)
+    before = store.counts()
+    store.database.upgrade()
+    store.database.require_newest()
+    assert store.counts() == before
+    for table in ("session", "ask"):
+        assert store.scalars(f"SELECT count(*) FROM {table}") == [0]
+    with store.database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []

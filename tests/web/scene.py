@@ -1,0 +1,126 @@
+"""A browser before the real pages, on an installation of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import httpx2 as httpx
+from fastapi.testclient import TestClient
+
+from rrsync.web.site import site
+from rrsync.wiring.chance import Chance
+from rrsync.wiring.pages import Entrance, entrance
+from rrsync.wiring.rooms import App, open_app
+from tests.support import Clock, Dice, References
+from tests.web.provider import Op
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from rrsync.config.tables import Settings
+
+PUBLIC: Final = "https://rrsync.example"
+HERE: Final = "http://127.0.0.1:8000"
+SESSION: Final = "__Host-rrs"
+START: Final = "__Host-rrs-start"
+_TOKEN: Final = re.compile(r'name="token" value="([^"]*)"')
+
+
+@dataclass
+class Browser:
+    """A browser that keeps cookies, sends what browsers send, and follows nothing by itself."""
+
+    client: httpx.Client
+    origin: str
+    seen: list[httpx.Response] = field(default_factory=list)
+
+    def get(self, path: str, /, **headers: str) -> httpx.Response:
+        """Go somewhere."""
+        response = self.client.get(path, headers={"Sec-Fetch-Mode": "navigate", **headers})
+        self.seen.append(response)
+        return response
+
+    def post(self, path: str, said: Mapping[str, str] | None = None, /, **headers: str) -> httpx.Response:
+        """Send a form, with the token of the page last seen unless another is said."""
+        usual = {"Sec-Fetch-Site": "same-origin", "Origin": "null", "Sec-Fetch-Mode": "navigate"}
+        sent = {name: value for name, value in ({"token": self.token} | dict(said or {})).items() if value != "-"}
+        head = {name: value for name, value in (usual | headers).items() if value != "-"}
+        response = self.client.post(path, data=sent, headers=head)
+        self.seen.append(response)
+        return response
+
+    @property
+    def token(self) -> str:
+        """The token in the last page that had a form."""
+        found = [match[1] for response in self.seen if (match := _TOKEN.search(response.text))]
+        return found[-1] if found else ""
+
+    def cookie(self, name: str = SESSION) -> str:
+        """Give the value of a cookie that is kept."""
+        return self.client.cookies.get(name) or ""
+
+
+@dataclass
+class Scene:
+    """The application, its rooms, its clock, and the provider, if it has one."""
+
+    app: App
+    entrance: Entrance
+    made: FastAPI
+    clock: Clock
+    op: Op | None
+    origin: str
+    browsers: list[httpx.Client] = field(default_factory=list)
+
+    def browser(self, client: tuple[str, int] = ("127.0.0.1", 50_000)) -> Browser:
+        """Open another browser."""
+        opened = TestClient(self.made, base_url=self.origin, client=client, follow_redirects=False)
+        self.browsers.append(opened)
+        return Browser(opened, self.origin)
+
+    def begin(self, browser: Browser, path: str = "/login/start") -> str:
+        """Begin a login, and give where the provider leads back to."""
+        assert self.op is not None
+        sent = browser.get(path)
+        assert sent.status_code == 303, sent.text
+        with httpx.Client(trust_env=False) as outside:
+            led = outside.get(sent.headers["location"])
+        assert led.status_code == 303, led.text
+        parts = urlsplit(led.headers["location"])
+        assert f"{parts.scheme}://{parts.netloc}" == self.origin
+        return f"{parts.path}?{parts.query}"
+
+    def log_in(self, browser: Browser, who: str = "an.peeters", path: str = "/login/start") -> httpx.Response:
+        """Go through the provider as somebody."""
+        assert self.op is not None
+        self.op.auto = who
+        return browser.get(self.begin(browser, path))
+
+    def inside(self, who: str = "an.peeters") -> Browser:
+        """Give a browser of somebody who is logged in."""
+        browser = self.browser()
+        assert self.log_in(browser, who).status_code == 200
+        assert browser.get("/").status_code in {200, 303}
+        return browser
+
+
+@contextmanager
+def opened(settings: Settings, clock: Clock, op: Op | None = None, **built: Any) -> Iterator[Scene]:
+    """Give the pages of an installation."""
+    luck = Chance(clock, References(), Dice("web"))
+    with open_app(settings, luck) as app:
+        way_in = entrance(app)
+        scene = Scene(app, way_in, site(app, way_in, **built), clock, op, settings.web.origin)
+        if op is not None:
+            op.redirects = [f"{scene.origin}/login/back"]
+            op.leaves = [f"{scene.origin}/login/left"]
+        try:
+            yield scene
+        finally:
+            for browser in scene.browsers:
+                browser.close()
