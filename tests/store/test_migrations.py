@@ -14,6 +14,23 @@ from rrsync.errors import ConfigError, StoreError
 from rrsync.store.engine import Database
 from tests.support import Store, insz, intent, member, outcome
 
+_AT_0002 = {
+    "anchor",
+    "change",
+    "checkpoint",
+    "entry",
+    "evidence",
+    "hold",
+    "log",
+    "log_key",
+    "member",
+    "pending",
+    "run",
+    "staff",
+    "step",
+    "tile",
+}
+
 
 def test_the_migrations_make_what_the_classes_say(store: Store) -> None:
     """From nothing to the newest schema gives the tables of the code, with nothing more and nothing less."""
@@ -34,21 +51,22 @@ def test_a_database_of_the_version_before_keeps_what_it_holds(store: Store) -> N
     """At schema 0002, with members and a log: the new tables are added, empty, and nothing else is touched."""
     store.take(member(1), member(2))
     store.ledger.append([intent("ref-1", subject=insz(1)), outcome("ref-1", subject=insz(1))])
+    added = sorted(SQLModel.metadata.tables.keys() - _AT_0002)
     for statement in (
-        "DROP TABLE subscription",
-        "DROP TABLE traffic",
+        *(f'DROP TABLE "{name}"' for name in added),
         "UPDATE alembic_version SET version_num = '0002'",
     ):
         store.execute(statement)
-    with pytest.raises(ConfigError, match=r"at schema 0002, this rrsync works with 0003\. .*`rrsync init`"):
+    with pytest.raises(ConfigError, match=r"at schema 0002, this rrsync works with \d+\. .*`rrsync init`"):
         store.database.require_newest()
     before = store.counts(), store.ledger.heads(), store.members.find("hasselt", "M0001")
     store.database.upgrade()
     store.database.require_newest()
     assert (store.counts(), store.ledger.heads(), store.members.find("hasselt", "M0001")) == before
     assert store.verify().size == 2
-    for table in ("subscription", "traffic"):
-        assert store.scalars(f"SELECT count(*) FROM {table}") == [0]
+    assert "traffic" in added
+    for name in added:
+        assert store.scalars(f'SELECT count(*) FROM "{name}"') == [0]
     test_the_migrations_make_what_the_classes_say(store)
 
 
