@@ -6,8 +6,11 @@ import os
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from rrsync.config.load import read_keys
+from rrsync.store.beacons import fill_beacons
 from rrsync.store.engine import Database
-from rrsync.store.seal import Keyring
+from rrsync.store.rows import Rows
+from rrsync.store.seal import Keyring, Seal
 from rrsync.wiring.keeping import signing_text
 
 if TYPE_CHECKING:
@@ -30,10 +33,19 @@ def usual_scope() -> str:
 
 
 def prepare_database(settings: Settings) -> None:
-    """Bring the database that the settings name to the newest schema, making it if it is a file."""
+    """Bring the database that the settings name to the newest schema, making it if it is a file.
+
+    Members that were there before their names could be found are given what they are found by.
+
+    Raises:
+        ConfigError: the keys cannot be read.
+        StoreError: the database cannot be reached.
+    """
+    rows = Rows(Seal(Keyring.parse(read_keys(settings)), os.urandom))
     database = Database(settings.store.url)
     try:
         database.upgrade()
+        fill_beacons(database, rows)
     finally:
         database.close()
 
