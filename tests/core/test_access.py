@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rrsync.core.access import DENIED, OPEN, Access, access, moment
+from rrsync.core.access import DENIED, OPEN, REUSED, Access, access, moment
 from rrsync.core.entry import JSON, Actor, ActorKind, Draft, Kind, decode, encode, stamp
 from tests.support import NOW
 
@@ -84,6 +84,22 @@ def test_a_denial_has_its_clause_and_no_outcome() -> None:
     """It was never sent."""
     found = access("hasselt", 7, _line(Kind.DENIED, ASKED | {"denial": "the library has no authorisation"}))
     assert (found.status, found.denial) == (DENIED, "the library has no authorisation")
+
+
+def test_an_answer_shown_again_says_its_own_outcome() -> None:
+    """It was nobody's question, so it has none; what was shown stands in the entry itself."""
+    body = ASKED | {"of": "ref-0", "verdict": "hold", "hold": "abroad", "out": {"got": ["last", "street"]}}
+    found = access("hasselt", 7, _line(Kind.REUSE, body))
+    assert (found.status, found.of, found.outcome_seq, found.ended_at) == (REUSED, "ref-0", None, None)
+    assert (found.got, found.verdict, found.hold, found.ms) == (("last", "street"), "hold", "abroad", 0)
+    assert found.flags == ("hours", "many")
+
+
+def test_a_change_that_was_offered_is_told_from_one_that_was_made() -> None:
+    """By the outcome's own word."""
+    outcome = 9, _line(Kind.OUTCOME, {"out": {"status": "ok"}, "verdict": "change", "offered": True}, at=LATER)
+    found = access("hasselt", 7, _line(Kind.INTENT, ASKED), outcome)
+    assert (found.status, found.verdict, found.is_offered, found.changed) == ("ok", "change", True, ())
 
 
 def test_what_an_entry_does_not_say_is_empty() -> None:

@@ -154,6 +154,13 @@ class TestGround:
         assert (of(replace(PLAIN, tie=tie)) == []) == has_ground
         assert of(replace(PLAIN, tie=tie)) in ([], ["no_ground"])
 
+    def test_who_is_shown_an_answer_again_asks_nothing(self) -> None:
+        """That the register confirmed it lately is why there is an answer; who has no tie is no one's to look at."""
+        attempt = replace(AN, is_again=True)
+        assert of(replace(PLAIN, tie=Tie(None, 0, confirmed_at=NOW)), attempt) == []
+        assert of(replace(PLAIN, tie=Tie(date(2026, 6, 30), 0, confirmed_at=NOW)), attempt) == ["no_ground"]
+        assert of(replace(PLAIN, tie=None), attempt) == ["no_ground"]
+
     @pytest.mark.parametrize(("at", "has_ground"), [("21:59:59", True), ("22:00:00", False)])
     def test_a_membership_ends_with_its_day_in_belgium(self, at: str, has_ground: bool) -> None:
         """At midnight there, not in Greenwich."""

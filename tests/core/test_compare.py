@@ -15,7 +15,9 @@ from rrsync.core.compare import (
     Hold,
     Same,
     address_differs,
+    agrees,
     compare,
+    corrected,
     differs,
     merge,
     name_differs,
@@ -401,6 +403,91 @@ class TestProperties:
                 )
             case Hold(reason, proposal):
                 assert proposal is None or reason in PROPOSES
+
+
+class TestPinned:
+    """An address that staff put there: the register's is held to repeat it, all the rest counts as ever."""
+
+    @given(HELDS, PERSONS, st.sets(st.sampled_from(SIGNALS)), st.booleans(), st.booleans())
+    def test_the_address_is_never_touched(
+        self, ours: Held, theirs: Person, signals: set[Reason], mass: bool, restricted: bool
+    ) -> None:
+        """Unless the register names that very address; then it is a comparison like any other."""
+        one, answer = member(held=ours, restricted=restricted, pinned=True), found(theirs, *signals)
+        verdict = compare(one, answer, mass_change=mass)
+        if agrees(ours, answer):
+            assert verdict == compare(replace(one, pinned=False), answer, mass_change=mass)
+            return
+        match verdict:
+            case Change(_, after) | Same(after):
+                assert after.address == ours.address
+                assert after.address_since == ours.address_since
+            case Hold(_, proposal):
+                assert proposal is None or (proposal.address, proposal != ours) == (ours.address, True)
+
+    @given(HELDS, PERSONS, st.sets(st.sampled_from(SIGNALS)), st.booleans())
+    def test_all_the_rest_counts_as_if_it_repeated_our_address(
+        self, ours: Held, theirs: Person, signals: set[Reason], mass: bool
+    ) -> None:
+        """The same verdict and reason, the same name and birth date."""
+        pinned = compare(member(held=ours, pinned=True), found(theirs, *signals), mass_change=mass)
+        repeats = found(replace(theirs, residence=ours.address, residence_since=None), *signals)
+        plainly = compare(member(held=ours), repeats, mass_change=mass)
+        if agrees(ours, found(theirs)):
+            return
+        match pinned, plainly:
+            case Hold(), Hold():
+                assert (pinned.reason, pinned.new_insz) == (plainly.reason, plainly.new_insz)
+            case (Same(now), Same(then)) | (Change(_, now), Change(_, then)):
+                assert (now.name, now.birth_date) == (then.name, then.birth_date)
+            case _:
+                raise AssertionError(pinned, plainly)
+
+    @given(HELDS, ADDRESSES)
+    def test_a_register_that_agrees_leaves_the_address(self, ours: Held, theirs: Address) -> None:
+        """Spelling apart; whether it agrees or not, no letter goes elsewhere."""
+        verdict = compare(member(held=ours, pinned=True), found(replace(PERSON, residence=theirs, name=ours.name)))
+        after = verdict.after if isinstance(verdict, Same | Change) else ours
+        assert not address_differs(ours.address, after.address)
+
+    def test_what_is_no_answer_is_no_agreement(self) -> None:
+        """Nor an address that is not said, nor one with less in it; a country need not be named."""
+        assert not agrees(held(), Refused("ref-1", Reason.UNREADABLE))
+        assert not agrees(Held(), lives(Address()))
+        assert not agrees(held(), lives(Address(municipality=held().address.municipality)))
+        assert not agrees(held(box="3"), lives(address()))
+        assert agrees(held(), lives(address(country="", nis_code="")))
+        assert agrees(held(box="3"), lives(address("12 bus 003")))
+
+    def test_another_first_name_is_a_change_that_leaves_the_address_to_the_letter(self) -> None:
+        """Also a box that staff wrote in the house number; a hold for a name proposes the name alone."""
+        ours = held("12 bus 3")
+        moved = replace(PERSON, residence=address("99"), name=replace(ours.name, first="Piet"))
+        after = replace(ours, name=moved.name)
+        assert compare(member(held=ours, pinned=True), found(moved)) == Change(ours, after)
+        signalled = compare(member(held=ours, pinned=True), found(moved, Reason.REFERENCE_ADDRESS))
+        assert signalled == Hold(Reason.REFERENCE_ADDRESS, proposal=after)
+        alone = replace(moved, name=ours.name)
+        signalled = compare(member(held=ours, pinned=True), found(alone, Reason.REFERENCE_ADDRESS))
+        assert signalled == Hold(Reason.REFERENCE_ADDRESS)
+
+    def test_a_new_number_is_a_hold_as_ever(self) -> None:
+        """What is no answer about a person is not looked into."""
+        one = member(pinned=True)
+        assert compare(one, Unknown("ref-1", Reason.NEW_NUMBER, insz(9))) == Hold(Reason.NEW_NUMBER, new_insz=insz(9))
+
+    @given(HELDS, ADDRESSES)
+    def test_a_correction_keeps_what_belongs_to_the_place(self, ours: Held, there: Address) -> None:
+        """NIS code with the town, begin date with the address; a spelling is no other place."""
+        after = corrected(ours, there)
+        assert not address_differs(after.address, there)
+        assert (after.name, after.birth_date) == (ours.name, ours.birth_date)
+        if not address_differs(ours.address, there):
+            assert after == ours
+        else:
+            assert after.address_since is None
+            same_town = plain(after.address.municipality) == plain(ours.address.municipality)
+            assert after.address.nis_code == (ours.address.nis_code if same_town else "")
 
 
 def verdict_of(name: str, ours: Address, theirs: Address) -> bool:

@@ -138,7 +138,7 @@ class House:
         """Import rows of a member file; for the auditor a member is from now on what its row says."""
         rows = list(rows)
         self.rows += rows
-        incoming = [Incoming(line, _member(library, row)) for line, row in enumerate(rows, start=2)]
+        incoming = [Incoming(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
         taken = self.app.members.take(incoming, import_id=import_id or str(uuid4()), at=self.clock())
         keys = {(library, row["member_no"]) for row in rows}
         state = self.raw.state()
@@ -319,7 +319,7 @@ def _bases(state: State) -> dict[Key, Base]:
     }
 
 
-def _member(library: str, row: Row) -> Member:
+def member_of(library: str, row: Row) -> Member:
     """Give a row of a member file as a member, as the door does."""
     address = Address(
         street=row.get("street", ""),

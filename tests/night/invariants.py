@@ -126,11 +126,11 @@ def no_unsaid_change(scene: Scene, state: State) -> Iterator[str]:
 
 
 def _done_as_said(state: State) -> Iterator[str]:
-    """Look for outcomes that say that data changed, where none did."""
+    """Look for outcomes that say that data changed, and not that a change was offered, where none did."""
     written = {(change.key[0], change.seq) for change in state.changes}
     for entry in _entries(state):
         says = entry.kind == OUTCOME and (entry.line.get("changed") or entry.line.get("verdict") == "change")
-        if says and (entry.library, entry.seq) not in written:
+        if says and not entry.line.get("offered") and (entry.library, entry.seq) not in written:
             yield f"I3: the outcome at {entry.seq} says that data changed, and none did"
 
 

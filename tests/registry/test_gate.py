@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import count
+from threading import Barrier
 
 import pytest
 
@@ -15,6 +18,7 @@ from rrsync.core.authorisation import Scope
 from rrsync.core.entry import Actor, ActorKind, Draft, Kind, encode
 from rrsync.core.exchange import Found, Notice, Question, Reason, Refused, Unknown
 from rrsync.core.insz import Insz
+from rrsync.core.traffic import Budget
 from rrsync.errors import (
     ConfigError,
     Interrupted,
@@ -708,6 +712,45 @@ class TestEnds:
             assert stand.kinds == ["intent", "outcome:no_reply"]
 
 
+class TestAgain:
+    """An answer that is shown again, and a question that one may not ask."""
+
+    def test_the_entry_says_who_what_whose_and_why(self) -> None:
+        """As an intent does, but for what would be sent; nothing is."""
+        with standing(saying(_found)) as stand:
+            draft = stand.gate.again(scene.QUESTION, {"of": "ref-0", "out": {"got": ["last"]}})
+            assert (stand.log, stand.door.bodies) == ([], [])
+        assert (draft.kind, draft.reference, draft.subject) == (
+            Kind.REUSE,
+            scene.QUESTION.reference,
+            scene.QUESTION.insz,
+        )
+        assert {"actor", "act", "op", "why", "scope", "of", "out"} == set(draft.body)
+
+    def test_what_may_not_be_asked_may_not_be_shown(self) -> None:
+        """The denial is in the log, and a national number is not."""
+        with standing(saying(_found)) as stand:
+            with pytest.raises(NotAuthorised):
+                stand.gate.again(replace(scene.QUESTION, purpose="curiosity"), {})
+            with pytest.raises(ConfigError):
+                stand.gate.again(replace(scene.QUESTION, case=scene.DIGITS), {})
+            assert [draft.kind for draft in stand.log] == [Kind.DENIED]
+
+    def test_a_question_too_many_is_a_denial(self) -> None:
+        """With its clause; a purpose that nobody allowed is kept if it is plain, and a national number never."""
+        with standing(saying(_found)) as stand:
+            stand.gate.deny(scene.QUESTION, "the limit was reached")
+            stand.gate.deny(replace(scene.QUESTION, library="genk"), "the limit was reached")
+            with pytest.raises(ConfigError):
+                stand.gate.deny(replace(scene.QUESTION, case=scene.DIGITS), "the limit was reached")
+            assert [(draft.library, draft.kind) for draft in stand.log] == [
+                ("hasselt", Kind.DENIED),
+                ("genk", Kind.DENIED),
+            ]
+            assert stand.log[0].body["denial"] == "the limit was reached"
+            assert stand.door.bodies == []
+
+
 def test_nobody_can_be_read_in_any_log(caplog: pytest.LogCaptureFixture) -> None:
     """With everything at DEBUG, no number, name or street is in any record, nor in any error or value printed."""
     caplog.set_level(logging.DEBUG)
@@ -762,6 +805,52 @@ class TestSimulator:
             assert {one.reference for one in simulator.asked} == {draft.reference for draft in log}
         assert not [one for one in answers if isinstance(one, Refused)]
         assert sum(isinstance(one, Found) and bool(one.person.residence) for one in answers) > 40
+
+    def test_forty_threads_share_a_gate_and_its_pace(self) -> None:
+        """As the desks of a web server do: each gets its own answer, none is lost, none goes too early."""
+        references, ready = count(), Barrier(40)
+        log: list[Draft] = []
+        seconds = [1_000_000.0]
+        world = World(seed=1, people=120)
+
+        def sleep(rest_s: float) -> None:
+            time.sleep(0.0002)  # lets the others run
+            seconds[0] += rest_s
+
+        with Simulator(
+            world=world, now=lambda: scene.NOW, new_reference=lambda: f"m-{next(references)}", max_per_second=None
+        ) as simulator:
+            client = Client(simulator.url)
+            budget = Budget(max_per_second=60, max_in_flight=16)
+            pace = Pace(budget, sleep=sleep, clock=lambda: seconds[0], desk=True, who="desk")
+            gate = Gate(
+                client=client,
+                append=log.extend,
+                authorisations={"hasselt": scene.AUTHORISATION},
+                pace=pace,
+                clock=lambda: scene.NOW,
+                new_reference=lambda: f"again-{next(references)}",
+                source="RR",
+                production=False,
+                sleep=lambda _: None,
+            )
+
+            def work(who: int) -> list[tuple[str, Exchange]]:
+                ready.wait(30)
+                numbers = [world.citizen(position).insz.digits for position in range(who, len(world), 40)]
+                return [(digits, gate.ask(scene.asked(digits, f"q-{digits}"))) for digits in numbers]
+
+            with ThreadPoolExecutor(40) as pool:
+                done = [each for share in pool.map(work, range(40)) for each in share]
+            client.close()
+            asked = {one.reference: one.digits for one in simulator.asked}
+        assert len(asked) == len(simulator.asked) == len(done) == len(world)
+        assert seconds[0] - 1_000_000 >= (len(world) - 1) / 60
+        for digits, exchange in done:
+            assert (exchange.answer.reference, asked[exchange.answer.reference]) == (f"q-{digits}", digits)
+            assert exchange.outcome.subject == Insz(digits)
+        assert sorted(draft.reference for draft in log) == sorted(f"q-{digits}" for digits, _ in done)
+        assert (pace._flying, list(pace._line), pace._untold) == (0, [], [])
 
 
 def test_a_narrow_scope_shows_no_more_than_it_names() -> None:

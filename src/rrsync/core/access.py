@@ -15,9 +15,11 @@ from rrsync.core.entry import JSON, Actor, ActorKind, Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: How an access stands that was refused before it was sent, or that has no outcome yet; else a ``core.entry.Status``.
+#: How an access stands that was refused before it was sent, that has no outcome yet, or that showed an answer again;
+#: else a ``core.entry.Status``.
 DENIED: Final = "denied"
 OPEN: Final = "open"
+REUSED: Final = "reused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Access:
     """One look at one person, or one that was denied: who, what, whose, when, how, why, and how it ended.
 
     ``subject`` is the person's pseudonym of ``year``; ``scope``, ``request`` and ``reply`` are SHA-256, all in hex.
-    ``status`` is that of the outcome, else ``DENIED`` or ``OPEN``; ``ms`` is how long the register took.
+    ``status`` is that of the outcome, else ``DENIED``, ``OPEN`` or ``REUSED``; ``ms`` is how long the register took.
+    ``is_offered`` says that a change was left to a person to decide; ``of`` is the reference of the answer shown again.
     """
 
     library: str
@@ -57,18 +60,20 @@ class Access:
     reply: str
     changed: tuple[str, ...] = ()
     is_preview: bool = False
+    is_offered: bool = False
+    of: str = ""
 
 
 def access(
     library: str, seq: int, line: Mapping[str, JSON], outcome: tuple[int, Mapping[str, JSON]] | None = None
 ) -> Access:
-    """Join the intent or denial that stands at ``seq`` with its outcome, if it has one.
+    """Join the look that stands at ``seq`` with its outcome, if it has one; an answer shown again says its own.
 
     Raises:
         ValueError: an entry does not say when it was written.
     """
     why, subject = _part(line, "why"), _part(line, "subj")
-    ended_seq, ended = (None, {}) if outcome is None else outcome
+    ended_seq, ended = (None, line if _is_again(line) else {}) if outcome is None else outcome
     out = _part(ended, "out")
     return Access(
         library=library,
@@ -100,6 +105,8 @@ def access(
         reply=_text(out, "rsp"),
         changed=_texts(ended, "changed"),
         is_preview=ended.get("preview") is True,
+        is_offered=ended.get("offered") is True,
+        of=_text(line, "of"),
     )
 
 
@@ -107,7 +114,7 @@ def actor_of(line: Mapping[str, JSON]) -> Actor:
     """Give who acts in an entry; a process without a name when it names nobody."""
     actor = _part(line, "actor")
     is_person = actor.get("t") == ActorKind.PERSON.value
-    return Actor(ActorKind.PERSON if is_person else ActorKind.PROCESS, _text(actor, "id"))
+    return Actor(ActorKind.PERSON if is_person else ActorKind.PROCESS, _text(actor, "id"), _text(actor, "via"))
 
 
 def moment(line: Mapping[str, JSON]) -> datetime:
@@ -125,7 +132,13 @@ def moment(line: Mapping[str, JSON]) -> datetime:
 def _status(line: Mapping[str, JSON], ended: Mapping[str, JSON], out: Mapping[str, JSON]) -> str:
     if line.get("kind") == Kind.DENIED.value:
         return DENIED
+    if _is_again(line):
+        return REUSED
     return _text(out, "status") if ended else OPEN
+
+
+def _is_again(line: Mapping[str, JSON]) -> bool:
+    return line.get("kind") == Kind.REUSE.value
 
 
 def _part(line: Mapping[str, JSON], name: str) -> Mapping[str, JSON]:

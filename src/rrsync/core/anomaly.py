@@ -1,6 +1,7 @@
 """What makes an access by a person stand out, so that somebody looks at it; a flag is a question, no verdict.
 
-Processes are never flagged. A refused attempt counts as a look, for it was meant as one. In this order:
+Processes are never flagged. A refused attempt counts as a look, for it was meant as one; so does an answer that is
+shown again. In this order:
 
 1. ``many_staff``: so many of the staff looked at this person in seven days.
 2. ``many_lookups``: so many looks by one person in the last hour, or in the last day. Looks at the same person within a
@@ -11,7 +12,7 @@ Processes are never flagged. A refused attempt counts as a look, for it was mean
 6. ``no_ground``: nothing the reason could match. The person is no member; or the membership ended, no loans or debts
    are open and nothing is on hold, when the night would not ask either (``core.plan``, rule 2); or the register
    confirmed what we hold within the last day, our own file has said nothing new since, and nothing is on hold, so that
-   there was nothing left to ask.
+   there was nothing left to ask (which who is shown an answer again did not).
 7. ``odd_case``: the case is not written as this library writes them.
 8. ``refused``: it was denied; ``many_refused``: so many denials of one person's attempts in the last day.
 
@@ -74,13 +75,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One access by a person that is about to be logged; ``subject`` is the pseudonym of who is looked at."""
+    """One access by a person that is about to be logged; ``subject`` is the pseudonym of who is looked at.
+
+    ``is_again`` says that nothing is asked: an answer is shown again.
+    """
 
     at: datetime
     name: str
     subject: bytes
     case: str
     is_denied: bool = False
+    is_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def flags(attempt: Attempt, traces: Traces, limits: Limits) -> list[str]:
         Flag.OWN_RECORD: is_own,
         Flag.COLLEAGUE: bool(names) and not is_own,
         Flag.OUTSIDE_HOURS: limits.hours is not None and not limits.hours.covers(attempt.at),
-        Flag.NO_GROUND: not _has_ground(traces.tie, attempt.at),
+        Flag.NO_GROUND: not _has_ground(traces.tie, attempt),
         Flag.ODD_CASE: limits.case is not None and limits.case.fullmatch(attempt.case) is None,
         Flag.REFUSED: attempt.is_denied,
         Flag.MANY_REFUSED: attempt.is_denied and refused >= limits.refused,
@@ -147,12 +152,12 @@ def _since(attempts: Iterable[Attempt], moment: datetime) -> list[Attempt]:
     return [attempt for attempt in attempts if attempt.at > moment]
 
 
-def _has_ground(tie: Tie | None, at: datetime) -> bool:
+def _has_ground(tie: Tie | None, attempt: Attempt) -> bool:
     """Whether there was something to ask about a member for."""
     if tie is None:
         return False
     if tie.is_on_hold:
         return True
-    has_ended = tie.membership_end is not None and tie.membership_end < belgian_day(at)
-    is_fresh = tie.confirmed_at is not None and at - tie.confirmed_at < DAY
+    has_ended = tie.membership_end is not None and tie.membership_end < belgian_day(attempt.at)
+    is_fresh = not attempt.is_again and tie.confirmed_at is not None and attempt.at - tie.confirmed_at < DAY
     return (not has_ended or tie.open_items > 0) and not is_fresh

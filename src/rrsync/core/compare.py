@@ -9,6 +9,9 @@
 What the register does not say never blanks what we hold. An address is read from the largest part to the smallest
 (town, street, number, box): a part not given keeps ours unless a larger one changed, for then ours belongs to another
 place. A number or a box that is another, in a street that is not given, is no address.
+
+Where staff put the address (``Member.pinned``), the register's is held to repeat it: name, birth date and every signal
+count as ever. Only a register that really says the same (``agrees``) is taken at its word.
 """
 
 from __future__ import annotations
@@ -78,6 +81,21 @@ def compare(member: Member, answer: Answer, *, mass_change: bool = False) -> Ver
 
 
 def _compare_found(member: Member, answer: Found, *, mass_change: bool) -> Verdict:
+    if not member.pinned or agrees(member.held, answer):
+        return _judge(member, answer, mass_change=mass_change)
+    ours = member.held.address
+    repeated = replace(answer, person=replace(answer.person, residence=ours, residence_since=None))
+    match _judge(member, repeated, mass_change=mass_change):
+        case Change(before, after):
+            return Change(before, replace(after, address=ours))
+        case Hold(reason, proposal, new_insz) if proposal is not None:
+            kept = replace(proposal, address=ours)
+            return Hold(reason, None if kept == member.held else kept, new_insz)
+        case verdict:
+            return verdict
+
+
+def _judge(member: Member, answer: Found, *, mass_change: bool) -> Verdict:
     held, after = member.held, merge(member.held, answer.person)
     signals = set(answer.signals)
     if not answer.person.residence or _lacks_street(held.address, answer.person.residence, after.address):
@@ -112,6 +130,25 @@ PROPOSES: Final = frozenset(
         Reason.RESTRICTED,
     }
 )
+
+
+def agrees(held: Held, answer: Answer) -> bool:
+    """Whether the register names the very address that we hold, spelling apart; a country it need not name."""
+    if not isinstance(answer, Found):
+        return False
+    theirs = answer.person.residence
+    return bool(theirs) and not address_differs(
+        held.address, replace(theirs, country=theirs.country or held.address.country)
+    )
+
+
+def corrected(held: Held, address: Address) -> Held:
+    """Give what we hold once staff gave an address; NIS code and begin date are those of the place they belong to."""
+    if not address_differs(held.address, address):
+        return held
+    stays = _alike("municipality", held.address.municipality, address.municipality)
+    nis_code = held.address.nis_code if stays else ""
+    return replace(held, address=replace(address, nis_code=nis_code), address_since=None)
 
 
 def merge(held: Held, person: Person) -> Held:

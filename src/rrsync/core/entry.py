@@ -37,10 +37,14 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: a member of staff under the name the library knows, or the name of a process."""
+    """Who asks: a member of staff under the name the library knows, or the name of a process.
+
+    ``via`` is the name of the key with which a library system asks for them.
+    """
 
     kind: ActorKind
     name: str
+    via: str = ""
 
 
 class Kind(StrEnum):
@@ -49,7 +53,12 @@ class Kind(StrEnum):
     INTENT = "access.intent"
     OUTCOME = "access.outcome"
     DENIED = "access.denied"
+    REUSE = "access.reuse"
     DECISION = "hold.decision"
+    OFFER = "offer.decision"
+    CORRECT = "member.correct"
+    UNCORRECT = "member.uncorrect"
+    OUTSIDE = "outside.decision"
     RUN_OPEN = "run.open"
     RUN_CLOSE = "run.close"
     VIEW = "log.view"
@@ -60,6 +69,10 @@ class Kind(StrEnum):
     STAFF = "staff.change"
     FORGET = "key.request"
     FORGOTTEN = "key.destroyed"
+
+
+#: The kinds that are a look at a person, or one that was denied; an outcome belongs to one.
+LOOKS: Final = frozenset({Kind.INTENT, Kind.DENIED, Kind.REUSE})
 
 
 class Status(StrEnum):
@@ -102,7 +115,8 @@ class Draft(Masked):
 
 def named(actor: Actor) -> dict[str, JSON]:
     """Give who acts as it stands in an entry."""
-    return {"t": actor.kind.value, "id": actor.name}
+    said: dict[str, JSON] = {"t": actor.kind.value, "id": actor.name}
+    return said | {"via": actor.via} if actor.via else said
 
 
 def is_same_name(one: str, other: str) -> bool:

@@ -25,7 +25,10 @@ class Held(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Member(Masked):
-    """One member of one library, under the library's own member number; ``version`` counts the writes to it."""
+    """One member of one library, under the library's own member number; ``version`` counts the writes to it.
+
+    ``pinned`` says that staff put the address there, for as long as their correction is in force: see ``core.compare``.
+    """
 
     library: str
     number: str
@@ -35,3 +38,4 @@ class Member(Masked):
     open_items: int = 0
     restricted: bool = False
     version: int = 0
+    pinned: bool = False

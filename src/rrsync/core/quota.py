@@ -22,6 +22,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+#: What stands in the access log of who was refused for a limit: the clause of a denial.
+REACHED: Final = "the limit of questions was reached"
 #: As far back as anything counts.
 DAY: Final = timedelta(days=1)
 
@@ -115,3 +117,16 @@ def judge(at: datetime, own: Iterable[datetime], library: Used, limits: Limits) 
     return Granted(
         tuple(window for window in Window if counted[window][0] + 1 >= math.ceil(limits.most(window) * limits.soft))
     )
+
+
+def left(at: datetime, own: Iterable[datetime], used: int, limits: Limits) -> dict[Window, int]:
+    """Give how many more asks each limit has room for: somebody's ``own``, and their library's of which ``used`` went.
+
+    >>> noon = datetime.fromisoformat("2026-07-01T12:00Z")
+    >>> left(noon, [noon - timedelta(seconds=s) for s in (20, 90)], 1_001, Limits())[Window.MINUTE]
+    4
+    """
+    moments = list(own)
+    counted = {window: sum(moment > at - _SPANS[window] for moment in moments) for window in Window}
+    counted[Window.LIBRARY_DAY] = used
+    return {window: max(0, limits.most(window) - counted[window]) for window in Window}

@@ -20,6 +20,8 @@ from rrsync.core.entry import JSON, Draft, Evidence, Kind, Status, named
 from rrsync.core.exchange import Deed, Found
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rrsync.core.authorisation import Authorisation
     from rrsync.core.exchange import Question
     from rrsync.registry.reading import Reading
@@ -56,6 +58,11 @@ def denied(question: Question, asked: Service, authorisation: Authorisation | No
     if not (is_known or _PLAIN.fullmatch(question.purpose)):
         question = replace(question, purpose="unknown")
     return _draft(Kind.DENIED, question, _asked(question, asked, authorisation) | {"denial": clause})
+
+
+def reused(question: Question, asked: Service, authorisation: Authorisation, said: Mapping[str, JSON]) -> Draft:
+    """Give the entry of an answer that is shown again, and not asked for; ``said`` names which, and what it was."""
+    return _draft(Kind.REUSE, question, _asked(question, asked, authorisation) | dict(said))
 
 
 def outcome(question: Question, status: Status, said: Evidence, *, keep: Keep, ms: int) -> Draft:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rrsync.core.authorisation import Authorisation
-    from rrsync.core.entry import Draft
+    from rrsync.core.entry import JSON, Draft
     from rrsync.core.exchange import Answer, Notice, Question, Receipt
     from rrsync.registry.pace import Pace
     from rrsync.registry.soap import Client
@@ -161,6 +161,27 @@ class Gate:
         self._append(drafts)
         self._tries.expect(questions)
         return recorded
+
+    def again(self, question: Question, said: Mapping[str, JSON]) -> Draft:
+        """Give the entry to commit before the answer to another question is shown again; ``said`` names that answer.
+
+        Raises:
+            ConfigError, NotAuthorised, LedgerError: as ``record``; it may not be shown.
+        """
+        _refuse_numbers([question])
+        self._refuse_uncovered([question])
+        asked = service(question.deed, self._repertory)
+        return evidence.reused(question, asked, self._authorisations[question.library], said)
+
+    def deny(self, question: Question, clause: str) -> None:
+        """Commit that a question may not be asked, and the clause that says why.
+
+        Raises:
+            ConfigError, LedgerError: as ``record``.
+        """
+        _refuse_numbers([question])
+        asked = service(question.deed, self._repertory)
+        self._append([evidence.denied(question, asked, self._authorisations.get(question.library), clause)])
 
     def send(self, recorded: Recorded) -> Exchange:
         """Send what was recorded and give the answer.

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from rrsync.core.person import Masked
+from rrsync.store.beacons import write_beacons
 from rrsync.store.tables import ChangeRow, MemberRow, table
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def write_changes(session: Session, rows: Rows, written: Sequence[Written]) -> N
     for statement, values in ((_HELD, held), (_CHANGED, changed), (_CHANGE, changes)):
         if values:
             session.execute(statement, values)
+    for each in written:
+        if each.after.name != each.before.name:
+            write_beacons(session, rows, each.key[0], [(each.key[1], each.after.name)])
 
 
 _MEMBER: Final = table(MemberRow)

@@ -12,6 +12,8 @@ from sqlmodel import Session, col, select
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Masked, Name
 from rrsync.errors import ConfigError, StoreError
+from rrsync.store.beacons import write_beacons
+from rrsync.store.corrections import outdate
 from rrsync.store.holds import close_holds
 from rrsync.store.rows import member_rows
 from rrsync.store.tables import ChangeRow, MemberRow, table
@@ -137,7 +139,8 @@ class Members:
 
         A row that repeats what the same member's row said at the last import changes nothing: what the register
         corrected since stays corrected. What a row says anew is written, and the member is due again; what it repeats,
-        and a column that the file does not have, leaves what is held there. An address is said anew as a whole.
+        and a column that the file does not have, leaves what is held there. An address is said anew as a whole, and
+        then a correction of staff's counts no more.
         """
         if not incoming:
             return []
@@ -148,6 +151,8 @@ class Members:
             batch = _Batch(self._rows, import_id, known, _holders(session, library, keys))
             taken = [batch.take(item) for item in incoming]
             batch.write(session, at)
+            write_beacons(session, self._rows, library, batch.names)
+            outdate(session, library, batch.moved)
         return taken
 
 
@@ -163,6 +168,8 @@ class _Batch:
     changed: list[dict[str, object]] = field(default_factory=list)
     seen: list[dict[str, object]] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
+    names: list[tuple[str, Name]] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
 
     def take(self, item: Incoming) -> Taken:
         member = item.member
@@ -197,12 +204,14 @@ class _Batch:
             anew = _said_anew(imported, row.imported) & item.columns
             member = _completed(replace(item, columns=anew), self.rows.member(row))
             key = key if "insz" in anew else row.insz_key
+            self.moved += [] if anew.isdisjoint(_ADDRESS) else [member.number]
         values |= self.rows.seal_held(member.library, member.number, member.held) | {"imported": imported}
         values |= self.rows.seal_insz(member.library, member.number, member.insz)
         if row is not None and row.insz_key is not None:
             self.holders.pop(row.insz_key, None)
         if key is not None:
             self.holders[key] = member.number
+        self.names.append((member.number, member.held.name))
         (self.new if row is None else self.changed).append(values)
         return "new" if row is None else "changed"
 

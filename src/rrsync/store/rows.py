@@ -92,6 +92,10 @@ class Rows:
             version=row.version,
         )
 
+    def name(self, library: str, number: str, sealed: bytes) -> Name:
+        """Open a member's name alone; raises what ``member`` raises."""
+        return Name(*self._open_json(sealed, f"member|name|{library}|{number}"))
+
     def standing(self, row: MemberRow) -> Standing:
         """Open a member with what was last found out about it."""
         return Standing(self.member(row), row.verdict or "", row.hold_reason or "", row.refreshed_at, row.changed_at)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam
 from sqlmodel import Session
 
-from rrsync.core.compare import PASSING, Change, Hold, Same, Verdict
+from rrsync.core.compare import Change, Hold
 from rrsync.core.entry import JSON, Draft, Kind, named
-from rrsync.core.exchange import Reason
 from rrsync.core.member import Held, Member
-from rrsync.core.person import Masked
+from rrsync.core.plan import belgian_day
 from rrsync.errors import StoreError
 from rrsync.store.changes import Written, had, write_changes
+from rrsync.store.corrections import End, correction_rows, ended
 from rrsync.store.holds import OpenHold, clear_holds, close_holds, holders, set_hold, standing_reasons
+from rrsync.store.judged import Item, Judge, Judged, changed, said
 from rrsync.store.rows import member_rows
 from rrsync.store.subscriptions import State, note
 from rrsync.store.tables import HoldRow, MemberRow, StepRow, table
@@ -24,67 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from rrsync.core.compare import Verdict
     from rrsync.core.entry import Actor
-    from rrsync.core.exchange import Answer
     from rrsync.core.insz import Insz
     from rrsync.store.ledger import Ledger
+    from rrsync.store.offered import CorrectionRow
     from rrsync.store.rows import Rows
 
-Judge: TypeAlias = "Callable[[Member, Answer], Verdict]"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Item(Masked):
-    """One answer to settle: for which member, with the outcome that the gate drafted.
-
-    ``subscribed`` says that the register made a subscription to the member's number on the way.
-    """
-
-    library: str
-    number: str
-    answer: Answer
-    outcome: Draft
-    subscribed: bool = False
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Judged(Masked):
-    """An item with the member as it is now, and the verdict; ``None`` when the answer is about it no longer."""
-
-    item: Item
-    member: Member
-    verdict: Verdict | None
-    refreshed_at: datetime | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.item.library, self.item.number
-
-    @property
-    def word(self) -> str:
-        return "" if self.verdict is None else type(self.verdict).__name__.lower()
-
-    @property
-    def after(self) -> Held:
-        return self.verdict.after if isinstance(self.verdict, Same | Change) else self.member.held
-
-    @property
-    def is_passing(self) -> bool:
-        return isinstance(self.verdict, Hold) and self.verdict.reason in PASSING
-
-    def marks(self, now: datetime, standing: str | None) -> dict[str, object]:
-        """Give what is noted on the member and its step; an unreadable answer leaves it as due as it was."""
-        reason = self.verdict.reason if isinstance(self.verdict, Hold) else None
-        library, number = self.key
-        return {
-            "at_library": library,
-            "at_number": number,
-            "at_run": self.item.outcome.run,
-            "verdict": self.word,
-            "reason": reason.value if reason else "",
-            "hold_reason": standing or (reason.value if reason else None),
-            "refreshed_at": self.refreshed_at if reason is Reason.UNREADABLE else now,
-        }
+__all__ = ["Item", "Judge", "Settlement"]
 
 
 class Settlement:
@@ -104,33 +52,45 @@ class Settlement:
         Raises:
             LedgerError: nothing of any of them was written.
         """
-        now = self._clock()
         with self._ledger.writing() as session:
-            rows = member_rows(session, [(item.library, item.number) for item in items], lock=True)
-            judged = [self._judge(session, item, rows.get((item.library, item.number)), judge) for item in items]
-            drafts = [_said(one.item.outcome, one.verdict, one.member) for one in judged]
-            places = self._ledger.append_in(session, drafts)
-            valid = [(one, seq) for one, seq in zip(judged, places, strict=True) if one.verdict is not None]
-            self._mark(session, [one for one, _ in valid], now)
-            self._hold(session, [one for one, _ in valid], now)
-            written = [self._written(one, seq, now) for one, seq in valid if one.after != one.member.held]
-            write_changes(session, self._rows, written)
-            for one in judged:
-                self._subscribed(session, one.item, now, is_members=one.verdict is not None)
-        return [one.verdict for one in judged]
+            return [one.verdict for one in self.settle_in(session, items, judge)]
 
-    def _judge(self, session: Session, item: Item, row: MemberRow | None, judge: Judge) -> _Judged:
+    def settle_in(self, session: Session, items: Sequence[Item], judge: Judge, *, offers: bool = False) -> list[Judged]:
+        """Settle in a transaction of the caller's; with ``offers`` a change is not written, nor noted of the member."""
+        now = self._clock()
+        keys = [(item.library, item.number) for item in items]
+        rows = member_rows(session, keys, lock=True)
+        pins = correction_rows(session, keys, belgian_day(now))
+        judged = [
+            self._judge(session, item, rows.get(key), pins.get(key), judge)
+            for item, key in zip(items, keys, strict=True)
+        ]
+        judged = [replace(one, is_offered=offers and isinstance(one.verdict, Change)) for one in judged]
+        drafts = [said(one.item.outcome, one.verdict, one.member.held, is_offered=one.is_offered) for one in judged]
+        places = self._ledger.append_in(session, [*drafts, *_agreed(session, judged)])
+        noted = [(one, seq) for one, seq in zip(judged, places, strict=False) if one.is_noted]
+        self._mark(session, [one for one, _ in noted], now)
+        self._hold(session, [one for one, _ in noted], now)
+        written = [self._written(one, seq, now) for one, seq in noted if one.after != one.member.held]
+        write_changes(session, self._rows, written)
+        for one in judged:
+            self._subscribed(session, one.item, now, is_members=one.verdict is not None)
+        return judged
+
+    def _judge(
+        self, session: Session, item: Item, row: MemberRow | None, pin: CorrectionRow | None, judge: Judge
+    ) -> Judged:
         if row is None:
-            return _Judged(item, _NOBODY, None)
-        member = self._rows.member(row)
+            return Judged(item, _NOBODY, None)
+        member = replace(self._rows.member(row), pinned=pin is not None)
         if member.insz != item.outcome.subject:
-            return _Judged(item, member, None)
+            return Judged(item, member, None)
         verdict = judge(member, item.answer)
         if isinstance(verdict, Hold) and verdict.new_insz is not None:
             key = item.library, item.number
             if verdict.new_insz == member.insz or had(session, self._rows, key, verdict.new_insz):
                 verdict = replace(verdict, new_insz=None)  # to take it over would lead in a circle
-        return _Judged(item, member, verdict, row.refreshed_at)
+        return Judged(item, member, verdict, row.refreshed_at, pin)
 
     def previewed(self, item: Item) -> None:
         """Write how a preview ended: its outcome, and a subscription made on the way, but nothing of the member.
@@ -149,7 +109,7 @@ class Settlement:
             note(session, self._rows, item.library, insz, State.OPEN if is_members else State.ENDING, at=now)
 
     @staticmethod
-    def _mark(session: Session, judged: Sequence[_Judged], now: datetime) -> None:
+    def _mark(session: Session, judged: Sequence[Judged], now: datetime) -> None:
         """Note the verdicts on the members and on their steps."""
         if not judged:
             return
@@ -159,14 +119,14 @@ class Settlement:
         if steps := [mark for mark in marks if mark["at_run"]]:
             session.execute(_STEP, steps)
 
-    def _hold(self, session: Session, judged: Sequence[_Judged], now: datetime) -> None:
+    def _hold(self, session: Session, judged: Sequence[Judged], now: datetime) -> None:
         clear_holds(session, [one.key for one in judged if not isinstance(one.verdict, Hold)], at=now)
         for one in judged:
             if isinstance(one.verdict, Hold):
                 set_hold(session, self._rows, one.key, one.verdict, reference=one.item.outcome.reference, at=now)
 
     @staticmethod
-    def _written(one: _Judged, seq: int, now: datetime) -> Written:
+    def _written(one: Judged, seq: int, now: datetime) -> Written:
         changed = now if isinstance(one.verdict, Change) else None
         return Written(one.key, seq, one.item.outcome.run, one.word, one.member.held, one.after, now, changed)
 
@@ -180,9 +140,11 @@ class Settlement:
         with self._ledger.writing() as session:
             row = self._open_row(session, hold)
             member = self._rows.member(row)
-            changed = _changed(member.held, hold.proposal or member.held) or ["insz"]
-            draft = _decision(hold, actor, "accepted", member.insz, changed)
-            (seq,) = self._ledger.append_in(session, [draft])
+            fields = changed(member.held, hold.proposal or member.held) or ["insz"]
+            drafts = [_decision(hold, actor, "accepted", member.insz, fields)]
+            if "address" in fields:  # a person takes the register's word instead of the staff's
+                drafts += self._given_up(session, hold, actor, member.insz)
+            seq, *_ = self._ledger.append_in(session, drafts)
             row.verdict, row.hold_reason = "change", None
             now, key = self._clock(), (row.library, row.number)
             close_holds(session, [key], decision="accepted", by=actor.name, at=now)
@@ -203,6 +165,14 @@ class Settlement:
                     f"A hold for {hold.reason.value} has nothing to take over",
                     todo="Settle it with the member, then dismiss the hold",
                 )
+
+    def _given_up(self, session: Session, hold: OpenHold, actor: Actor, insz: Insz | None) -> list[Draft]:
+        """End the correction that is in force of a member, if there is one; give the entry that says so."""
+        key = hold.library, hold.number
+        pins = correction_rows(session, [key], belgian_day(self._clock())).values()
+        for row in pins:
+            session.delete(row)
+        return [ended(row, End.STAFF, insz, actor) for row in pins]
 
     def _renumber(self, session: Session, row: MemberRow, old: Insz, new: Insz) -> None:
         key = row.library, row.number
@@ -244,34 +214,22 @@ class Settlement:
         return row
 
 
-def _said(outcome: Draft, verdict: Verdict | None, member: Member) -> Draft:
-    """Give the outcome with the verdict in it: its word, the reason of a hold, the names of what was written."""
-    body: dict[str, JSON] = dict(outcome.body)
-    match verdict:
-        case None:
-            body["verdict"] = "void"
-        case Hold():
-            body |= {"verdict": "hold", "hold": verdict.reason.value}
-        case Change():
-            body |= {"verdict": "change", "changed": _changed(verdict.before, verdict.after)}
-        case Same():
-            body["verdict"] = "same"
-            if filled := _changed(member.held, verdict.after):
-                body["changed"] = filled
-    return replace(outcome, body=body)
+def _agreed(session: Session, judged: Sequence[Judged]) -> list[Draft]:
+    """End the corrections that the register agrees with; give the entries that say so."""
+    drafts = []
+    for one in judged:
+        if one.is_agreed and one.correction is not None:
+            session.delete(one.correction)
+            drafts.append(ended(one.correction, End.AGREED, one.member.insz))
+    return drafts
 
 
-def _changed(before: Held, after: Held) -> list[JSON]:
-    """Give the names of the fields that differ, never their values."""
-    return [part.name for part in fields(before) if getattr(before, part.name) != getattr(after, part.name)]
-
-
-def _decision(hold: OpenHold, actor: Actor, decision: str, insz: Insz | None, changed: list[JSON]) -> Draft:
+def _decision(hold: OpenHold, actor: Actor, decision: str, insz: Insz | None, names: list[JSON]) -> Draft:
     body: dict[str, JSON] = {
         "actor": named(actor),
         "decision": decision,
         "hold": hold.reason.value,
-        "changed": changed,
+        "changed": names,
     }
     return Draft(hold.library, Kind.DECISION, hold.reference, subject=insz, body=body)
 

@@ -77,7 +77,7 @@ class Progress:
 class Night:
     """Runs nights on one database; setting ``stop`` ends one cleanly, ``about`` opens a run in the access log.
 
-    ``drain`` ends subscriptions of libraries that are to be ended, in a run.
+    ``drain`` ends subscriptions of libraries that are to be ended, in a run; ``tidy`` what lapsed at their desks.
     """
 
     gate: Gate
@@ -92,6 +92,7 @@ class Night:
     pace: Pace
     watch: Watch
     drain: Callable[[Sequence[str], str], object]
+    tidy: Callable[[Sequence[str]], object]
     about: dict[str, JSON]
 
     def run(self, libraries: Sequence[str], plan: Plan, *, progress: Callable[[Progress], None]) -> Report:
@@ -104,6 +105,7 @@ class Night:
         with self.runs.lease() as lease:
             self.watch.begin(libraries)
             self._recover()
+            self.tidy(libraries)
             opened = self.runs.open(libraries, plan, new_id=self.new_reference(), at=self.clock())
             report = Report(opened.id, self.clock(), due=opened.steps)
             self.ledger.append([Draft(name, Kind.RUN_OPEN, "", run=opened.id, body=self.about) for name in libraries])

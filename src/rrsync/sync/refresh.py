@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rrsync.core.exchange import Answer
     from rrsync.core.member import Member
     from rrsync.registry.gate import Exchange, Gate
+    from rrsync.store.corrections import Corrections
     from rrsync.store.members import Members
     from rrsync.store.settle import Settlement
 
@@ -48,6 +49,7 @@ class Desk:
     gate: Gate
     members: Members
     settlement: Settlement
+    corrections: Corrections
     new_reference: Callable[[], str]
     attend: Callable[[str], None]
     alarm: Callable[[str, str], None] = quiet
@@ -58,6 +60,18 @@ class Desk:
         Raises:
             ConfigError: the library has no such member, or it has no national number.
             NotAuthorised, RegistryError, LedgerError: the member was not changed.
+        """
+        member, question = self.question(library, number, actor=actor, purpose=purpose, case=case)
+        item = self.ask(number, question)
+        verdict = self._preview(member, item) if preview else self._settle(item)
+        self.mind(item, verdict)
+        return Refreshed(member, item.answer, verdict, item.outcome.reference, applied=not preview)
+
+    def question(self, library: str, number: str, *, actor: Actor, purpose: str, case: str) -> tuple[Member, Question]:
+        """Give a member, and the question about it.
+
+        Raises:
+            ConfigError: the library has no such member, or it has no national number.
         """
         standing = self.members.find(library, number)
         if standing is None:
@@ -71,16 +85,25 @@ class Desk:
                 kept="Nothing was asked",
                 todo="Import the member with its number first",
             )
-        self.attend(library)
-        question = Question(library, member.insz, actor, purpose, self.new_reference(), case)
+        return member, Question(library, member.insz, actor, purpose, self.new_reference(), case)
+
+    def ask(self, number: str, question: Question) -> Item:
+        """Ask about a member, and give the answer to be settled; a correction whose day is over ends first.
+
+        Raises:
+            NotAuthorised, RegistryError, LedgerError: the member was not changed.
+        """
+        self.attend(question.library)
+        self.corrections.lapse([question.library], number)
         exchange = self._ask(question)
-        item = Item(library, number, exchange.answer, exchange.outcome, exchange.subscribed)
-        verdict = self._preview(member, item) if preview else self._settle(item)
+        return Item(question.library, number, exchange.answer, exchange.outcome, exchange.subscribed)
+
+    def mind(self, item: Item, verdict: Verdict) -> None:
+        """Have the data-protection officer told of an answer that would have fooled us."""
         if isinstance(verdict, Hold) and verdict.reason is Reason.MISMATCH:
-            self.alarm(MIX_UP, library)
-        elif status_of(exchange.outcome) == Status.SIG_BAD:
-            self.alarm(SIGNATURE, library)
-        return Refreshed(member, exchange.answer, verdict, exchange.outcome.reference, applied=not preview)
+            self.alarm(MIX_UP, item.library)
+        elif status_of(item.outcome) == Status.SIG_BAD:
+            self.alarm(SIGNATURE, item.library)
 
     def _ask(self, question: Question) -> Exchange:
         """Ask; a reply signed by somebody we do not trust is told of, its outcome being committed."""
@@ -94,17 +117,22 @@ class Desk:
     def _settle(self, item: Item) -> Verdict:
         (verdict,) = self.settlement.settle([item], compare)
         if verdict is None:
-            raise StoreError(
-                "The member was given another number while the register was asked",
-                kept="The answer was dropped",
-                todo="Refresh the member again",
-            )
+            raise void()
         return verdict
 
     def _preview(self, member: Member, item: Item) -> Verdict:
-        verdict = compare(member, item.answer)
+        verdict = compare(self.corrections.pinned(member), item.answer)
         said: dict[str, JSON] = {"verdict": type(verdict).__name__.lower(), "preview": True}
         if isinstance(verdict, Hold):
             said["hold"] = verdict.reason.value
         self.settlement.previewed(replace(item, outcome=replace(item.outcome, body={**item.outcome.body, **said})))
         return verdict
+
+
+def void() -> StoreError:
+    """Give the error of an answer that is about a member's number no more."""
+    return StoreError(
+        "The member was given another number while the register was asked",
+        kept="The answer was dropped",
+        todo="Refresh the member again",
+    )

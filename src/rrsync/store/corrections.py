@@ -1,0 +1,251 @@
+"""Addresses that staff know better than the register, for as long as they say.
+
+1. While a correction is in force the member's address is the staff's: ``core.compare`` takes the register's as unsaid.
+2. It ends when the register says the same; when a person ends it, or takes over what a hold proposes instead; when the
+   library's own file gives another address; and after its day. Each is an entry of the access log, which names what
+   ended it, and no address.
+3. After its day, or when a person ended it, the member is due at once: the register's word is taken again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import or_, true, update
+from sqlmodel import Session, col, select
+
+from rrsync.core.compare import address_differs, corrected
+from rrsync.core.entry import JSON, Actor, ActorKind, Draft, Kind, named
+from rrsync.core.member import Held
+from rrsync.core.person import Masked
+from rrsync.core.plan import belgian_day
+from rrsync.errors import ConfigError, StoreError
+from rrsync.store.changes import Written, write_changes
+from rrsync.store.offered import CorrectionRow
+from rrsync.store.rows import member_rows
+from rrsync.store.tables import MemberRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date, datetime
+
+    from sqlalchemy import ColumnElement
+
+    from rrsync.core.insz import Insz
+    from rrsync.core.member import Member
+    from rrsync.core.person import Address
+    from rrsync.store.engine import Database
+    from rrsync.store.ledger import Ledger
+    from rrsync.store.rows import Rows
+
+_PAGE: Final = 200
+#: Who ends a correction when nobody does.
+_ITSELF: Final = Actor(ActorKind.PROCESS, "rrsync")
+
+
+class End(StrEnum):
+    """What ended a correction, as it stands in the access log."""
+
+    AGREED = "agreed"
+    STAFF = "staff"
+    FILE = "file"
+    LAPSED = "lapsed"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Correction(Masked):
+    """An address that staff put in the place of the register's: why, by whom, since when, and the last day of it."""
+
+    library: str
+    number: str
+    address: Address
+    reason: str
+    by: str
+    at: datetime
+    until: date
+
+
+class Corrections:
+    """The corrections of one database; ``clock`` gives aware UTC."""
+
+    def __init__(self, database: Database, ledger: Ledger, rows: Rows, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._rows = rows
+        self._clock = clock
+
+    def of(self, library: str, number: str) -> Correction | None:
+        """Give the correction that is in force of a member."""
+        with self._database.read() as session:
+            row = session.get(CorrectionRow, (library, number))
+            return self._value(row) if row is not None and is_in_force(row, self._today()) else None
+
+    def pinned(self, member: Member) -> Member:
+        """Give a member with whether its address is the staff's."""
+        with self._database.read() as session:
+            row = session.get(CorrectionRow, (member.library, member.number))
+            return replace(member, pinned=row is not None and is_in_force(row, self._today()))
+
+    def correct(
+        self, library: str, number: str, address: Address, *, reason: str, until: date, actor: Actor
+    ) -> Correction:
+        """Put an address in the place of the register's through a day, or another in the place of the one put there.
+
+        Raises:
+            ConfigError: the library has no such member.
+            StoreError: nothing was written.
+        """
+        now, key = self._clock(), (library, number)
+        with self._ledger.writing() as session:
+            member = self._rows.member(_locked(session, key))
+            after = corrected(member.held, address)
+            changed: list[JSON] = ["address"] if address_differs(member.held.address, after.address) else []
+            body: dict[str, JSON] = {"actor": named(actor), "changed": changed, "until": until.isoformat()}
+            (seq,) = self._ledger.append_in(session, [Draft(library, Kind.CORRECT, "", member.insz, body=body)])
+            write_changes(session, self._rows, [Written(key, seq, "", "corrected", member.held, after, now, now)])
+            found = Correction(library, number, after.address, reason, actor.name, now, until)
+            self._put(session, found)
+        return found
+
+    def uncorrect(self, library: str, number: str, actor: Actor) -> None:
+        """End a correction; the address stays until the register is asked, and the member is due.
+
+        Raises:
+            StoreError: it is in force no more, or nothing was written.
+        """
+        with self._ledger.writing() as session:
+            member = self._rows.member(_locked(session, (library, number)))
+            row = session.get(CorrectionRow, (library, number))
+            if row is None or not is_in_force(row, self._today()):
+                raise StoreError("This correction has ended already", todo="Look at the member again")
+            self._ledger.append_in(session, [ended(row, End.STAFF, member.insz, actor)])
+            session.delete(row)
+            _let_be_due(session, library, [number])
+
+    def lapse(self, libraries: Sequence[str], number: str = "") -> int:
+        """End the corrections whose day is over, or that the library's own file undid; of one member, if named.
+
+        Gives how many there were; the members are due.
+
+        Raises:
+            StoreError: some were not ended, and are not in force all the same.
+        """
+        count = 0
+        while found := self._over(libraries, number):
+            library = found[0][0]
+            count += self._lapse(library, [each for of, each in found if of == library])
+        return count
+
+    def _over(self, libraries: Sequence[str], number: str) -> Sequence[tuple[str, str]]:
+        wanted = select(CorrectionRow.library, CorrectionRow.number).where(
+            col(CorrectionRow.library).in_(libraries), _is_over(self._today())
+        )
+        if number:
+            wanted = wanted.where(CorrectionRow.number == number)
+        with self._database.read() as session:
+            ordered = wanted.order_by(col(CorrectionRow.library), col(CorrectionRow.number))
+            return session.exec(ordered.limit(_PAGE)).all()
+
+    def _lapse(self, library: str, numbers: Sequence[str]) -> int:
+        """End those of these that are over; one that was made anew meanwhile stays."""
+        with self._ledger.writing() as session:
+            members = member_rows(session, [(library, number) for number in numbers], lock=True)
+            over = session.exec(
+                select(CorrectionRow).where(
+                    CorrectionRow.library == library,
+                    col(CorrectionRow.number).in_(numbers),
+                    _is_over(self._today()),
+                )
+            ).all()
+            drafts = []
+            for row in over:
+                member = members.get((library, row.number))
+                insz = None if member is None else self._rows.member(member).insz
+                drafts.append(ended(row, End.FILE if row.is_over else End.LAPSED, insz))
+                session.delete(row)
+            self._ledger.append_in(session, drafts)
+            _let_be_due(session, library, [row.number for row in over if not row.is_over])
+        return len(over)
+
+    def _put(self, session: Session, said: Correction) -> None:
+        key = said.library, said.number
+        row = session.get(CorrectionRow, key)
+        if row is None:
+            row = CorrectionRow(
+                library=key[0], number=key[1], at=said.at, until=said.until, by=b"", address=b"", reason=b""
+            )
+        row.at, row.until, row.is_over = said.at, said.until, False
+        row.by = self._rows.seal_text(_where("by", *key), said.by)
+        row.reason = self._rows.seal_text(_where("reason", *key), said.reason)
+        row.address = self._rows.seal_side(_where("address", *key), Held(address=said.address))
+        session.add(row)
+
+    def _value(self, row: CorrectionRow) -> Correction:
+        key = row.library, row.number
+        return Correction(
+            *key,
+            address=self._rows.open_side(_where("address", *key), row.address).address,
+            reason=self._rows.open_text(_where("reason", *key), row.reason),
+            by=self._rows.open_text(_where("by", *key), row.by),
+            at=row.at,
+            until=row.until,
+        )
+
+    def _today(self) -> date:
+        return belgian_day(self._clock())
+
+
+def is_in_force(row: CorrectionRow, today: date) -> bool:
+    """Whether a correction counts today."""
+    return not row.is_over and row.until >= today
+
+
+def correction_rows(
+    session: Session, keys: Sequence[tuple[str, str]], today: date
+) -> dict[tuple[str, str], CorrectionRow]:
+    """Give the corrections that are in force of these members, by library and number."""
+    found: dict[tuple[str, str], CorrectionRow] = {}
+    for library in sorted({library for library, _ in keys}):
+        numbers = [number for of, number in keys if of == library]
+        wanted = select(CorrectionRow).where(CorrectionRow.library == library, col(CorrectionRow.number).in_(numbers))
+        found |= {(library, row.number): row for row in session.exec(wanted).all() if is_in_force(row, today)}
+    return found
+
+
+def ended(row: CorrectionRow, end: End, insz: Insz | None, actor: Actor = _ITSELF) -> Draft:
+    """Give the entry that says that a correction ended, and what ended it."""
+    body: dict[str, JSON] = {"actor": named(actor), "ended": end.value, "until": row.until.isoformat()}
+    return Draft(row.library, Kind.UNCORRECT, "", insz, body=body)
+
+
+def outdate(session: Session, library: str, numbers: Sequence[str]) -> None:
+    """Let the corrections of these members count no more: the library's own file gave another address."""
+    for first in range(0, len(numbers), _PAGE):
+        chosen = numbers[first : first + _PAGE]
+        here = col(CorrectionRow.library) == library, col(CorrectionRow.number).in_(chosen)
+        over = update(CorrectionRow).where(*here).values(is_over=True)
+        session.execute(over.execution_options(synchronize_session=False))
+
+
+def _is_over(today: date) -> ColumnElement[bool]:
+    return or_(col(CorrectionRow.is_over) == true(), col(CorrectionRow.until) < today)
+
+
+def _locked(session: Session, key: tuple[str, str]) -> MemberRow:
+    row = session.get(MemberRow, key, with_for_update=True)
+    if row is None:
+        raise ConfigError("The library has no member of this number", todo="Check the member number")
+    return row
+
+
+def _let_be_due(session: Session, library: str, numbers: Sequence[str]) -> None:
+    """Have the register asked about these members as if it never was."""
+    here = col(MemberRow.library) == library, col(MemberRow.number).in_(numbers)
+    due = update(MemberRow).where(*here).values(verdict=None, refreshed_at=None, version=MemberRow.version + 1)
+    session.execute(due.execution_options(synchronize_session=False))
+
+
+def _where(column: str, library: str, number: str) -> str:
+    return f"correction|{column}|{library}|{number}"
