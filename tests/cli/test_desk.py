@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from rrsync.audit.advice import ADVICE, FIELDS
 from rrsync.cli.desk import difference
-from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, MERGE, NO_NUMBER, SAY
+from rrsync.cli.words import HOLD_HEADS, MERGE, NO_NUMBER, SAY
 from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Reason
 from rrsync.core.insz import Insz

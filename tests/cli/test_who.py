@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from rrsync.audit import phrases
+from rrsync.audit.letter import Letter
+from rrsync.audit.paragraphs import LABELS, PART, TEXT
 from rrsync.audit.review import Review
-from rrsync.cli import phrases
-from rrsync.cli.letter import Letter
-from rrsync.cli.paragraphs import LABELS, PART, TEXT
 from rrsync.config.load import load
 from rrsync.core.entry import Actor, ActorKind
 from rrsync.wiring.chance import Chance, chance
@@ -79,7 +79,7 @@ def _look(settled: Place) -> None:
 def items(letter: str, language: str) -> Iterator[tuple[str, Item]]:
     """Read a letter back: each numbered item with the section it stands in, its lines by their label."""
     names = {text: name for name, text in LABELS[language].items()}
-    sections = {TEXT[language][name]: name for name in ("answered", "failed", "others")}
+    sections = {TEXT[language][name].upper(): name for name in ("answered", "failed", "others")}
     section, number = "", 0
     for part in letter.split("\n\n"):
         if part in sections:
@@ -258,7 +258,7 @@ class TestLetter:
         """It says so, in either language."""
         letter = ask(place).out
         assert "niemand heeft uw gegevens opgevraagd" in letter
-        assert TEXT["nl"]["answered"] + "\n" not in letter
+        assert TEXT["nl"]["answered"].upper() + "\n" not in letter
         assert "rrsync log prove" not in letter
         place.env(LANGUAGE="en")
         assert "Nothing about you stands in these logs" in ask(place, typed=WORLD.citizen(0).insz.digits).out

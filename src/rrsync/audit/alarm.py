@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from rrsync.core.report import MIX_UP, SIGNATURE
+from rrsync.core.report import MIX_UP, OUTSIDE, SIGNATURE
 from rrsync.errors import RrsyncError
 
 if TYPE_CHECKING:
@@ -36,6 +36,14 @@ _WORDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
                 "certificaat veranderd is voor u iets aan de instellingen wijzigt."
             ),
         ),
+        OUTSIDE: (
+            "een opzoeking buiten het ledenbestand",
+            (
+                "Bij {library} keurden twee medewerkers goed dat het register gevraagd wordt naar iemand die geen lid "
+                "is. Wie, waarom en voor welk dossier staat in het logboek.\n\n"
+                "Bekijk het met `rrsync log show --library {library} --raw`, en vraag hen ernaar."
+            ),
+        ),
     },
     "en": {
         MIX_UP: (
@@ -53,6 +61,14 @@ _WORDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
                 "{library} got replies whose signature is not right. They were not used.\n\n"
                 "Look at them with `rrsync log show --library {library} --outcome sig_bad`. Ask MAGDA whether its "
                 "certificate changed before you change anything in the settings."
+            ),
+        ),
+        OUTSIDE: (
+            "a lookup outside the member file",
+            (
+                "At {library} two members of staff agreed that the register be asked about somebody who is no member. "
+                "Who, why and for which case stands in the access log.\n\n"
+                "Look at it with `rrsync log show --library {library} --raw`, and ask them about it."
             ),
         ),
     },

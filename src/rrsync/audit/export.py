@@ -18,7 +18,7 @@ import orjson
 from rrsync.audit.formats import row_of, run_span, span
 from rrsync.audit.layout import laid_out
 from rrsync.audit.registration import is_registered, registration
-from rrsync.core.access import moment
+from rrsync.core.access import actor_of, moment
 from rrsync.core.entry import Draft, Kind, named
 from rrsync.core.note import Checkpoint, Note
 from rrsync.errors import ConfigError
@@ -70,6 +70,17 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What was given out before: when, by whom, as what, how many entries, and why."""
+
+    at: datetime
+    by: str
+    format: str
+    count: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """Gives the logs of one database out."""
 
@@ -101,6 +112,14 @@ class Export:
         }
         self.ledger.append([Draft(order.library, Kind.EXPORT, "", body=body)])
         return Filled(order, entries, note)
+
+    def before(self, library: str, *, most: int) -> list[Given]:
+        """Give what was given out of a library's log, the newest first.
+
+        Raises:
+            BrokenChain: the log cannot be read.
+        """
+        return [_given(line) for _, line in self.search.deeds(library, {Kind.EXPORT})][: -most - 1 : -1]
 
     def rows(self, filled: Filled, told: Callable[[int], None]) -> Iterator[tuple[str, ...]]:
         """Give the accesses, each as the cells of ``formats.COLUMNS``; ``told`` hears how many entries went by."""
@@ -180,6 +199,19 @@ class Export:
         for run, (opened, closed) in times.items():
             if run in runs:
                 yield run_span(run, runs[run], opened=opened, closed=closed, origin=origin)
+
+
+def _given(line: dict[str, JSON]) -> Given:
+    said, why = line.get("export"), line.get("why")
+    export = said if isinstance(said, dict) else {}
+    count = export.get("count")
+    return Given(
+        at=moment(line),
+        by=actor_of(line).name,
+        format=str(export.get("format", "")),
+        count=count if isinstance(count, int) else 0,
+        why=str(why.get("note", "")) if isinstance(why, dict) else "",
+    )
 
 
 def _paged(accesses: Iterable[Access]) -> Iterator[list[Access]]:

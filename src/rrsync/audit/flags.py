@@ -8,11 +8,11 @@ moment may miss each other; the next one sees both.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rrsync.core.access import actor_of
 from rrsync.core.anomaly import Limits, flags
-from rrsync.core.entry import ActorKind, Kind
+from rrsync.core.entry import LOOKS, ActorKind, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rrsync.core.anomaly import Attempt, Traces
     from rrsync.core.entry import JSON, Draft
     from rrsync.store.facts import Facts
-
-_LOOKS: Final = frozenset({Kind.INTENT, Kind.DENIED})
 
 
 class Flags:
@@ -55,14 +53,14 @@ class Flags:
 
     def _look(self, draft: Draft) -> tuple[Attempt, Traces] | None:
         """Give a person's look, and what is known around it; ``None`` for anything else."""
-        if draft.kind not in _LOOKS or draft.subject is None:
+        if draft.kind not in LOOKS or draft.subject is None:
             return None
         actor = actor_of(draft.body)
         if actor.kind is not ActorKind.PERSON:
             return None
         why = draft.body.get("why")
         case = str(why.get("case", "")) if isinstance(why, dict) else ""
-        return self._facts.around(
+        attempt, traces = self._facts.around(
             draft.library,
             draft.subject,
             name=actor.name,
@@ -70,6 +68,7 @@ class Flags:
             case=case,
             is_denied=draft.kind is Kind.DENIED,
         )
+        return replace(attempt, is_again=draft.kind is Kind.REUSE), traces
 
 
 def _joined(traces: Traces, attempt: Attempt, before: Sequence[Attempt]) -> Traces:

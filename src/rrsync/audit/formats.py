@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 COLUMNS: Final = (
     *("library", "seq", "at", "status", "actor", "actor_kind", "capacity", "purpose", "case", "basis"),
     *("operation", "scope", "subject", "subject_year", "reference", "run", "ended_at", "outcome_seq", "codes"),
-    *("got", "withheld", "verdict", "hold", "changed", "preview", "denial", "flags", "ms", "request", "reply"),
+    *("got", "withheld", "verdict", "hold", "changed", "preview", "offered", "of", "denial", "flags", "ms"),
+    *("request", "reply"),
 )
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,6 +74,8 @@ def row_of(access: Access) -> tuple[str, ...]:
         access.hold,
         " ".join(access.changed),
         "yes" if access.is_preview else "",
+        "yes" if access.is_offered else "",
+        access.of,
         access.denial,
         " ".join(access.flags),
         str(access.ms),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: An anchor that failed is tried again so much later; one that must not fall silent, before the night would stop.
 _AGAIN: Final = timedelta(minutes=5)
 _RENEW: Final = timedelta(hours=3)
+#: How often a timer comes by at the least; an anchor whose turn has come may wait so long.
+_TIMER: Final = timedelta(hours=1)
 #: What wants a checkpoint so seldom does not get one at every night's beginning and end too.
 _SELDOM: Final = timedelta(hours=12)
 #: A time further ahead than that was noted by a clock that was wrong, and counts for nothing.
@@ -42,6 +44,16 @@ class Anchor:
     keep: Callable[[Sequence[Signed]], Sequence[Receipt]]
     last: Callable[[Key], Checkpoint | None] | None = None
     sees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How an anchor stands with a log: what it last took in, when it failed since, and whether it is overdue."""
+
+    name: str
+    last: Anchoring | None
+    failed_at: datetime | None
+    is_late: bool
 
 
 class Keepers:
@@ -94,6 +106,18 @@ class Keepers:
                 self._checkpoints.failed(anchor.name, self._clock())
                 failures.append(error)
         return failures
+
+    def states(self, library: str) -> tuple[Keeping, ...]:
+        """Give how each anchor stands with a log, in the order of the settings."""
+        return tuple(self._state(library, anchor) for anchor in self._anchors)
+
+    def _state(self, library: str, anchor: Anchor) -> Keeping:
+        now, last = self._clock(), self._last(library, anchor.name)
+        failed = self._checkpoints.last_failure(anchor.name, until=now + _SLACK)
+        if failed is not None and last is not None and failed <= last.at:
+            failed = None
+        is_late = last is not None and now - last.at > max(anchor.every, _RENEW) + _TIMER
+        return Keeping(anchor.name, last, failed, is_late)
 
     def is_late(self, library: str, limit: timedelta) -> bool:
         """Whether no anchor ever took a log in, or none for so long."""

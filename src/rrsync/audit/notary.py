@@ -3,19 +3,21 @@
 1. A checkpoint is signed every 1 000 entries or 60 seconds, and at the end of a run; never one that does not go on from
    the last one signed, which is kept outside the database too (C2SP tlog-checkpoint, "Signatures").
 2. Before anything is asked a log is held against what was signed and anchored: one that is shorter, or another, is a
-   backup that was put back or a log that was altered, and nothing is asked.
+   backup that was put back or a log that was altered, and nothing is asked. A desk that asks all day looks every ten
+   seconds.
 3. When no anchor took a checkpoint in for four hours the night stops; for a day, the desk too (as X-Road's message log
    does, ``acceptable-timestamp-failure-period``).
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from rrsync.anchor.receipt import Signed
 from rrsync.audit import faults
 from rrsync.audit.points import point, points
+from rrsync.audit.rhythm import Rhythm
 from rrsync.core.note import Checkpoint, Key, Note, Signer, origin
 from rrsync.core.tree import Edge, verify_consistency
 from rrsync.errors import AnchorConflict, AnchorUnavailable
@@ -24,6 +26,7 @@ from rrsync.store.verify import Point, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from rrsync.anchor.signed import LastSigned
     from rrsync.audit.keepers import Keepers
@@ -33,14 +36,11 @@ if TYPE_CHECKING:
     from rrsync.store.seal import Seal
     from rrsync.store.tiles import Tiles
 
-ENTRIES: Final = 1_000
-SECONDS: Final = timedelta(seconds=60)
 NIGHT: Final = timedelta(hours=4)
 DESK: Final = timedelta(hours=24)
 _OURS: Final = "the folder [log] signed"
 _STORED: Final = "the database"
 _EMPTY: Final = Point(0, Edge().root(), "")
-_NEVER: Final = (0, datetime.min.replace(tzinfo=UTC))
 
 
 class Notary:
@@ -78,7 +78,7 @@ class Notary:
         self._clock = clock
         self._note_terms = note_terms
         self._lost_keys = lost_keys
-        self._done: dict[str, tuple[int, datetime]] = {}
+        self._rhythm = Rhythm(ledger.grown, clock)
 
     def key(self, library: str) -> Key:
         """Give the public key of a library's log.
@@ -128,7 +128,7 @@ class Notary:
             if note is not None and all(one.size < head.size for one in known if one.source == _STORED):
                 size = Checkpoint.parse(note.text).size
                 self._checkpoints.add(Kept(library, size, self._clock(), note.to_text()))
-            self._done[library] = self._ledger.grown(library), self._clock()
+            self._rhythm.signed(library)
         return note
 
     def _note(self, library: str, last: Note | None, since: Point | None) -> Note:
@@ -221,7 +221,7 @@ class Notary:
 
     def beat(self, libraries: Sequence[str]) -> None:
         """While a run goes on: sign and anchor what is due, and vouch; raises what these do."""
-        if due := [library for library in libraries if self._is_due(library)]:
+        if due := [library for library in libraries if self._rhythm.is_due(library)]:
             for library in due:
                 self.sign(library)
             self.anchor(libraries)
@@ -237,8 +237,14 @@ class Notary:
     def attend(self, library: str) -> None:
         """Before the desk asks: hold the log against what is known of it, sign it, and vouch; raises what these do.
 
-        A witness gives nothing back, but refuses what does not follow: it is asked when its turn has come.
+        A witness gives nothing back, but refuses what does not follow: it is asked when its turn has come. A process
+        that asks again within ten seconds does not do all that again, unless a checkpoint is due.
         """
+        with self._rhythm.looking(library) as is_needed:
+            if is_needed:
+                self._attend(library)
+
+    def _attend(self, library: str) -> None:
         self.hold(library)
         self._note_terms(library)
         self.sign(library)
@@ -258,7 +264,7 @@ class Notary:
 
     def grown(self) -> list[str]:
         """Give the libraries whose logs this process wrote to since it last signed them."""
-        return [name for name in self._ledger.written() if self._ledger.grown(name) > self._done.get(name, _NEVER)[0]]
+        return [name for name in self._ledger.written() if self._rhythm.has_grown(name)]
 
     def _newest(self, libraries: Sequence[str]) -> list[tuple[Signed, Key]]:
         notes = [(library, self.last(library)) for library in libraries]
@@ -290,8 +296,3 @@ class Notary:
             old=old.size, new=head.size, proof=proof, old_root=old.root, new_root=root
         ):
             raise faults.broken(library)
-
-    def _is_due(self, library: str) -> bool:
-        entries, at = self._done.get(library, _NEVER)
-        fresh = self._ledger.grown(library) - entries
-        return fresh >= ENTRIES or (fresh > 0 and self._clock() - at >= SECONDS)

@@ -1,4 +1,4 @@
-"""Who watches the watchers: flags as accesses are logged, the day's digest, the month's sample, the list of staff.
+"""Who watches the watchers: flags as accesses are logged, the day's digest, the month's sample, figures, who is staff.
 
 Whoever looks at one of them is put in the log before anything is shown; if that cannot be written, nothing is.
 """
@@ -11,13 +11,16 @@ from rrsync.audit.digest import Digests
 from rrsync.audit.flags import Flags
 from rrsync.audit.sample import Samples
 from rrsync.core.entry import JSON, Actor, Draft, Kind, named
+from rrsync.core.month import midnight
 from rrsync.store.facts import Facts
 from rrsync.store.keys import SubjectKeys
 from rrsync.store.looks import Looks
 from rrsync.store.rows import Rows
 from rrsync.store.staff import Staff
+from rrsync.store.tally import Tally
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from rrsync.store.ledger import Ledger
     from rrsync.store.seal import Seal
     from rrsync.store.search import Search
+    from rrsync.store.tally import Group
 
 
 class Oversight:
@@ -51,6 +55,7 @@ class Oversight:
         self.staff = Staff(database, seal, ledger)
         self.samples = Samples(search, Looks(database), ledger, root, clock)
         self.digests = Digests(search, self.samples, clock)
+        self._tally = Tally(database)
 
     def sample(self, library: str, month: Month, viewer: Actor) -> Sample:
         """Show a month's sample.
@@ -73,6 +78,17 @@ class Oversight:
         found = [self.digests.of(library, day) for library in libraries]
         for digest in found:
             self._note("digest", digest.library, viewer, {"day": day.isoformat()}, count=len(digest.flagged))
+        return found
+
+    def figures(self, libraries: Sequence[str], first: date, viewer: Actor) -> dict[str, Counter[Group]]:
+        """Show how many looks there were from a day in Belgium on, library by library.
+
+        Raises:
+            LedgerError: a log cannot be written or read, so nothing is shown.
+        """
+        found = {library: self._tally.since(library, midnight(first)) for library in libraries}
+        for library, sums in found.items():
+            self._note("figures", library, viewer, {"since": first.isoformat()}, count=sums.total())
         return found
 
     def names(self, library: str, viewer: Actor) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from rrsync.audit.formats import uri, uuid_of
-from rrsync.core.access import DENIED
+from rrsync.core.access import DENIED, REUSED
 from rrsync.core.entry import JSON, Status, stamp
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ PATH: Final = "/audit/v1/registraties"
 
 
 def is_registered(access: Access) -> bool:
-    """Whether an access is one for the Auditregister: what was denied or never sent asked nobody anything."""
-    return access.status not in {DENIED, Status.NOT_SENT.value}
+    """Whether an access is one for the Auditregister: what was denied, not sent or shown again asked nobody."""
+    return access.status not in {DENIED, REUSED, Status.NOT_SENT.value}
 
 
 def registration(access: Access, person: Insz | None, *, origin: str) -> dict[str, JSON]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from rrsync.core.entry import JSON, Draft, Kind, named, stamp
+from rrsync.core.entry import JSON, LOOKS, Draft, Kind, named, stamp
 from rrsync.errors import BrokenChain, ConfigError
 from rrsync.store.search import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rrsync.core.access import Access
     from rrsync.core.entry import Actor, Evidence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rrsync.store.search import Search
 
 #: What may stand in a log about a person besides the looks: decisions, and whatever else was done.
-ABOUT: Final = frozenset(Kind) - {Kind.INTENT, Kind.OUTCOME, Kind.DENIED}
+ABOUT: Final = frozenset(Kind) - LOOKS - {Kind.OUTCOME}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,43 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """An access, its entries as they stand (sequence and bytes), and whether its messages are kept, or were once."""
+
+    access: Access
+    entries: tuple[tuple[int, bytes], ...]
+    has_messages: bool
+    is_forgotten: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """The messages of an access, and the access; ``None`` when none were kept, ``is_forgotten`` if they were once."""
 
     access: Access
     evidence: Evidence | None
     is_forgotten: bool
+
+    def lines(self) -> Iterator[bytes]:
+        """Give the messages as the lines of a file that says what they are.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        look, kept = self.access, "The entry stands, with the hash of what was sent and received"
+        if self.evidence is None and self.is_forgotten:
+            what = f"The messages of entry {look.seq} cannot be read any more: the key of {look.year} was destroyed"
+            raise ConfigError(what, kept=kept)
+        if self.evidence is None:
+            raise ConfigError(
+                f"No messages were kept of entry {look.seq}",
+                kept=kept,
+                todo='[log] evidence says what is kept from now on: "errors", "all", or "hash" for none',
+            )
+        yield f"Access log of {look.library}, entry {look.seq}, reference {look.reference}".encode()
+        for what, data in (("request", self.evidence.request), ("reply", self.evidence.reply)):
+            yield f"{what}, {len(data)} bytes, SHA-256 {sha256(data).hexdigest()}:".encode()
+            yield data
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +94,31 @@ class Review:
         Raises:
             LedgerError: the log cannot be written or read, so nothing is shown.
         """
+        return self.shown(wanted, viewer, about=about)[0]
+
+    def shown(self, wanted: Wanted, viewer: Actor, *, about: Sequence[Insz] = ()) -> tuple[list[Access], int]:
+        """Give what ``look`` gives, and the entry that says so; raises what it raises."""
         if about:
             refs = [ref for insz in about for ref in self.ledger.pseudonyms(wanted.library, insz)]
             wanted = replace(wanted, subjects=tuple(refs))
         found = list(self.search.accesses(wanted))
-        self._note("show", wanted.library, viewer, _words(wanted), count=len(found), about=about)
-        return found
+        seq, *_ = self._note("show", wanted.library, viewer, _words(wanted), count=len(found), about=about)
+        return found, seq
+
+    def entry(self, library: str, seq: int, viewer: Actor) -> Seen | None:
+        """Give the access whose intent, denial or outcome stands at ``seq``; ``None``, and no look, when none does.
+
+        Raises:
+            LedgerError: the log cannot be written or read, so nothing is shown.
+        """
+        access = self.search.find(library, seq)
+        if access is None:
+            return None
+        places = [access.seq] if access.outcome_seq is None else [access.seq, access.outcome_seq]
+        entries = tuple(one for place in places for one in self.ledger.entries(library, since=place, most=1))
+        has_messages = self.search.has_messages(access)
+        self._note("show", library, viewer, {"entry": access.seq}, count=1, about=())
+        return Seen(access, entries, has_messages, not has_messages and self._is_forgotten(access))
 
     def entries(self, library: str, viewer: Actor, *, last: int, about: Sequence[Insz] = ()) -> list[tuple[int, bytes]]:
         """Give sequence and exact bytes of the last entries, of whatever kind, or of the last about a person.
@@ -115,8 +165,11 @@ class Review:
         about = tuple(self.ledger.subjects(library, [access.seq]).values())
         of: dict[str, JSON] = {"of": access.seq}
         self._note("evidence", library, viewer, of, count=int(evidence is not None), about=about, reason=reason)
-        is_forgotten = evidence is None and access.year.isdigit() and int(access.year) in self.search.forgotten(library)
-        return Kept(access, evidence, is_forgotten)
+        return Kept(access, evidence, evidence is None and self._is_forgotten(access))
+
+    def _is_forgotten(self, access: Access) -> bool:
+        """Whether the key of an access's year was destroyed."""
+        return access.year.isdigit() and int(access.year) in self.search.forgotten(access.library)
 
     def _told(self, library: str, viewer: Actor, insz: Insz) -> Told:
         refs = tuple(self.ledger.pseudonyms(library, insz))
@@ -156,6 +209,8 @@ def _words(wanted: Wanted) -> dict[str, JSON]:
         for name, text in (("staff", wanted.actor), ("purpose", wanted.purpose), ("outcome", wanted.status))
         if text
     }
+    words |= {"flagged": True} if wanted.flagged else {}
+    words |= {} if wanted.before is None else {"before": wanted.before}
     words |= {name: stamp(at) for name, at in (("since", wanted.since), ("until", wanted.until)) if at is not None}
     return words if wanted.last is None else words | {"last": wanted.last}
 

@@ -19,7 +19,7 @@ from rrsync.core.sample import Finding, Lot, draw, is_overdue, sample_size, weig
 from rrsync.errors import BrokenChain, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from rrsync.core.access import Access
@@ -74,6 +74,17 @@ class Overdue:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """How a month's sample stands: of ``of`` drawn from ``looks``, ``left`` await a decision; too long if late."""
+
+    month: Month
+    looks: int
+    of: int
+    left: int
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Samples:
     """Draws samples and signs them off; ``root`` gives the root of the tree of a log's first entries."""
 
@@ -106,6 +117,10 @@ class Samples:
         return Sample(library, month, stretch.stop, seed, len(weights), self._picks(library, month, lot))
 
     def sign(self, library: str, month: Month, places: Sequence[int], finding: Finding, actor: Actor) -> None:
+        """Write one finding about entries of a sample; the rest is as ``decide`` says."""
+        self.decide(library, month, dict.fromkeys(places, finding), actor)
+
+    def decide(self, library: str, month: Month, findings: Mapping[int, Finding], actor: Actor) -> None:
         """Write what a reviewer decided about entries of a sample: one entry each, all or none.
 
         Raises:
@@ -115,7 +130,7 @@ class Samples:
         """
         picks = {pick.access.seq: pick for pick in self.of(library, month).picks}
         kept = "Nothing was signed"
-        if strangers := [str(seq) for seq in places if seq not in picks]:
+        if strangers := [str(seq) for seq in findings if seq not in picks]:
             raise ConfigError(
                 f"The sample of {month.text} does not have: {', '.join(strangers)}",
                 kept=kept,
@@ -127,14 +142,13 @@ class Samples:
                 kept=kept,
                 todo="Let somebody else review it",
             )
-        if any(is_same_name(decision.by, actor.name) for seq in places for decision in picks[seq].decisions):
+        if any(is_same_name(decision.by, actor.name) for seq in findings for decision in picks[seq].decisions):
             raise ConfigError(
                 "This reviewer decided about one of them before",
                 kept=kept,
                 todo="Let another reviewer decide again; the last decision counts, and both stay",
             )
-        drafts = [_review(library, month, seq, finding, actor) for seq in dict.fromkeys(places)]
-        self.ledger.append(drafts)
+        self.ledger.append([_review(library, month, seq, finding, actor) for seq, finding in findings.items()])
 
     def overdue(self, library: str) -> list[Overdue]:
         """Give the months whose sample has waited too long, the oldest first.
@@ -142,19 +156,38 @@ class Samples:
         Raises:
             BrokenChain: the log cannot be read.
         """
+        return [Overdue(each.month, each.left, each.of) for each in self.months(library) if each.is_late]
+
+    def months(self, library: str) -> list[Drawn]:
+        """Give how the samples of all months of a log stand that have ended, the oldest first.
+
+        Raises:
+            BrokenChain: the log cannot be read.
+        """
         began = self.ledger.began(library)
         if began is None:
             return []
-        late = [month for month in Month.of(began).until(self.last()) if is_overdue(month, self.clock())]
-        ends = [self.looks.first(library, month.end) for month in late]
+        months = list(Month.of(began).until(self.last()))
+        ends = [self.looks.first(library, month.end) for month in months]
         looks = sorted(self.looks.flags(library, range(max(ends, default=0))))
         decided = self._decisions(library)
         found = []
-        for month, start, end in zip(late, [0, *ends], ends, strict=False):
-            of = sample_size(bisect_left(looks, end) - bisect_left(looks, start))
-            if left := of - len(decided[month.text]):
-                found.append(Overdue(month, left, of))
+        for month, start, end in zip(months, [0, *ends], ends, strict=False):
+            count = bisect_left(looks, end) - bisect_left(looks, start)
+            of = sample_size(count)
+            left = of - len(decided[month.text])
+            is_late = left > 0 and is_overdue(month, self.clock())
+            found.append(Drawn(month, count, of, left, is_late))
         return found
+
+    def decided(self, found: Access) -> tuple[Decision, ...]:
+        """Give what reviewers decided about an access, the last one counting.
+
+        Raises:
+            BrokenChain: a decision cannot be read.
+        """
+        months = self._decisions(found.library).values()
+        return tuple(decision for month in months for decision in month.get(found.seq, ()))
 
     def _stretch(self, library: str, month: Month) -> range:
         return range(self.looks.first(library, month.start), self.looks.first(library, month.end))

@@ -37,7 +37,7 @@ class Terms:
         before: JSON = {}
         for _, line in self.search.deeds(library, {Kind.SETTINGS}):
             said = line.get("terms")
-            before = said.get("now", {}) if isinstance(said, dict) else {}
+            before = said.get("now", {}) if isinstance(said, dict) else before  # a key that was made is no term
         if before == now:
             return
         old = before if isinstance(before, dict) else {}

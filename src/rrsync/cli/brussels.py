@@ -12,14 +12,6 @@ from rrsync.errors import ConfigError
 
 _BRUSSELS: Final = ZoneInfo("Europe/Brussels")
 _DAY: Final = len("2026-11-01")
-_MONTHS: Final = {
-    language: words.split()
-    for language, words in {
-        "nl": "januari februari maart april mei juni juli augustus september oktober november december",
-        "en": "January February March April May June July August September October November December",
-    }.items()
-}
-
 
 SinceOption = Annotated[
     str | None,
@@ -73,14 +65,3 @@ def _begins(day: date) -> datetime:
 def clock(at: datetime) -> str:
     """Give a moment as a table has it: ``2026-11-01 08:30:00``."""
     return at.astimezone(_BRUSSELS).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def spoken(at: datetime, language: str) -> str:
-    """Give a moment as a letter has it: ``1 november 2026, 08:30:00``."""
-    return f"{spoken_day(at, language)}, {at.astimezone(_BRUSSELS):%H:%M:%S}"
-
-
-def spoken_day(at: datetime, language: str) -> str:
-    """Give the day of a moment as a letter has it: ``1 november 2026``."""
-    there = at.astimezone(_BRUSSELS)
-    return f"{there.day} {_MONTHS[language][there.month - 1]} {there.year}"

@@ -2,9 +2,6 @@
 
 A row is taken as a whole or refused as a whole, for its first cell that cannot be used; the reason never repeats a
 cell. A cell that a spreadsheet would take for a formula is written with an apostrophe before it, and read without.
-
->>> escape("=1+1"), unescape("'=1+1"), escape("O'Neill")
-("'=1+1", '=1+1', "O'Neill")
 """
 
 from __future__ import annotations
@@ -14,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from rrsync.core.formula import escape, unescape
 from rrsync.core.insz import Insz, holds_insz
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Name, PartialDate, tidy
@@ -38,25 +36,12 @@ LONGEST_NUMBER: Final = 64
 LONGEST_TEXT: Final = 300
 MOST_ITEMS: Final = 1_000_000
 
-# A Belgian spreadsheet also splits at semicolons inside a cell, so a formula may begin behind one.
-_FORMULA: Final = re.compile(r"(^|; ?)('*)(?=[=+\-@\t\r])")
-_ESCAPED: Final = re.compile(r"(^|; ?)'('*)(?=[=+\-@\t\r])")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # the other control characters are blanks
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _COUNTRY: Final = re.compile(r"[A-Za-z]{3}")
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _SEPARATORS: Final = str.maketrans("", "", " .-/")
-
-
-def escape(cell: str) -> str:
-    """Give a cell that no spreadsheet takes for a formula."""
-    return _FORMULA.sub(r"\1'\2", cell)
-
-
-def unescape(cell: str) -> str:
-    """Give what ``escape`` was given."""
-    return _ESCAPED.sub(r"\1\2", cell) if "'" in cell else cell
 
 
 class _Unusable(InputError):

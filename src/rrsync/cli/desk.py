@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rrsync.audit.advice import ADVICE, FIELDS
 from rrsync.cli.actor import ActorOption, person, short
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, table, voices
-from rrsync.cli.words import ADVICE, FIELDS, HOLD_HEADS, MERGE, NO_NUMBER, SAY
+from rrsync.cli.words import HOLD_HEADS, MERGE, NO_NUMBER, SAY
 from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.exchange import Found, Reason
 from rrsync.core.person import Address, Name, PartialDate

@@ -14,8 +14,9 @@ from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, among, o
 from rrsync.cli.output import replacing_lines
 from rrsync.cli.progress import progress
 from rrsync.cli.rowfile import shown
-from rrsync.core.entry import JSON, Draft, Kind, decode, named
+from rrsync.core.entry import JSON, decode
 from rrsync.errors import BrokenChain, ConfigError, InputError
+from rrsync.wiring.recount import recount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,10 +63,7 @@ def verify(
         for name in logged(app, library):
             start = _start(app, name, since)
             with progress(speak, f"verify {name}", app.ledger.head(name).size, lines=f"entries of {name}") as done:
-                head = app.notary.verify(name, since=start, progress=lambda at, _: done(at))
-            said: dict[str, JSON] = {"size": head.size, "root": head.root, "since": start.size if start else 0}
-            if head.size:
-                app.ledger.append([Draft(name, Kind.VERIFY, "", body={"actor": named(who), "verify": said})])
+                head = recount(app).verify(name, who, since=start, progress=lambda at, _: done(at))
             found[name] = {"size": head.size, "root": head.root, "anchored": _anchored(app, name)}
     if as_json:
         speak.document(found)

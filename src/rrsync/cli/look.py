@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,7 +15,7 @@ from rrsync.cli.digest import FLAGS
 from rrsync.cli.log import looked, read
 from rrsync.cli.output import replacing_lines
 from rrsync.cli.rowfile import shown
-from rrsync.core.access import DENIED, OPEN
+from rrsync.core.access import DENIED, OPEN, REUSED
 from rrsync.core.entry import Status, named, stamp
 from rrsync.errors import ConfigError
 from rrsync.store.search import Wanted
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from rrsync.wiring.rooms import App
 
 _MOST: Final = 10_000
-_OUTCOMES: Final = (*(status.value for status in Status), DENIED, OPEN)
+_OUTCOMES: Final = (*(status.value for status in Status), DENIED, OPEN, REUSED)
 _PSEUDONYM: Final = 8  # as many signs of it as tell people apart at a glance
 
 _HEADS: Final = {
@@ -42,12 +41,14 @@ _SAY: Final = {
         "last": "Dit zijn de laatste {}; met --last toon je er meer.",
         "written": "De berichten van regel {} staan in {}. Er staan persoonsgegevens in: vernietig het na gebruik.",
         "preview": "voorbeeld",
+        "offered": "voorgesteld",
     },
     "en": {
         "none": "Nothing was found.",
         "last": "These are the last {}; --last shows more.",
         "written": "The messages of entry {} are in {}. They hold personal data: destroy the file after use.",
         "preview": "preview",
+        "offered": "offered",
     },
 }
 
@@ -147,7 +148,6 @@ def _show(speak: Voices, looks: Sequence[Access], language: str, last: int) -> N
         return
     listed = table(*_HEADS[language])
     for look in looks:
-        verdict = ": ".join(part for part in (look.verdict, look.hold) if part)
         listed.add_row(
             str(look.seq),
             brussels.clock(look.at),
@@ -155,7 +155,7 @@ def _show(speak: Voices, looks: Sequence[Access], language: str, last: int) -> N
             look.purpose,
             look.case,
             look.status,
-            f"{verdict} ({say['preview']})" if look.is_preview else verdict or look.denial,
+            _result(look, say) or look.denial,
             ", ".join(FLAGS[language].get(flag, flag) for flag in look.flags),
             look.subject[:_PSEUDONYM],
             look.reference,
@@ -165,10 +165,17 @@ def _show(speak: Voices, looks: Sequence[Access], language: str, last: int) -> N
         speak.err.print(say["last"].format(last))
 
 
+def _result(look: Access, say: dict[str, str]) -> str:
+    verdict = ": ".join(part for part in (look.verdict, look.hold) if part)
+    if look.is_preview or look.is_offered:
+        return f"{verdict} ({say['preview' if look.is_preview else 'offered']})"
+    return verdict
+
+
 def document(look: Access) -> dict[str, object]:
     """Give a look for a JSON document; its moments are RFC 3339 in UTC, as in the entries."""
     said: dict[str, object] = asdict(look)
-    said["preview"] = said.pop("is_preview")
+    said["preview"], said["offered"] = said.pop("is_preview"), said.pop("is_offered")
     ended = None if look.ended_at is None else stamp(look.ended_at)
     return said | {"at": stamp(look.at), "ended_at": ended, "actor": named(look.actor)}
 
@@ -194,27 +201,8 @@ def evidence(
         looked(app, [library])
         kept = app.review().evidence(library, entry, who, reason=why)
         say = _SAY[app.settings.language]
-    if kept.evidence is None:
-        raise _gone(kept.access, entry) if kept.is_forgotten else _never_kept(entry)
-    look = kept.access
+    lines = list(kept.lines())
     with replacing_lines(to) as write:
-        write(f"Access log of {library}, entry {look.seq}, reference {look.reference}".encode())
-        for what, data in (("request", kept.evidence.request), ("reply", kept.evidence.reply)):
-            write(f"{what}, {len(data)} bytes, SHA-256 {sha256(data).hexdigest()}:".encode())
-            write(data)
-    speak.out.print(say["written"].format(look.seq, shown(to)))
-
-
-def _gone(look: Access, entry: int) -> ConfigError:
-    return ConfigError(
-        f"The messages of entry {entry} cannot be read any more: the key of {look.year} was destroyed",
-        kept="The entry stands, with the hash of what was sent and received",
-    )
-
-
-def _never_kept(entry: int) -> ConfigError:
-    return ConfigError(
-        f"No messages were kept of entry {entry}",
-        kept="The entry stands, with the hash of what was sent and received",
-        todo='[log] evidence says what is kept from now on: "errors", "all", or "hash" for none',
-    )
+        for line in lines:
+            write(line)
+    speak.out.print(say["written"].format(kept.access.seq, shown(to)))

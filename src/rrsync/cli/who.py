@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from rrsync.audit.letter import Letter
 from rrsync.cli.actor import ViewerOption, viewer
 from rrsync.cli.context import ConfigOption, JsonOption, opened, voices
-from rrsync.cli.letter import Letter
 from rrsync.cli.log import LibrariesOption, looked
 from rrsync.cli.look import document
 from rrsync.cli.number import typed

@@ -74,6 +74,12 @@ class Month:
         after = date(self.year, self.number, 1) + timedelta(days=31)
         return type(self)(after.year, after.month)
 
+    @property
+    def before(self) -> Self:
+        """The month before it."""
+        back = date(self.year, self.number, 1) - timedelta(days=1)
+        return type(self)(back.year, back.month)
+
     def until(self, last: Month) -> Iterator[Month]:
         """Give the months from this one to the last, both of them."""
         month: Month = self
@@ -84,5 +90,4 @@ class Month:
 
 def last_month(now: datetime) -> Month:
     """Give the last month that has ended."""
-    before = belgian_day(now).replace(day=1) - timedelta(days=1)
-    return Month(before.year, before.month)
+    return Month.of(now).before

@@ -7,7 +7,7 @@ from typing import Final
 #: What stands once in the letter.
 TEXT: Final[dict[str, dict[str, str]]] = {
     "nl": {
-        "title": "WIE HEEFT UW GEGEVENS OPGEVRAAGD?",
+        "title": "Wie heeft uw gegevens opgevraagd?",
         "opening": "U vroeg wie uw gegevens heeft opgevraagd in het Rijksregister of in de registers van de "
         "Kruispuntbank (Algemene Verordening Gegevensbescherming, artikel 15). Elke vraag over iemand komt in een "
         "logboek voor ze wordt gesteld, en wie daar later iets aan verandert, valt op. Hieronder staat alles wat de "
@@ -21,9 +21,10 @@ TEXT: Final[dict[str, dict[str, str]]] = {
         "heeft dat geprobeerd.",
         "forgotten": "Over {years} kan het logboek van {library} niets meer zeggen: de sleutel waaronder mensen erin "
         "stonden, is na de bewaartermijn vernietigd. Dit antwoord is volledig vanaf 1 januari {complete}.",
-        "answered": "RAADPLEGINGEN",
-        "failed": "POGINGEN DIE MISLUKTEN OF GEWEIGERD WERDEN",
-        "others": "ANDERE REGELS OVER U",
+        "page": "Bladzijde {number} van {pages}",
+        "answered": "Raadplegingen",
+        "failed": "Pogingen die mislukten of geweigerd werden",
+        "others": "Andere regels over u",
         "proof": "Van elke regel van het logboek die hierboven staat, kunt u een bewijs vragen, dat u zelf kunt laten "
         "nakijken, ook als u de bibliotheek niet vertrouwt. Geef de bibliotheek het nummer van de regel; zij maakt "
         "het bewijs met `rrsync log prove NUMMER --library BIBLIOTHEEK`.",
@@ -42,7 +43,7 @@ TEXT: Final[dict[str, dict[str, str]]] = {
         "Drukpersstraat 35, 1000 Brussel, www.gegevensbeschermingsautoriteit.be.",
     },
     "en": {
-        "title": "WHO LOOKED YOUR DATA UP?",
+        "title": "Who looked your data up?",
         "opening": "You asked who looked your data up in the National Register or in the registers of the Crossroads "
         "Bank (General Data Protection Regulation, article 15). Every question about somebody is written in a log "
         "before it is asked, and whoever changes anything there later is found out. Below stands all that the logs of "
@@ -52,9 +53,10 @@ TEXT: Final[dict[str, dict[str, str]]] = {
         "since": "Since then nothing about you stands in these logs: nobody looked your data up, and nobody tried to.",
         "forgotten": "Of {years} the log of {library} can say nothing any more: the key under which people stood in "
         "it was destroyed at the end of its term. This answer is complete from 1 January {complete} on.",
-        "answered": "LOOKS",
-        "failed": "ATTEMPTS THAT FAILED OR WERE REFUSED",
-        "others": "OTHER LINES ABOUT YOU",
+        "page": "Page {number} of {pages}",
+        "answered": "Looks",
+        "failed": "Attempts that failed or were refused",
+        "others": "Other lines about you",
         "proof": "Of every line of the log that stands above you can ask for a proof, which you can have checked "
         "yourself, also if you do not trust the library. Give the library the number of the line; it makes the proof "
         "with `rrsync log prove NUMBER --library LIBRARY`.",
@@ -122,6 +124,13 @@ PART: Final[dict[str, dict[str, str]]] = {
         "view": "bekeek het logboek ({what})",
         "accepted": "nam over wat het register had gemeld ({hold}): {changed}",
         "dismissed": "wees af wat het register had gemeld ({hold})",
+        "taken": "nam over wat het register zei: {changed}",
+        "declined": "liet staan wat de bibliotheek had",
+        "correct": "verbeterde uw adres bij de bibliotheek, tot en met {until}",
+        "uncorrect": "een verbetering van uw adres bij de bibliotheek eindigde: {ended}",
+        "wanted": "wilde het register naar u vragen hoewel u geen lid bent, dossier {case}",
+        "approved": "keurde goed dat een collega het register naar u vraagt hoewel u geen lid bent, dossier {case}",
+        "refused": "keurde niet goed dat een collega het register naar u vraagt, dossier {case}",
         "add": "zette u op de lijst van personeelsleden, onder de naam {name}",
         "remove": "haalde u van de lijst van personeelsleden, onder de naam {name}",
         "other": "een andere regel ({kind})",
@@ -144,6 +153,13 @@ PART: Final[dict[str, dict[str, str]]] = {
         "view": "looked at the log ({what})",
         "accepted": "took over what the register had told ({hold}): {changed}",
         "dismissed": "dismissed what the register had told ({hold})",
+        "taken": "took over what the register said: {changed}",
+        "declined": "left what the library held",
+        "correct": "corrected your address with the library, until {until}",
+        "uncorrect": "a correction of your address with the library ended: {ended}",
+        "wanted": "wanted to ask the register about you though you are no member, case {case}",
+        "approved": "approved that a colleague asks the register about you though you are no member, case {case}",
+        "refused": "did not approve that a colleague asks the register about you, case {case}",
         "add": "put you on the list of staff, under the name {name}",
         "remove": "took you off the list of staff, under the name {name}",
         "other": "another line ({kind})",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from string import Formatter
 from typing import Any
 
 import pytest
 
+from rrsync.audit import phrases
+from rrsync.audit.deeds import DEEDS, deed
+from rrsync.audit.letter import Letter
+from rrsync.audit.paragraphs import LABELS, PART, TEXT
 from rrsync.audit.review import Told
-from rrsync.cli import phrases
-from rrsync.cli.letter import Letter
-from rrsync.cli.paragraphs import LABELS, PART, TEXT
-from rrsync.core.access import DENIED, OPEN, Access, access
+from rrsync.core.access import DENIED, OPEN, REUSED, Access, access
 from rrsync.core.authorisation import Authorisation, Scope
 from rrsync.core.entry import Actor, ActorKind, Kind, Status, stamp
 from rrsync.core.exchange import Question
@@ -47,7 +48,7 @@ class TestTables:
     def test_every_end_of_a_look_has_words(self) -> None:
         """It was answered, or it failed; never both."""
         answered, failed = set(phrases.ANSWERED["nl"]), set(phrases.FAILED["nl"])
-        assert answered | failed == {*(status.value for status in Status), DENIED, OPEN}
+        assert answered | failed == {*(status.value for status in Status), DENIED, OPEN, REUSED}
         assert not answered & failed
 
     def test_every_clause_of_a_denial_has_its_dutch(self) -> None:
@@ -82,6 +83,13 @@ class TestTables:
         assert phrases.fields(("last", "shoe_size"), "en") == "last name, shoe_size"
         assert phrases.hold("new_reason", "nl") == "new_reason"
         assert phrases.clause("because", "nl") == "because"
+
+    def test_a_moment_is_told_as_a_person_does(self) -> None:
+        """By the clock on the wall in Belgium, summer and winter."""
+        at = datetime(2026, 10, 31, 23, 30, 5, tzinfo=UTC)
+        assert phrases.spoken(at, "nl") == "1 november 2026, 00:30:05"
+        assert phrases.spoken_day(at, "en") == "1 November 2026"
+        assert phrases.spoken_day(datetime(2026, 3, 9, 12, tzinfo=UTC), "nl") == "9 maart 2026"
 
 
 class TestLooks:
@@ -118,6 +126,14 @@ class TestLooks:
                 "nothing was changed; a member of staff had to look at it (the register does not know this number)",
             ),
             ({"status": "ok", "verdict": "change", "is_preview": True}, "only shown; nothing was changed Log"),
+            (
+                {"status": "ok", "verdict": "change", "is_offered": True},
+                "the register said otherwise; a member of staff had to decide Log",
+            ),
+            (
+                {"status": "reused", "verdict": "same"},
+                "an answer of less than a quarter of an hour old shown again; not asked again Log",
+            ),
             ({"status": "ok", "verdict": "void"}, "nothing was changed; the number was no longer a member's"),
             ({"status": "indeterminate"}, "unknown: the program was cut off; perhaps no question was sent"),
             ({"status": "denied", "denial": "no"}, "refused by the program itself, and not asked: no"),
@@ -170,6 +186,20 @@ class TestOthers:
                 "took you off the list of staff, under the name an",
             ),
             ({"kind": Kind.STAFF}, "another line (staff.change)"),
+            (
+                {"kind": Kind.OFFER, "decision": "accepted", "changed": ["address"]},
+                "took over what the register said: address",
+            ),
+            ({"kind": Kind.OFFER, "decision": "declined", "changed": []}, "left what the library held"),
+            ({"kind": Kind.OFFER, "decision": "postponed"}, "another line (offer.decision)"),
+            (
+                {"kind": Kind.CORRECT, "changed": ["address"], "until": "2026-12-31"},
+                "corrected your address with the library, until 2026-12-31",
+            ),
+            (
+                {"kind": Kind.UNCORRECT, "ended": "agreed", "until": "2026-12-31"},
+                "a correction of your address with the library ended: the register says the same",
+            ),
             ({"kind": Kind.VIEW, "view": {"what": "who"}}, "looked up what the log says about you, to answer you"),
             (
                 {"kind": Kind.VIEW, "view": {"what": "evidence", "filter": {"of": 4}}, "why": {"note": "complaint"}},
@@ -185,6 +215,7 @@ class TestOthers:
     def test_what_was_done(self, line: dict[str, Any], says: str) -> None:
         """In plain words, by whom and where it stands."""
         said = letter(deeds=({"actor": {"t": "person", "id": "bo"}} | line,))
+        assert deed(line, "en")[0] in DEEDS
         assert f"Who: a member of staff, under the name bo What: {says} Log: line 9 of hasselt" in said
         assert "Other lines about you: 1." in said
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
-from rrsync.cli.words import ADVICE, FIELDS
-from rrsync.core.access import DENIED, OPEN
+from rrsync.audit.advice import ADVICE, FIELDS
+from rrsync.core.access import DENIED, OPEN, REUSED
 from rrsync.core.entry import Status
 from rrsync.core.exchange import Reason
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_BRUSSELS: Final = ZoneInfo("Europe/Brussels")
+_MONTHS: Final = {
+    language: words.split()
+    for language, words in {
+        "nl": "januari februari maart april mei juni juli augustus september oktober november december",
+        "en": "January February March April May June July August September October November December",
+    }.items()
+}
 
 #: Purpose, by its code in the authorisation -> why.
 PURPOSES: Final[dict[str, dict[str, str]]] = {
@@ -60,12 +73,14 @@ ANSWERED: Final[dict[str, dict[str, str]]] = {
         Status.NOT_FOUND: "het register kent dit nummer niet",
         Status.REPLACED: "het register gaf een nieuw nummer",
         Status.CANCELLED: "het register zegt dat dit nummer is geannuleerd",
+        REUSED: "een antwoord van minder dan een kwartier oud opnieuw getoond; niet opnieuw gevraagd",
     },
     "en": {
         Status.OK: "the register gave the data",
         Status.NOT_FOUND: "the register does not know this number",
         Status.REPLACED: "the register gave a new number",
         Status.CANCELLED: "the register says that this number was cancelled",
+        REUSED: "an answer of less than a quarter of an hour old shown again; not asked again",
     },
 }
 
@@ -90,6 +105,7 @@ VERDICTS: Final[dict[str, dict[str, str]]] = {
         "hold": "niets aangepast; een personeelslid moest het bekijken",
         "void": "niets aangepast; het nummer hoorde niet meer bij een lid",
         "preview": "alleen getoond; niets aangepast",
+        "offered": "het register zei iets anders; een personeelslid moest beslissen",
     },
     "en": {
         "same": "the register confirmed what the library held",
@@ -98,6 +114,7 @@ VERDICTS: Final[dict[str, dict[str, str]]] = {
         "hold": "nothing was changed; a member of staff had to look at it",
         "void": "nothing was changed; the number was no longer a member's",
         "preview": "only shown; nothing was changed",
+        "offered": "the register said otherwise; a member of staff had to decide",
     },
 }
 
@@ -108,7 +125,24 @@ _CLAUSES: Final = (
     (r"the authorisation is in force from (\S+) only", r"de machtiging geldt pas vanaf \1"),
     (r"the authorisation ended on (\S+)", r"de machtiging liep af op \1"),
     (r"the authorisation does not name this purpose, only (.+)", r"de machtiging noemt dit doel niet, enkel \1"),
+    (r"the limit of questions was reached", "het aantal toegelaten vragen was bereikt"),
 )
+
+#: What ended a correction of an address (``store.corrections.End``).
+ENDS: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        "agreed": "het register zegt hetzelfde",
+        "staff": "een personeelslid beëindigde ze",
+        "file": "de bibliotheek gaf zelf een ander adres",
+        "lapsed": "de gekozen dag was voorbij",
+    },
+    "en": {
+        "agreed": "the register says the same",
+        "staff": "a member of staff ended it",
+        "file": "the library itself gave another address",
+        "lapsed": "the chosen day was over",
+    },
+}
 
 _MORE: Final = {
     "nl": {
@@ -126,6 +160,17 @@ _MORE: Final = {
         "insz": "national number",
     },
 }
+
+
+def spoken(at: datetime, language: str) -> str:
+    """Give a moment as a letter has it, in Belgian time: ``1 november 2026, 08:30:00``."""
+    return f"{spoken_day(at, language)}, {at.astimezone(_BRUSSELS):%H:%M:%S}"
+
+
+def spoken_day(at: datetime, language: str) -> str:
+    """Give the day of a moment in Belgium as a letter has it: ``1 november 2026``."""
+    there = at.astimezone(_BRUSSELS)
+    return f"{there.day} {_MONTHS[language][there.month - 1]} {there.year}"
 
 
 def purpose(code: str, language: str) -> str:

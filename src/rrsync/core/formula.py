@@ -1,0 +1,24 @@
+"""Cells that a spreadsheet would take for a formula: written with an apostrophe before it, and read without.
+
+>>> escape("=1+1"), unescape("'=1+1"), escape("O'Neill")
+("'=1+1", '=1+1', "O'Neill")
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# A Belgian spreadsheet also splits at semicolons inside a cell, so a formula may begin behind one.
+_FORMULA: Final = re.compile(r"(^|; ?)('*)(?=[=+\-@\t\r])")
+_ESCAPED: Final = re.compile(r"(^|; ?)'('*)(?=[=+\-@\t\r])")
+
+
+def escape(cell: str) -> str:
+    """Give a cell that no spreadsheet takes for a formula."""
+    return _FORMULA.sub(r"\1'\2", cell)
+
+
+def unescape(cell: str) -> str:
+    """Give what ``escape`` was given."""
+    return _ESCAPED.sub(r"\1\2", cell) if "'" in cell else cell
