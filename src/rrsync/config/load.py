@@ -125,6 +125,7 @@ def _anchored_web(said: WebSettings, folder: Path) -> WebSettings:
 
 
 def _anchored_library(library: LibrarySettings, folder: Path) -> LibrarySettings:
+    library = _placed(library, folder, "webhook_ca")
     if (said := library.authorisation) is None:
         return library
     return library.model_copy(update={"authorisation": said.model_copy(update={"scope": folder / said.scope})})
@@ -165,6 +166,16 @@ def oidc_secret() -> str:
         ConfigError: the credential cannot be read.
     """
     return _given(OIDC)
+
+
+def webhook_secret(library: str) -> str:
+    """Give the secrets, one or two, with which a library's webhook is signed, likewise; ``""`` without one.
+
+    Raises:
+        ConfigError: the credential cannot be read.
+    """
+    variable = f"RRSYNC_WEBHOOK_{library.upper().replace('-', '_')}"
+    return _given(Secret("secret of a webhook", f"rrsync.webhook.{library}", variable))
 
 
 def _given(secret: Secret) -> str:

@@ -145,7 +145,8 @@ class LibrarySettings(Table):
     """``[[library]]``: one library, as MAGDA and its members know it.
 
     ``opening_hours`` reads as in ``core.hours``; a case that does not match ``case_pattern`` as a whole stands out.
-    ``organisation`` is the code under which the identity provider knows the library.
+    ``organisation`` is the code under which the identity provider knows the library. ``webhook`` is where its library
+    system is told of changes (docs/api.md); the secret that signs it is a credential, ``webhook_ca`` whom TLS trusts.
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -155,6 +156,8 @@ class LibrarySettings(Table):
     opening_hours: str = ""
     case_pattern: str = ""
     organisation: str = ""
+    webhook: str = ""
+    webhook_ca: Path | None = None
     authorisation: AuthorisationSettings | None = None
 
     @field_validator("opening_hours")
@@ -171,6 +174,15 @@ class LibrarySettings(Table):
             re.compile(value)
         except re.error as error:
             raise ValueError(f"it is no regular expression: {error}") from error
+        return value
+
+    @field_validator("webhook")
+    @classmethod
+    def _stays_secret(cls, value: str) -> str:
+        parts = urlsplit(value)
+        is_ours = parts.scheme == "https" or is_here(value)
+        if value and (not is_ours or not parts.hostname or parts.username or parts.fragment):
+            raise ValueError("a webhook must be https://, without a user or #")
         return value
 
 
@@ -215,12 +227,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _the_pages_are_safe(self) -> Self:
-        """Outside the simulator, let neither the pages nor who logs people in be had without TLS."""
+        """Outside the simulator, let neither the pages, nor who logs people in, nor a webhook be had without TLS."""
         if self.registry.environment == "simulator":
             return self
         provider = self.web.oidc.issuer if self.web.oidc else ""
         if self.web.public_url.startswith("http:") or provider.startswith("http:"):
             raise ValueError("[web] public_url and [web.oidc] issuer must be https:// outside the simulator")
+        if any(library.webhook.startswith("http:") for library in self.library):
+            raise ValueError("a webhook must be https:// outside the simulator")
         return self
 
     @model_validator(mode="after")

@@ -72,6 +72,9 @@ class LimitSettings(Table):
 class WebSettings(Table):
     """``[web]``: the pages. ``public_url`` is how browsers see them; ``organisation`` who runs rrsync for all.
 
+    ``outside_per_month`` is how many people who are no member a library may ask about in a month, each with a second
+    person's word (``core.glass``); 0 is none.
+
     Behind a proxy that adds TLS, ``public_url`` is the proxy's, and host and port where it finds the pages.
     """
 
@@ -81,6 +84,7 @@ class WebSettings(Table):
     organisation: str = ""
     oidc: OidcSettings | None = None
     limits: LimitSettings = LimitSettings()
+    outside_per_month: Annotated[int, Field(ge=0, le=50)] = 0
 
     @field_validator("public_url")
     @classmethod

@@ -1,0 +1,238 @@
+"""Who sets rrsync up: the keys of library systems, how their webhooks go, and who is logged in.
+
+Who is of a library sees and does all this for that library alone.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Form, Request, Response
+
+from rrsync.core.apikey import Scope, network
+from rrsync.core.entry import Draft, Kind, named
+from rrsync.core.roles import Role, is_name
+from rrsync.store.apikeys import Order
+from rrsync.store.feed import BEGINNING
+from rrsync.web.guard import Inside
+from rrsync.web.house import house
+from rrsync.web.page import go, respond, say
+from rrsync.web.paths import PATHS
+from rrsync.web.people import UNUSABLE, actor, kept
+from rrsync.web.turned import Away, TurnedAway
+from rrsync.web.views.admin import HookLine, HooksPage, KeyLine, KeyPage, KeysPage, PeoplePage, PersonLine
+from rrsync.web.views.frame import BLANK, Choice, Filled, Flash, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+    from typing import Literal
+
+    from rrsync.core.entry import JSON
+    from rrsync.store.apikeys import ApiKey
+    from rrsync.store.sessions import Present, Visit
+    from rrsync.web.house import House
+
+#: How the pages name what a key is for.
+SCOPES: Final = {"read": Scope.READ, "refresh": Scope.REFRESH, "changes": Scope.CHANGES}
+_DAYS: Final = frozenset({"30", "90", "365"})
+_SOON: Final = timedelta(days=30)
+
+
+def mount(app: FastAPI) -> None:
+    """Add the routes of this module."""
+    app.add_api_route(PATHS["admin"], keys, methods=["GET"])
+    app.add_api_route(PATHS["admin_make"], make, methods=["POST"])
+    app.add_api_route(PATHS["admin_revoke"], revoke, methods=["POST"])
+    app.add_api_route(PATHS["hooks"], hooks, methods=["GET"])
+    app.add_api_route(PATHS["hook_now"], hasten, methods=["POST"])
+    app.add_api_route(PATHS["people"], people, methods=["GET"])
+    app.add_api_route(PATHS["people_end"], end, methods=["POST"])
+
+
+def keys(request: Request, visit: Inside) -> Response:
+    """Show the keys, and a form for another."""
+    return respond(request, _keys_page(house(request), visit), here=Place.ADMIN)
+
+
+def make(
+    request: Request,
+    visit: Inside,
+    library: Annotated[str, Form()] = "",
+    name: Annotated[str, Form()] = "",
+    scopes: Annotated[list[str] | None, Form()] = None,
+    days: Annotated[str, Form()] = "",
+    networks: Annotated[str, Form()] = "",
+) -> Response:
+    """Make a key, and show it this once."""
+    here, name, chosen = house(request), name.strip(), frozenset(scopes or ())
+    wrong = _wrong(library, name, chosen, days, networks, _reached(here, visit))
+    if wrong:
+        values = {"library": library, "name": name, "days": days, "networks": networks}
+        page = _keys_page(here, visit, Filled(kept(values), wrong), chosen)
+        return respond(request, page, here=Place.ADMIN, status=UNUSABLE)
+    order = Order(
+        library=library,
+        name=name,
+        scopes=frozenset(SCOPES[each] for each in chosen),
+        networks=tuple(networks.split()),
+        expires_at=here.now + timedelta(days=int(days)),
+    )
+    key, text = here.entrance.served.keys.make(order, actor=actor(visit))
+    base = f"{here.app.settings.web.origin}/api/libraries/{library}"
+    return respond(request, KeyPage(text, _line(key, here), base), here=Place.ADMIN)
+
+
+def revoke(request: Request, visit: Inside, key: Annotated[str, Form()]) -> Response:
+    """End a key for good."""
+    here = house(request)
+    gone = here.entrance.served.keys.revoke(key, libraries=_reached(here, visit), actor=actor(visit))
+    if gone is None:
+        raise TurnedAway(Away.MISSING)
+    say(request, visit, Flash("good", "key_revoked", {"name": gone.name}))
+    return go("admin")
+
+
+def hooks(request: Request, visit: Inside) -> Response:
+    """Show how the webhooks go."""
+    here = house(request)
+    served, reached = here.entrance.served, _reached(here, visit)
+    states = served.hooks.states(reached)
+    lines = []
+    for library, target in served.targets.items():
+        if library not in reached:
+            continue
+        state, parts = states.get(library), urlsplit(target.url)
+        lines.append(
+            HookLine(
+                library=library,
+                label=here.libraries[library],
+                where=f"{parts.scheme}://{parts.netloc}",
+                cursor=state.cursor if state else BEGINNING,
+                waiting=served.feed.count(library, state.cursor) if state else 0,
+                told_at=state.told_at if state else None,
+                failures=state.failures if state else 0,
+                why=state.why if state else "",
+                next_at=state.next_at if state else None,
+            )
+        )
+    return respond(request, HooksPage(tuple(lines)), here=Place.HOOKS)
+
+
+def hasten(request: Request, visit: Inside, library: Annotated[str, Form()]) -> Response:
+    """Have a webhook that is waited for tried at once."""
+    here = house(request)
+    if library not in here.entrance.served.targets or library not in _reached(here, visit):
+        raise TurnedAway(Away.MISSING)
+    here.entrance.served.hooks.hasten(library)
+    say(request, visit, Flash("info", "hook_now"))
+    return go("hooks")
+
+
+def people(request: Request, visit: Inside) -> Response:
+    """Show who is logged in."""
+    return respond(request, PeoplePage(_people(house(request), visit)), here=Place.PEOPLE)
+
+
+def end(request: Request, visit: Inside, person: Annotated[str, Form()]) -> Response:
+    """Log somebody out everywhere, with an entry in the log of their library, or of all they work for."""
+    here = house(request)
+    found = next((one for one in _present(here, visit) if one.person.hex() == person), None)
+    if found is None:
+        raise TurnedAway(Away.MISSING)
+    staff = found.staff
+    body: dict[str, JSON] = {"actor": named(actor(visit)), "session": {"name": staff.name, "deed": "ended"}}
+    libraries = [staff.library] if staff.library is not None else list(here.libraries)
+    here.app.ledger.append([Draft(library, Kind.SETTINGS, "", body=body) for library in libraries])
+    here.entrance.sessions.end_of(found.person)
+    if found.person == visit.person:
+        return go("login")
+    say(request, visit, Flash("good", "people_ended", {"name": staff.name}))
+    return go("people")
+
+
+def _reached(here: House, visit: Visit) -> Collection[str]:
+    return [library for library in here.libraries if visit.staff.reaches(library)]
+
+
+def _keys_page(here: House, visit: Visit, filled: Filled = BLANK, chosen: frozenset[str] = frozenset()) -> KeysPage:
+    reached = _reached(here, visit)
+    return KeysPage(
+        keys=tuple(_line(key, here) for key in here.entrance.served.keys.of(reached)),
+        libraries=[Choice(library, here.libraries[library]) for library in reached],
+        filled=filled,
+        chosen=chosen,
+    )
+
+
+def _line(key: ApiKey, here: House) -> KeyLine:
+    return KeyLine(
+        id=key.id,
+        name=key.name,
+        library=here.libraries[key.library],
+        scopes=tuple(word for word, scope in SCOPES.items() if scope in key.scopes),
+        networks=key.networks,
+        made_by=key.made_by,
+        made_at=key.made_at,
+        ends=key.expires_at,
+        used_at=key.used_at,
+        state=_state(key, here.now),
+        revoked_by=key.revoked_by,
+    )
+
+
+def _state(key: ApiKey, now: datetime) -> Literal["state_good", "state_soon", "state_over", "state_revoked"]:
+    if key.revoked_at is not None:
+        return "state_revoked"
+    if not key.is_good(now):
+        return "state_over"
+    return "state_soon" if key.expires_at - now <= _SOON and key.used_at is not None else "state_good"
+
+
+def _wrong(
+    library: str, name: str, chosen: frozenset[str], days: str, networks: str, reached: Collection[str]
+) -> Mapping[str, str]:
+    errors = {}
+    if library not in reached:
+        errors["library"] = "library_wrong"
+    if not is_name(name):
+        errors["name"] = "name_wrong"
+    if not chosen or not chosen <= SCOPES.keys():
+        errors["scopes"] = "scopes_missing"
+    if days not in _DAYS:
+        errors["days"] = "days_wrong"
+    try:
+        _ = [network(each) for each in networks.split()]
+    except ValueError:
+        errors["networks"] = "networks_wrong"
+    return errors
+
+
+def _present(here: House, visit: Visit) -> list[Present]:
+    """Give the sessions of whom somebody may log out: those of their own library; of all, who works for all."""
+    own = visit.staff.library
+    return [one for one in here.entrance.sessions.present() if own is None or one.staff.library == own]
+
+
+def _people(here: House, visit: Visit) -> tuple[PersonLine, ...]:
+    found: dict[bytes, list[Present]] = {}
+    for one in _present(here, visit):
+        found.setdefault(one.person, []).append(one)
+    lines = []
+    for person, sessions in found.items():
+        staff = sessions[0].staff
+        lines.append(
+            PersonLine(
+                person=person.hex(),
+                name=staff.name,
+                library=None if staff.library is None else here.libraries.get(staff.library, staff.library),
+                roles=tuple(role.value for role in Role if role in staff.roles),
+                count=len(sessions),
+                since=min(one.since for one in sessions),
+                seen=max(one.seen for one in sessions),
+                is_self=person == visit.person,
+            )
+        )
+    return tuple(lines)

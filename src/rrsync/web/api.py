@@ -1,0 +1,259 @@
+"""What a library system asks, by its key (docs/api.md): a member as held, one refreshed, what changed, what is on hold.
+
+A member of another library is as unknown as one that does not exist. Who is named as the end user is who acts in the
+access log, with the name of the key, and to whom the desk's limits apply.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import fields
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import FastAPI, Header, Query, Request
+from fastapi.responses import Response
+
+from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.exchange import Reason
+from rrsync.core.member import Held
+from rrsync.core.quota import Refused
+from rrsync.errors import LedgerError, StoreError
+from rrsync.store.feed import BEGINNING
+from rrsync.store.repeats import Answered, Clash
+from rrsync.web import problem
+from rrsync.web.caller import caller
+from rrsync.web.house import house
+from rrsync.web.openapi import document, problems
+from rrsync.web.pace import TooMany
+from rrsync.web.paths import PATHS, part
+from rrsync.web.problem import Problem
+from rrsync.web.schema import (
+    ChangeDocument,
+    ChangesDocument,
+    HeldData,
+    HoldDocument,
+    HoldsDocument,
+    MemberDocument,
+    PostalAddress,
+    RefreshAnswer,
+    RefreshRequest,
+)
+
+if TYPE_CHECKING:
+    from rrsync.store.answered import Offer
+    from rrsync.store.rows import Standing
+    from rrsync.web.schema import State
+
+_LONGEST: Final = 100
+_HIGHEST: Final = 2**53 - 1
+_MOST: Final = 500
+_REFRESH: Final = {
+    HTTPStatus.BAD_REQUEST: "There is no usable Idempotency-Key, or the member cannot be asked about.",
+    HTTPStatus.CONFLICT: "The same call is under way, or the member was changed meanwhile.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The end user, or the library, asked as often as they may.",
+    HTTPStatus.BAD_GATEWAY: "The register refuses, or its answer cannot be used.",
+}
+
+After = Annotated[int, Query(ge=BEGINNING, le=_HIGHEST, description="The place after which to begin.", examples=[1042])]
+Most = Annotated[int, Query(ge=1, le=_MOST, description="How many at most.", examples=[100])]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r'^("[A-Za-z0-9_-]{16,80}"|[A-Za-z0-9_-]{16,80})$',
+        description="A new one for each call, such as a UUID; the same when the same call is sent again.",
+        examples=['"8e03978e-40d5-43dd-bc93-6894a57f9324"'],
+    ),
+]
+
+
+def mount(app: FastAPI) -> None:
+    """Add the routes of this module, and the answers of what goes wrong on them."""
+    app.add_api_route(PATHS["api"], document, methods=["GET"], name="openapi")
+    app.add_api_route(
+        PATHS["api_member"],
+        member_held,
+        methods=["GET"],
+        response_model=MemberDocument,
+        responses=problems(),
+        operation_id="member",
+        summary="A member, as it is held here",
+    )
+    app.add_api_route(
+        PATHS["api_refresh"],
+        refresh,
+        methods=["POST"],
+        response_model=RefreshAnswer,
+        responses=problems(_REFRESH),
+        operation_id="refresh",
+        summary="Ask the register about a member, for an end user",
+    )
+    app.add_api_route(
+        PATHS["api_changes"],
+        changes,
+        methods=["GET"],
+        response_model=ChangesDocument,
+        responses=problems(),
+        operation_id="changes",
+        summary="What changed, in order",
+    )
+    app.add_api_route(
+        PATHS["api_holds"],
+        holds,
+        methods=["GET"],
+        response_model=HoldsDocument,
+        responses=problems(),
+        operation_id="holds",
+        summary="Whom a person must look at",
+    )
+    problem.mount(app)
+
+
+def member_held(request: Request, library: str, member: str) -> MemberDocument:
+    """Give one member as it is held here: who it is, where they live, and what was last found out."""
+    found = _found(request, library, member)
+    return MemberDocument(
+        library=library,
+        member=found.member.number,
+        held=_held(found.member.held),
+        membership_end=found.member.membership_end,
+        verdict=found.verdict,
+        hold=Reason(found.hold_reason) if found.hold_reason else None,
+        refreshed_at=found.refreshed_at,
+        changed_at=found.changed_at,
+    )
+
+
+def refresh(
+    request: Request, library: str, member: str, said: RefreshRequest, idempotency_key: IdempotencyKey
+) -> Response:
+    """Ask the register about one member, for an end user with a reason, and take a change over if that is asked.
+
+    An answer of the last quarter of an hour is shown again without another access. The same call under the same key
+    gets the same answer for a day, and nothing is done twice.
+    """
+    key, repeats = caller(request), house(request).entrance.served.repeats
+    number = _found(request, library, member).member.number
+    turn = repeats.begin(key.id, idempotency_key.strip('"'), f"{library}\0{number}\0{said.model_dump_json()}")
+    if isinstance(turn, Answered):
+        return _json(turn.answer, **{"Idempotency-Replayed": "true"})
+    if isinstance(turn, Clash):
+        raise Problem("another-call") if turn is Clash.OTHER else Problem("running", headers={"Retry-After": "2"})
+    try:
+        answer = _refreshed(request, library, number, said).model_dump_json().encode()
+    except BaseException:
+        with suppress(StoreError):  # then the same call waits until this one is taken for dead
+            repeats.drop(turn)
+        raise
+    repeats.keep(turn, answer)
+    return _json(answer)
+
+
+def changes(request: Request, library: str, after: After = BEGINNING, most: Most = 100) -> ChangesDocument:
+    """Give what changed after a place, the oldest first: whose, which fields and when, and nobody's data."""
+    found = house(request).entrance.served.feed.after(library, after, most=most + 1)
+    shown = found[:most]
+    return ChangesDocument(
+        library=library,
+        changes=[
+            ChangeDocument(seq=one.seq, member=one.number, fields=list(one.fields), verdict=one.verdict, at=one.at)
+            for one in shown
+        ],
+        next=shown[-1].seq if shown else after,
+        more=len(found) > most,
+    )
+
+
+def holds(request: Request, library: str, after: Annotated[After, Query(ge=0)] = 0, most: Most = 100) -> HoldsDocument:
+    """Give the members that a person must look at, and why; what to do about it is decided at the desk."""
+    found = [hold for hold in house(request).app.holds.open(library=library) if hold.id > after]
+    shown = found[:most]
+    return HoldsDocument(
+        library=library,
+        holds=[
+            HoldDocument(
+                hold_id=hold.id, member=hold.number, reason=hold.reason, since=hold.opened_at, offers=hold.offers
+            )
+            for hold in shown
+        ],
+        next=shown[-1].id if shown else after,
+        more=len(found) > most,
+    )
+
+
+def _found(request: Request, library: str, member: str) -> Standing:
+    """Give a member of the caller's own library.
+
+    Raises:
+        Problem: there is none, whether or not another library has one.
+    """
+    number = part(member)
+    is_usable = number.isprintable() and len(number) <= _LONGEST
+    found = house(request).app.members.find(library, number) if is_usable else None
+    if found is None:
+        raise Problem("missing")
+    return found
+
+
+def _refreshed(request: Request, library: str, number: str, said: RefreshRequest) -> RefreshAnswer:
+    """Have the member refreshed: shown again, or asked; and accepted if that is wanted and nobody declined it."""
+    here = house(request)
+    counter, actor = here.entrance.counter, Actor(ActorKind.PERSON, said.staff, caller(request).name)
+    offer = counter.recent(library, number)
+    is_reused = offer is not None
+    if offer is not None:
+        offer = counter.reuse(offer, actor=actor, purpose=said.purpose, case=said.case)
+    else:
+        verdict = here.entrance.quotas.take(library, said.staff)
+        if isinstance(verdict, Refused):
+            counter.refused(library, number, actor=actor, purpose=said.purpose, case=said.case)
+            raise TooMany(verdict)
+        offer = counter.ask(library, number, actor=actor, purpose=said.purpose, case=said.case)
+    state: State = offer.state
+    if said.apply and state == "open":
+        try:
+            counter.accept(offer, actor)
+        except LedgerError:
+            raise
+        except StoreError as error:
+            raise Problem("changed", error.what) from error
+        state = "accepted"
+    return _answer(offer, state, is_reused=is_reused)
+
+
+def _answer(offer: Offer, state: State, *, is_reused: bool) -> RefreshAnswer:
+    is_hold = offer.verdict == "hold"
+    after = None if is_hold or offer.after is None else offer.after
+    return RefreshAnswer(
+        library=offer.library,
+        member=offer.number,
+        verdict=offer.verdict,
+        state=state,
+        hold=offer.reason if is_hold else None,
+        hold_id=offer.hold if is_hold else None,
+        fields=[] if after is None else _differing(offer.before, after),
+        held=None if after is None else _held(after),
+        reference=offer.reference,
+        asked_at=offer.asked_at,
+        reused=is_reused,
+    )
+
+
+def _differing(before: Held, after: Held) -> list[str]:
+    return [each.name for each in fields(Held) if getattr(before, each.name) != getattr(after, each.name)]
+
+
+def _held(held: Held) -> HeldData:
+    address = {each.name: getattr(held.address, each.name) for each in fields(held.address)}
+    return HeldData(
+        last_name=held.name.last,
+        first_names=held.name.first,
+        birth_date=held.birth_date.text if held.birth_date else None,
+        address=PostalAddress(**address),
+        address_since=held.address_since.text if held.address_since else None,
+    )
+
+
+def _json(body: bytes, **headers: str) -> Response:
+    return Response(body, media_type="application/json", headers=headers)
