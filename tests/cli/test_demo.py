@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import select
 import signal
+import socket
+import subprocess
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Place
+from tests.cli.conftest import RRSYNC, Place
 
 
 class TestDemo:
@@ -33,11 +38,11 @@ class TestDemo:
         assert (folder / "members.csv").stat().st_mode & 0o077 == 0
         assert "  cd deep/demo\n" in said.out
         proposed = re.findall(r"rrsync (.*?) +# ", said.out)
-        assert len(proposed) == 6
+        assert len(proposed) == 7
         empty.register()
         empty.monkeypatch.chdir(folder)
         for words in proposed:
-            if not words.startswith("simulator"):
+            if not words.startswith(("simulator", "serve")):
                 assert empty.run(*words.split()).code == 0, words
         assert (folder / "now.csv").exists()
 
@@ -66,6 +71,52 @@ class TestDemo:
     def test_a_number_of_members_it_cannot_have(self, empty: Place, members: str) -> None:
         """An error of usage."""
         assert empty.run("demo", "--members", members).code == 2
+
+    @pytest.mark.parametrize("kept", [False, True])
+    def test_the_pages_on_what_the_night_left(self, empty: Place, kept: bool) -> None:
+        """Until Ctrl-C, on a port that is free, with the register; it names a member who has something to find out."""
+        with socket.socket() as taken:
+            with suppress(OSError):  # then somebody else has it
+                taken.bind(("127.0.0.1", 8000))
+                taken.listen()
+            process = empty.start("demo", "--members", "20", "--serve", *(("--keep", "demo") if kept else ()))
+            assert process.stderr is not None
+            found = re.search(r"The pages are at (http://127\.0\.0\.1:(\d+)) ;", process.stderr.readline())
+            assert found is not None
+            assert found[2] != "8000"
+            with urllib.request.urlopen(f"{found[1]}/login", timeout=5) as answer:
+                assert "an.peeters@demo" in answer.read().decode()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, "The pages are closed.\n")
+        assert "1 rows: 0 new, 1 changed" in out
+        assert f"open {found[1]}/ in a browser" in out
+        assert re.search(r"as an\.peeters, who works at the desk, and search for M0000\d\d\.", out)
+        assert out.index("What to do next") > out.index("an.peeters")
+        assert bool(list(empty.folder.iterdir())) is kept
+        if kept:
+            assert "http://127.0.0.1:8080/" in (empty.folder / "demo" / "rrsync.toml").read_text(encoding="utf-8")
+
+    @pytest.mark.usefixtures("empty")
+    def test_a_terminal_is_what_opens_the_pages(self) -> None:
+        """And ``--no-serve`` keeps them shut there too."""
+        ours, theirs = os.openpty()
+        for more, sign in ((("--no-serve",), b"What to do next"), ((), b"The pages are at")):
+            process = subprocess.Popen(
+                [RRSYNC, "demo", "--members", "5", *more], stdin=theirs, stdout=theirs, stderr=theirs
+            )
+            try:
+                said = b""
+                while sign not in said:
+                    said += os.read(ours, 10_000)
+                assert more or b"What to do next" not in said
+            finally:
+                process.send_signal(signal.SIGINT)
+                while process.poll() is None:
+                    if select.select([ours], [], [], 0.05)[0]:
+                        os.read(ours, 10_000)
+        os.close(ours)
+        os.close(theirs)
 
 
 class TestSimulator:

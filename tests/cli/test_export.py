@@ -13,11 +13,11 @@ from typing import Any, Final
 import pytest
 
 from rrsync.audit.export import Format
-from rrsync.cli.cells import unescape
 from rrsync.cli.export import export
 from rrsync.cli.log import log_app
 from rrsync.config.load import load
 from rrsync.core.entry import Draft, Kind
+from rrsync.core.formula import unescape
 from rrsync.wiring.rooms import open_app
 from tests.cli.conftest import NUMBERS, Place, Said
 

@@ -47,7 +47,7 @@ CONTRACT = {
 }
 #: The options that the contract promises.
 PROMISED = {
-    "demo": {"--members", "--keep"},
+    "demo": {"--members", "--keep", "--serve"},
     "night": {"--library", "--channel", "--full", "--max", "--dry-run", "--json"},
     "refresh": {"--library", "--purpose", "--case", "--actor", "--preview", "--json"},
     "members import": {"--library"},

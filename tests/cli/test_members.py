@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rrsync.cli.cells import COLUMNS, EXPORTED, escape, unescape
+from rrsync.cli.cells import COLUMNS, EXPORTED
 from rrsync.cli.context import opened
 from rrsync.cli.members import members_app
 from rrsync.cli.output import rejects, replacing
@@ -34,6 +34,7 @@ from rrsync.config.load import load
 from rrsync.core.compare import Change, Verdict
 from rrsync.core.entry import Draft, Kind
 from rrsync.core.exchange import Answer, Found
+from rrsync.core.formula import escape, unescape
 from rrsync.core.insz import Insz, check_digits
 from rrsync.core.member import Held, Member
 from rrsync.core.person import Address, Name, PartialDate, Person

@@ -103,6 +103,23 @@ def test_it_ends_eight_hours_after_it_began(sessions: Sessions, clock: Clock) ->
     assert sessions.find(token) is None
 
 
+def test_a_clock_that_was_set_back_makes_none_longer(sessions: Sessions, store: Store, clock: Clock) -> None:
+    """One of a year from now is over, and goes when the next begins; a minute is as clocks are."""
+    clock.pass_by(days=365)
+    ahead = start(sessions, clock)
+    clock.pass_by(days=-365)
+    assert sessions.find(ahead) is None
+    assert sessions.lapse(ahead) is Lapse.ENDED
+    now = start(sessions, clock)
+    assert store.scalars("SELECT count(*) FROM session") == [1]
+    clock.pass_by(seconds=-60)
+    assert sessions.find(now) is not None
+    assert len(sessions.present()) == 1
+    clock.pass_by(seconds=-1)
+    assert sessions.find(now) is None
+    assert sessions.present() == []
+
+
 def test_why_it_ended_by_itself_is_known(sessions: Sessions, clock: Clock) -> None:
     """Not of one that was ended, nor of one that never was."""
     token, other = start(sessions, clock), start(sessions, clock)

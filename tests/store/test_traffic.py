@@ -129,3 +129,17 @@ def test_a_rule_that_fails_changes_nothing(store: Store, shared: Shared) -> None
     store.execute("DROP TABLE traffic")
     with pytest.raises(StoreError):
         shared(lambda state, _: (state, None))
+
+
+def test_who_looks_changes_nothing_and_keeps_nobody_waiting(store: Store) -> None:
+    """Neither before the first call nor while somebody else has the row."""
+    shared = Shared(store.database, lambda: 100.0)
+    assert shared.look() == (Traffic(), 100.0)
+    assert store.scalars("SELECT count(*) FROM traffic") == [0]
+    shared(lambda state, now: (reserve(state, now, Ask("night"), Budget(8))[0], None))
+
+    def within(state: Traffic, _now: float) -> tuple[Traffic, Traffic]:
+        return state, Shared(store.again().database, lambda: 101.0).look()[0]
+
+    assert shared(within) == shared.look()[0]
+    assert shared.look()[0].free_at > 100

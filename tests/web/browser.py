@@ -75,5 +75,7 @@ class Site:
             file = _FOLDER / found.removeprefix(_STATIC)
             body, kind = file.read_text(encoding="utf-8"), _TYPES[file.suffix]
         else:
-            body, kind = self.pages[found.removeprefix("/") or "home"], "text/html; charset=utf-8"
+            is_live = found.endswith("/live")  # a page that follows a run asks for a part of itself
+            name = route.request.frame.url.removeprefix(f"{HOST}/") if is_live else found.removeprefix("/")
+            body, kind = self.pages[name or "home"], "text/html; charset=utf-8"
         route.fulfill(body=body, headers={"Content-Type": kind, "Content-Security-Policy": CSP})

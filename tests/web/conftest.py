@@ -13,6 +13,7 @@ from rrsync.cli.setup import install
 from rrsync.config.load import load
 from rrsync.config.tables import Settings
 from tests.support import Clock
+from tests.web import clerk
 from tests.web.provider import SECRET, Op, running
 from tests.web.scene import PUBLIC, Scene, opened
 
@@ -99,4 +100,11 @@ def scene(guarded: Settings, clock: Clock, op: Op) -> Iterator[Scene]:
 def trial(make: Make, clock: Clock) -> Iterator[Scene]:
     """Give the pages of a trial on this machine."""
     with opened(make(""), clock) as made:
+        yield made
+
+
+@pytest.fixture
+def desk(make: Make, clock: Clock, op: Op) -> Iterator[clerk.Place]:
+    """Give a desk at work."""
+    with clerk.place(make, clock, op, OIDC.format(public=PUBLIC, issuer=op.url)) as made:
         yield made

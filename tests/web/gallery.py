@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from rrsync.core.exchange import Reason
-from rrsync.core.person import Address, Name, PartialDate
+from rrsync.core.glass import Stage
+from rrsync.core.person import Address, Name, PartialDate, Person
 from rrsync.web import plot
 from rrsync.web.paths import path
 from rrsync.web.render import Page, Pages
-from rrsync.web.views import desk, door, frame, log, review, runs
+from rrsync.web.views import admin, desk, door, frame, log, outside, overview, review, runs
 from rrsync.web.views.frame import Choice, Filled, Flash, Frame, Place, Visitor
 
 NOW: Final = datetime(2026, 11, 3, 9, 42, tzinfo=UTC)
@@ -171,7 +172,8 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
         "difference": (difference, searching),
         "difference-same": (replace(difference, verdict="same", rows=(), from_cache=True), searching),
         "difference-hold": (replace(difference, verdict="hold", reason=Reason.PROTECTED, rows=(), hold=118), searching),
-        "difference-away": (replace(difference, verdict="away", rows=()), searching),
+        "difference-accepted": (replace(difference, state="accepted"), searching),
+        "difference-declined": (replace(difference, state="declined", from_cache=True), searching),
         "correct": (
             desk.CorrectPage(
                 WHO,
@@ -185,16 +187,43 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
             desk.HoldsPage(holds, tuple((reason, at * 3 + 1) for at, reason in enumerate(reasons))),
             working,
         ),
+        "holds-later": (
+            desk.HoldsPage(holds[:1], ((Reason.NEW_NUMBER, 214),), Reason.NEW_NUMBER, beyond=117, further=118),
+            working,
+        ),
+        **_outside(working),
         "holds-none": (desk.HoldsPage(()), replace(working, waiting=0)),
         "holds-narrow": (desk.HoldsPage((), ((Reason.DECEASED, 4),), Reason.DECEASED), working),
         "hold": (
             desk.HoldPage(holds[3], HELD, _moved(), can_accept=True, place=3, total=12, before=117, after=122),
             working,
         ),
+        "hold-twin": (
+            desk.HoldPage(holds[0], HELD, has_new_number=True, twin="M010044", chosen=Reason.NEW_NUMBER, reference="r"),
+            working,
+        ),
         **{
             f"hold-{reason}": (desk.HoldPage(_hold(140 + at, reason, WHO), HELD, can_accept=at % 2 == 1), working)
             for at, reason in enumerate(REASONS)
         },
+    }
+
+
+def _outside(working: Frame) -> dict[str, tuple[Page, Frame]]:
+    """Give breaking the glass: the form, a wish at each stage for either side, and the answer."""
+    asked = outside.WishLine(7, "noor.aerts", NOW, NOW + HOUR / 6, "desk", "inschrijving-7", Stage.WAITING, "", True)
+    decided = {stage: replace(asked, stage=stage, decided_by="bram.claes") for stage in Stage}
+    wishes = (asked, replace(decided[Stage.READY], id=8, by="bram.claes", is_own=False))
+    wrong = Filled({"purpose": "desk"}, {"insz": "insz_wrong", "case": "case_wrong"})
+    person = Person(WHO.name, WHO.birth_date, HELD, None)
+    purposes = ("desk", "member-administration")
+    return {
+        "outside": (outside.OutsidePage(purposes, wishes, 5), working),
+        "outside-wrong": (outside.OutsidePage(purposes, (), 5, filled=wrong), working),
+        **{f"wish-{stage}": (outside.WishPage(decided[stage]), working) for stage in Stage},
+        "wish-colleague": (outside.WishPage(replace(asked, is_own=False)), working),
+        "wish-answer": (outside.WishPage(decided[Stage.ASKED], True, person, (Reason.ABROAD,)), working),
+        "wish-nobody": (outside.WishPage(decided[Stage.ASKED], True, None, (Reason.UNKNOWN,)), working),
     }
 
 
@@ -213,11 +242,7 @@ def _run_page(run: runs.RunLine) -> runs.RunPage:
         run,
         due=DUE,
         same=run.asked - run.change - run.held,
-        found=run.asked - 14,
-        unknown=9,
-        refused=5,
         holds=((Reason.DECEASED, 21), (Reason.NEW_NUMBER, 9), (Reason.NAME_DIFFERS, 7)),
-        withheld=(("Persoon/Nationaliteiten/Nationaliteit", run.asked - 14), ("Persoon/BurgerlijkeStaat", 4)),
     )
 
 
@@ -271,10 +296,27 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
         "run-stopped": (
             replace(
                 _run_page(stopped),
-                said="hasselt: Far more addresses changed than people move",
                 can_resume=True,
                 can_release=True,
                 held_changes=412,
+            ),
+            nights,
+        ),
+        "run-releasing": (
+            replace(
+                _run_page(stopped),
+                holds=((Reason.MASS_CHANGE, 412), (Reason.DECEASED, 21)),
+                held_changes=150,
+                releasing=True,
+                renewed=NOW,
+            ),
+            nights,
+        ),
+        "run-failed": (
+            replace(
+                _run_page(_run("left")),
+                can_resume=True,
+                trouble=runs.Trouble("Another night is running on this database", "Nothing was started", "Wait"),
             ),
             nights,
         ),
@@ -282,7 +324,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             runs.RegisterPage(
                 "magdadomeinen.example",
                 "RR",
-                runs.Budget(8.0, 16, 2, 21_640, 3, 7.9),
+                runs.Budget(8.0, 16, 2, 21_640, last=50, failed=3),
                 _certificates(),
                 (
                     runs.Authorised(
@@ -293,12 +335,25 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
                         "good",
                     ),
                 ),
-                (runs.Subscribed("Bibliotheek Hasselt Limburg", 118_190, 4, 14, NOW - 3 * HOUR),),
+                (runs.Subscribed("Bibliotheek Hasselt Limburg", 118_190, 4, 1, 14),),
+            ),
+            line,
+        ),
+        "register-away": (
+            runs.RegisterPage(
+                "",
+                "RR",
+                runs.Budget(8.0, 16, 2, 21_640, share=0.5, last=50, failed=26, rests=timedelta(minutes=4)),
+                (),
+                (),
+                (),
+                ("The certificate or key rrsync.pem cannot be read",),
+                subscribes=False,
             ),
             line,
         ),
         "register-new": (
-            runs.RegisterPage("127.0.0.1", "KSZ", runs.Budget(8.0, 16, 2, 0, 0, 0.0), (), (), ()),
+            runs.RegisterPage("127.0.0.1", "KSZ", runs.Budget(8.0, 16, 2, 0), (), (), ()),
             _on_trial(line),
         ),
     }
@@ -323,15 +378,13 @@ def _looks() -> tuple[log.LookLine, ...]:
     )
 
 
-def _logs() -> tuple[log.LogState, ...]:
+def _logs() -> tuple[overview.LogState, ...]:
     anchors = (
-        log.AnchorLine("/mnt/elders", "file", "good", 1_204_311, NOW - timedelta(minutes=4)),
-        log.AnchorLine("dpo@hasselt.example", "mail", "late", 1_180_002, NOW - 31 * HOUR),
-        log.AnchorLine(
-            "getuige.genk.example", "witness", "failing", 1_204_000, NOW - 5 * HOUR, "the witness cannot be reached"
-        ),
+        overview.AnchorLine("/mnt/elders", "file", "good", 1_204_311, NOW - timedelta(minutes=4)),
+        overview.AnchorLine("dpo@hasselt.example", "mail", "late", 1_180_002, NOW - 31 * HOUR),
+        overview.AnchorLine("getuige.genk.example", "witness", "failing", 1_204_000, NOW - 5 * HOUR, NOW - HOUR),
     )
-    whole = log.LogState(
+    whole = overview.LogState(
         "hasselt",
         "Bibliotheek Hasselt Limburg",
         1_204_377,
@@ -355,7 +408,13 @@ def _logs() -> tuple[log.LogState, ...]:
             verified_size=81_004,
             signed_size=81_004,
             anchors=(),
-            fault="Entry 4 118 of the access log of genk was altered after it was written",
+            fault=overview.Found(
+                "The access log of genk does not verify at entry 4118: the bytes were altered",
+                "Nothing was asked",
+                "Stop the nightly job, keep the database as it is, and call the data-protection officer",
+                NOW - DAY,
+                "Hilde Wouters",
+            ),
         ),
         replace(
             whole,
@@ -367,7 +426,8 @@ def _logs() -> tuple[log.LogState, ...]:
             verified_size=0,
             signed_at=None,
             signed_size=0,
-            anchors=(log.AnchorLine("/mnt/elders", "file", "never"),),
+            anchors=(overview.AnchorLine("/mnt/elders", "file", "never"),),
+            trouble=overview.Found("The database stayed locked by another program", "Nothing was changed", "Close it"),
         ),
     )
 
@@ -395,6 +455,10 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
         ended_seq=40_238,
         request=ROOT,
         reply=ROOT[::-1],
+        via="bibliotheeksysteem",
+        of="2b1f8a52-5a1d-4c66-9f3b-0d7f1f6a2b19",
+        lines=((40_237, '{"actor":{"id":"noor.aerts","t":"person"},"kind":"access.intent"}'),),
+        key="hasselt.example/bibliotheek/hasselt+5f0c9a52+AQpvbG9uZw",
         decisions=(log.Decided(NOW - DAY, "hilde.wouters", "justified"),),
         has_evidence=True,
     )
@@ -404,16 +468,17 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
             log.Deed("hasselt", 40_300, NOW - HOUR, "hilde.wouters", "zocht op wat het logboek over deze persoon zegt"),
         ),
         ticket="p-31",
-        forgotten=(2014, 2015),
-        noted=40_403,
+        forgotten=(log.Gone("hasselt", (2014, 2015)),),
+        noted=(log.Noted("hasselt", 40_403), log.Noted("genk", 1_207)),
+        many=True,
     )
-    state = log.OfficerPage(
+    state = overview.OfficerPage(
         _logs(),
         (
-            log.Task("mixups", 1, "days", "bad"),
-            log.Task("flagged", 3, "days", "warn"),
-            log.Task("overdue", 1, "samples", "warn"),
-            log.Task("sample", 14, "samples", "info"),
+            overview.Task("mixups", 1, "days", "bad"),
+            overview.Task("flagged", 3, "days", "warn"),
+            overview.Task("overdue", 1, "samples", "warn"),
+            overview.Task("sample", 14, "samples", "info"),
         ),
     )
     return {
@@ -423,7 +488,8 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
                 at[Place.OFFICER], flashes=(Flash("good", "verified", {"library": "Hasselt", "size": "1.204.377"}),)
             ),
         ),
-        "officer-quiet": (log.OfficerPage(_logs()[:1], ()), at[Place.OFFICER]),
+        "officer-quiet": (overview.OfficerPage(_logs()[:1], ()), at[Place.OFFICER]),
+        "officer-running": (overview.OfficerPage((replace(_logs()[0], is_running=True),), ()), at[Place.OFFICER]),
         "log": (replace(searched, found=None, older=None, shown_as=None), at[Place.LOG]),
         "log-found": (searched, at[Place.LOG]),
         "log-none": (
@@ -447,9 +513,13 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
         ),
         "person": (log.PersonPage(), at[Place.PERSON]),
         "person-found": (person, at[Place.PERSON]),
-        "person-none": (log.PersonPage(looks=(), ticket="p-32", noted=40_404), at[Place.PERSON]),
+        "person-none": (
+            log.PersonPage(looks=(), ticket="p-32", noted=(log.Noted("hasselt", 40_404),)),
+            at[Place.PERSON],
+        ),
         "letter": (_letter(), at[Place.PERSON]),
         "day": (_day(), at[Place.DAYS]),
+        "samples": (_samples(), at[Place.SAMPLES]),
         "sample": (_sample(), at[Place.SAMPLES]),
         "sample-none": (replace(_sample(), picks=(), left=0, looks=0, overdue=()), at[Place.SAMPLES]),
         "sample-barred": (replace(_sample(), barred="in_it", overdue=()), at[Place.SAMPLES]),
@@ -481,6 +551,21 @@ def _day() -> review.DayPage:
         (review.Overdue("hasselt", "2026-08", 3, 20),),
         date(2026, 11, 1),
         date(2026, 11, 3),
+    )
+
+
+def _samples() -> review.SamplesPage:
+    months = (
+        review.MonthLine("2026-10", 411, 20, 14, is_late=False),
+        review.MonthLine("2026-09", 2_388, 24, 0, is_late=False),
+        review.MonthLine("2026-08", 377, 20, 3, is_late=True),
+    )
+    return review.SamplesPage(
+        (
+            review.MonthsPart("hasselt", "Bibliotheek Hasselt Limburg", months),
+            review.MonthsPart("genk", "Bibliotheek Genk", (review.MonthLine("2026-10", 0, 0, 0, is_late=False),)),
+            review.MonthsPart("tongeren", "Bibliotheek Tongeren", ()),
+        )
     )
 
 
@@ -606,6 +691,10 @@ def _lone_pages() -> dict[str, tuple[Page, Frame]]:
                 ("outside", 401),
                 ("wrong", 400),
                 ("register", 503),
+                ("rejected", 502),
+                ("ground", 403),
+                ("busy", 409),
+                ("crowd", 429),
                 ("fault", 500),
             )
         },
@@ -623,9 +712,64 @@ def _lone_pages() -> dict[str, tuple[Page, Frame]]:
     }
 
 
+def _admin_pages() -> dict[str, tuple[Page, Frame]]:
+    """Give the pages of who sets rrsync up, of a house with two libraries and of one library."""
+    places = (Place.ADMIN, Place.HOOKS, Place.PEOPLE)
+    keys, hooks, people = (
+        replace(DESK, visitor=Visitor("Dora Wouters", ("operator", "admin"), None), places=places, here=here, waiting=0)
+        for here in places
+    )
+    libraries = (Choice("hasselt", "Bibliotheek Hasselt Limburg"), Choice("genk", "Bibliotheek Genk"))
+    good = admin.KeyLine(
+        id="0123456789ab",
+        name="Wise",
+        library="Bibliotheek Hasselt Limburg",
+        scopes=("read", "refresh", "changes"),
+        networks=("192.0.2.0/24", "2001:db8::/32"),
+        made_by="dora.wouters",
+        made_at=NOW - 40 * DAY,
+        ends=NOW + 325 * DAY,
+        used_at=NOW - HOUR,
+        state="state_good",
+    )
+    others = (
+        replace(good, id="0123456789ac", networks=(), ends=NOW + 12 * DAY, state="state_soon"),
+        replace(good, id="0123456789ad", scopes=("changes",), used_at=None, ends=NOW - DAY, state="state_over"),
+        replace(good, id="0123456789ae", name="Proef", state="state_revoked", revoked_by="els.smets"),
+    )
+    wrong = Filled(
+        {"library": "hasselt", "name": "", "days": "", "networks": "192.0.2.7/24"},
+        {"name": "name_wrong", "scopes": "scopes_missing", "days": "days_wrong", "networks": "networks_wrong"},
+    )
+    well = admin.HookLine("hasselt", "Bibliotheek Hasselt", "https://wise.example", 1042, 0, NOW - HOUR, 0, "", NOW)
+    person = admin.PersonLine("ab" * 32, "noor.aerts", "Bibliotheek Hasselt", ("desk",), 2, NOW - HOUR, NOW, False)
+    text = "rrs_0123456789ab_" + "Ab9_-" * 8 + "Ab9"
+    return {
+        "admin": (admin.KeysPage((good, *others), libraries), keys),
+        "admin-none": (admin.KeysPage((), libraries[:1]), keys),
+        "admin-wrong": (admin.KeysPage((good,), libraries, wrong, frozenset({"read"})), keys),
+        "key": (admin.KeyPage(text, good, "https://rrsync.example/api/libraries/hasselt"), keys),
+        "hooks": (
+            admin.HooksPage(
+                (
+                    well,
+                    replace(well, library="genk", label="Bibliotheek Genk", failures=7, waiting=31, why="status 503"),
+                    replace(well, library="diest", label="Bibliotheek Diest", told_at=None, next_at=None),
+                )
+            ),
+            hooks,
+        ),
+        "hooks-none": (admin.HooksPage(()), hooks),
+        "people": (
+            admin.PeoplePage((replace(person, name="dora.wouters", library=None, count=1, is_self=True), person)),
+            people,
+        ),
+    }
+
+
 def gallery() -> dict[str, tuple[Page, Frame]]:
     """Give every page by a name, with the frame it is shown in."""
-    return _lone_pages() | _desk_pages() | _operator_pages() | _officer_pages()
+    return _lone_pages() | _desk_pages() | _operator_pages() | _officer_pages() | _admin_pages()
 
 
 def main(folder: Path) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
 from fastapi.testclient import TestClient
 
+from rrsync.web.guard import RULES
 from rrsync.web.site import site
 from rrsync.wiring.chance import Chance
 from rrsync.wiring.pages import Entrance, entrance
 from rrsync.wiring.rooms import App, open_app
+from tests.night.house import Impatient, Stopwatch
 from tests.support import Clock, Dice, References
 from tests.web.provider import Op
 
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 PUBLIC: Final = "https://rrsync.example"
 HERE: Final = "http://127.0.0.1:8000"
+#: What the guard's table says of the door alone, for pages that a test makes up behind it.
+DOOR: Final = {(method, at): rule for (method, at), rule in RULES.items() if at in {"/", "/logout", "/language"}} | {
+    key: rule for key, rule in RULES.items() if key[1].startswith("/login")
+}
 SESSION: Final = "__Host-rrs"
 START: Final = "__Host-rrs-start"
 _TOKEN: Final = re.compile(r'name="token" value="([^"]*)"')
@@ -111,9 +117,11 @@ class Scene:
 
 @contextmanager
 def opened(settings: Settings, clock: Clock, op: Op | None = None, **built: Any) -> Iterator[Scene]:
-    """Give the pages of an installation."""
-    luck = Chance(clock, References(), Dice("web"))
-    with open_app(settings, luck) as app:
+    """Give the pages of an installation; what would wait before it tries again goes on at once."""
+    stopwatch = Stopwatch()
+    luck = Chance(clock, References(), Dice("web"), stopwatch)
+    with open_app(settings, luck) as rooms:
+        app = replace(rooms, stop=Impatient(stopwatch))
         way_in = entrance(app)
         scene = Scene(app, way_in, site(app, way_in, **built), clock, op, settings.web.origin)
         if op is not None:

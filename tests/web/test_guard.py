@@ -10,14 +10,14 @@ from fastapi import APIRouter, FastAPI, Response
 from structlog.testing import capture_logs
 
 from rrsync.config.tables import Settings
-from rrsync.core.roles import Role
+from rrsync.core.roles import Role, Staff
 from rrsync.errors import ConfigError
 from rrsync.web import login
 from rrsync.web.guard import RULES, For, Guest, Inside, Open, Rule, Signed
 from rrsync.web.site import site
 from tests.support import Clock
 from tests.web.provider import Op
-from tests.web.scene import SESSION, START, Browser, Scene, opened
+from tests.web.scene import DOOR, SESSION, START, Browser, Scene, opened
 
 MORE: Final[dict[tuple[str, str], Rule]] = {
     ("GET", "/for/desk"): For(frozenset({Role.DESK})),
@@ -56,7 +56,7 @@ def more(guarded: Settings, clock: Clock, op: Op, done: Done) -> Iterator[Scene]
         for method, path in MORE:
             app.add_api_route(path, named(f"{method} {path}"), methods=[method])
 
-    with opened(guarded, clock, op, parts=(login.mount, mount), rules=RULES | MORE) as scene:
+    with opened(guarded, clock, op, parts=(login.mount, mount), rules=DOOR | MORE) as scene:
         yield scene
 
 
@@ -71,6 +71,19 @@ def test_a_role_opens_its_own_pages(more: Scene, done: Done, who: str) -> None:
         answer = browser.get(f"/for/{role}")
         assert answer.status_code == (200 if role == ROLES[who] else 403)
     assert done == [f"GET /for/{ROLES[who]} {who}"]
+
+
+def test_a_library_that_is_gone_from_the_settings_has_nobody_inside(more: Scene, done: Done) -> None:
+    """Its sessions last no longer than it does."""
+    gone, here = more.browser(), more.browser()
+    for browser, library in ((gone, "tongeren"), (here, "hasselt")):
+        staff = Staff("an.peeters", library, frozenset({Role.DESK}))
+        token = more.entrance.sessions.start(staff, person=library, proved_at=more.clock())
+        browser.client.cookies.set(SESSION, token, domain="rrsync.example", path="/")
+        browser.get("/for/desk")
+    assert done == ["GET /for/desk an.peeters"]
+    assert gone.seen[-1].headers["location"] == "/login"
+    assert "an.peeters" not in gone.get("/nothing").text
 
 
 def test_who_is_not_logged_in_is_led_to_the_login(more: Scene, done: Done) -> None:
@@ -295,7 +308,7 @@ class TestTable:
     def test_a_route_without_a_row(self, scene: Scene, add: Callable[[FastAPI], None], says: str) -> None:
         """However it is added."""
         with pytest.raises(ConfigError, match=says):
-            site(scene.app, scene.entrance, parts=(login.mount, add))
+            site(scene.app, scene.entrance, parts=(login.mount, add), rules=DOOR)
 
     def test_a_row_without_a_route(self, scene: Scene) -> None:
         """It would open what somebody adds later."""
@@ -329,7 +342,7 @@ def test_a_handler_may_ask_who_is_there(guarded: Settings, clock: Clock, op: Op)
     def mount(app: FastAPI) -> None:
         app.add_api_route("/who", handle, methods=["GET"])
 
-    rules = {**RULES, ("GET", "/who"): Open()}
+    rules = {**DOOR, ("GET", "/who"): Open()}
     with opened(guarded, clock, op, parts=(login.mount, mount), rules=rules) as scene:
         assert scene.browser().get("/who").text == "nobody"
         assert scene.inside().get("/who").text == "an.peeters"
@@ -344,7 +357,7 @@ def test_a_handler_for_staff_on_an_open_page_lets_nobody_in(guarded: Settings, c
     def mount(app: FastAPI) -> None:
         app.add_api_route("/who", handle, methods=["GET"])
 
-    rules = {**RULES, ("GET", "/who"): Open()}
+    rules = {**DOOR, ("GET", "/who"): Open()}
     with opened(guarded, clock, op, parts=(login.mount, mount), rules=rules) as scene:
         browser: Browser = scene.browser()
         assert browser.get("/who").status_code == 401

@@ -24,11 +24,11 @@ from rrsync.errors import (
     StoreError,
 )
 from rrsync.web import login
-from rrsync.web.guard import RULES, Open, Rule
+from rrsync.web.guard import Open, Rule
 from rrsync.web.headers import Envelope, Policy
 from tests.support import Clock, insz
 from tests.web.provider import Op
-from tests.web.scene import SESSION, START, Scene, opened
+from tests.web.scene import DOOR, SESSION, START, Scene, opened
 
 NUMBER: Final = insz(7).digits
 
@@ -73,7 +73,7 @@ def failing(guarded: Settings, clock: Clock, op: Op) -> Iterator[Scene]:
         app.add_api_route("/typed", typed, methods=["POST"])
         app.add_api_route("/number/{of}", numbered, methods=["GET"])
 
-    with opened(guarded, clock, op, parts=(login.mount, mount), rules=RULES | MORE) as scene:
+    with opened(guarded, clock, op, parts=(login.mount, mount), rules=DOOR | MORE) as scene:
         yield scene
 
 

@@ -6,19 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI, Request, Response
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from rrsync.config.tables import Settings
 from rrsync.core.roles import Role
 from rrsync.web import login
-from rrsync.web.guard import RULES, For, Inside
+from rrsync.web.guard import For, Inside
 from rrsync.web.pace import take_turn
 from rrsync.web.page import respond, say
 from rrsync.web.views.door import HomePage
 from rrsync.web.views.frame import Flash, Place
 from tests.support import Clock
 from tests.web.provider import Op
-from tests.web.scene import Scene, opened
+from tests.web.scene import DOOR, Scene, opened
 
 
 def ask(request: Request, visit: Inside) -> Response:
@@ -40,7 +41,7 @@ def desk(guarded: Settings, clock: Clock, op: Op) -> Iterator[Scene]:
         app.add_api_route("/desk", tell, methods=["GET"])
 
     everybody = For(frozenset(Role))
-    rules = {**RULES, ("POST", "/ask"): everybody, ("GET", "/desk"): everybody}
+    rules = {**DOOR, ("POST", "/ask"): everybody, ("GET", "/desk"): everybody}
     with opened(guarded, clock, op, parts=(login.mount, mount), rules=rules) as scene:
         yield scene
 
@@ -63,6 +64,20 @@ def test_who_asks_too_often_is_told_when_they_may_again(desk: Scene, clock: Cloc
     assert bo.post("/ask").text == "free"
     clock.pass_by(seconds=42)
     assert an.post("/ask").text == "free"
+
+
+@pytest.mark.parametrize("column", ["NEW.said <> ''", "OLD.said <> ''"])
+def test_what_cannot_be_said_was_done_all_the_same(desk: Scene, column: str) -> None:
+    """A page that denies it would have it done twice."""
+    an = desk.inside()
+    with desk.app.database.write() as session:
+        trigger = f"CREATE TRIGGER full BEFORE UPDATE ON session WHEN {column} BEGIN SELECT RAISE(ABORT, 'full'); END"
+        session.execute(text(trigger))
+    with capture_logs() as logged:
+        answer = an.get("/desk")
+    assert answer.status_code == 200
+    assert "nagerekend" not in answer.text.lower()
+    assert [(line["event"], line["reason"]) for line in logged] == [("page.unsaid", "StoreError")]
 
 
 def test_who_is_of_no_library_has_no_desk(desk: Scene) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 import rrsync.web
-from rrsync.core.access import DENIED, OPEN
+from rrsync.core.access import DENIED, OPEN, REUSED
 from rrsync.core.anomaly import Flag
 from rrsync.core.entry import Status
 from rrsync.core.exchange import Reason
@@ -24,7 +24,7 @@ from rrsync.web.paths import PATHS, path
 from rrsync.web.render import Pages
 from rrsync.web.views.frame import Frame, Place
 from rrsync.web.views.runs import RunLine, RunsPage
-from rrsync.web.words import advice, codes, frame, halts, log
+from rrsync.web.words import advice, codes, deeds, frame, halts, log
 from rrsync.web.words.book import PAGES
 
 TABLES: Final[dict[str, Mapping[str, Mapping[Any, Any]]]] = {
@@ -40,6 +40,7 @@ TABLES: Final[dict[str, Mapping[str, Mapping[Any, Any]]]] = {
     "fields": codes.FIELDS,
     "purposes": codes.PURPOSES,
     "halts": halts.HALTS,
+    "deeds": deeds.DEEDS,
 }
 TEMPLATES: Final = "".join(
     file.read_text(encoding="utf-8") for file in (Path(rrsync.web.__file__).parent / "templates").rglob("*.html")
@@ -84,7 +85,7 @@ class TestCodes:
         assert set(advice.ADVICE["nl"]) == set(Reason)
         assert set(codes.FLAGS["nl"]) == {flag.value for flag in Flag}
         assert set(codes.FINDINGS["nl"]) == {finding.value for finding in Finding}
-        assert {status.value for status in Status} | {DENIED, OPEN} == set(codes.ENDED)
+        assert {status.value for status in Status} | {DENIED, OPEN, REUSED} == set(codes.ENDED)
         assert set(codes.ENDED) <= set(codes.OUTCOMES["nl"])
         assert set(codes.TONES) == set(codes.OUTCOMES["nl"])
         assert set(frame.ROLES["nl"]) == {role.value for role in Role}
@@ -107,7 +108,7 @@ class TestCodes:
     def test_every_word_is_read_somewhere(self, name: str) -> None:
         """By its key in a template, or by a key that a view gives or a code makes."""
         made = ("_what", "_todo", "_lead", "_hint", "_missing", "_form", "_wrong", "_insz", "_short")
-        begun = ("use_", "task_", "state_", "kind_", "source_")
+        begun = ("use_", "task_", "state_", "kind_", "source_", "warn_")
         given = {key for key in PAGES[name]["nl"] if key.endswith(made) or key.startswith(begun)}
         unread = [
             key
@@ -121,9 +122,10 @@ class TestCodes:
 _GIVEN: Final = frozenset(
     {
         *("left", "idle", "ended", "refused", "fresh", "stale", "never", "register", "library", "staff", "national"),
-        *("bis", "none", "no_number", "no_ground", "hour", "day", "log", "same", "change", "hold", "away", "running"),
-        *("done", "stopped", "same_address", "in_it", "nothing_chosen", "tiles_whole", "csv", "jsonl", "tiles"),
+        *("bis", "none", "no_number", "no_ground", "day", "log", "same", "change", "hold", "running"),
+        *("done", "stopped", "accepted", "declined", "in_it", "nothing_chosen", "tiles_whole", "csv", "jsonl", "tiles"),
         *("missing", "forbidden", "unproved", "outside", "wrong", "many", "fault", "auditregister", "ldv"),
+        *("ground", "rejected", "busy", "crowd"),
     }
 )
 
@@ -229,9 +231,9 @@ class TestPaths:
 
     def test_a_part_stays_a_part(self) -> None:
         """Whatever a member number is made of, it leads to that member."""
-        assert path("member", member="../a b/ü?#") == "/members/..%2Fa%20b%2F%C3%BC%3F%23"
+        assert path("member", member="../a b/ü?#") == "/members/..%252Fa%20b%252F%C3%BC%3F%23"
 
     def test_no_address_can_name_a_person(self) -> None:
         """A number or a name is sent, never asked for by address."""
         parts = {part for text in PATHS.values() for part in re.findall(r"{(\w+)}", text)}
-        assert parts == {"member", "hold", "run", "library", "entry", "day", "month", "file"}
+        assert parts == {"member", "hold", "wish", "run", "library", "entry", "day", "month", "file"}

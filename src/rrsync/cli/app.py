@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from rrsync.cli import demo, desk, digest, export, look, night, serve, setup, who, witness
+from rrsync.cli import demo, desk, digest, export, look, night, serve, setup, simulator, who, witness
 from rrsync.cli.context import BEFORE, LATE, ConfigOption
 from rrsync.cli.log import log_app
 from rrsync.cli.members import members_app
@@ -44,7 +44,7 @@ app.command()(desk.refresh)
 app.add_typer(desk.holds_app, name="holds")
 app.add_typer(log_app, name="log")
 app.command()(serve.serve)
-app.command(epilog=demo.FAULTS)(demo.simulator)
+app.command(epilog=simulator.FAULTS)(simulator.simulator)
 app.command()(witness.witness)
 for command in (look.show, who.who, look.evidence, export.export, digest.digest):
     log_app.command()(command)

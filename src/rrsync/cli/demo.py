@@ -1,12 +1,12 @@
-"""The doors for a trial: the whole night on invented people, and a register to talk to."""
+"""The door for a trial: the whole night on invented people, and the pages to go on with."""
 
 from __future__ import annotations
 
-import csv
 import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,92 +16,33 @@ from rrsync.cli.context import opened, voices
 from rrsync.cli.log import verify
 from rrsync.cli.members import import_members
 from rrsync.cli.night import night
+from rrsync.cli.serve import attend, free_port
 from rrsync.cli.setup import install
+from rrsync.cli.simulator import SEED, write_members
 from rrsync.cli.template import TEMPLATE
 from rrsync.config.load import FILE_NAME, load
 from rrsync.errors import ConfigError
-from rrsync.simulator.faults import SENTENCES, Fault
 from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World, member_rows
-from rrsync.wiring.chance import chance, until_stopped
+from rrsync.simulator.world import Situation, World, member_rows
+from rrsync.wiring.chance import chance
 
 if TYPE_CHECKING:
     from rrsync.cli.context import Voices
 
-_SEED: Final = 1
 _LIBRARY: Final = "demo"
 _ENDPOINT: Final = "http://127.0.0.1:8080/"
-
-#: The end of the simulator's help: a line for each kind of fault.
-FAULTS: Final = "\b\nExample: rrsync simulator --people 300 --members members.csv --fault busy:10\n\n\b\n" + "\n".join(
-    ["The kinds of fault:", *(f"  {kind.value:14}{text}" for kind, text in SENTENCES.items())]
-)
+_PORT: Final = 8000
+_PAGES: Final = "# [web]                                # the pages: `rrsync serve`\n"
 
 
-def simulator(
-    port: Annotated[
-        int,
-        typer.Option(
-            "--port", min=0, max=65_535, help="Where to listen, on 127.0.0.1; 0 takes a free one.", metavar="N"
-        ),
-    ] = 8080,
-    people: Annotated[
-        int, typer.Option("--people", min=1, help="How many invented people it knows.", metavar="N")
-    ] = 1_000,
-    personas: Annotated[
-        Path | None, typer.Option("--personas", help="A folder of persona files, as in MAGDA-Mock.", metavar="DIR")
-    ] = None,
-    latency_ms: Annotated[
-        int, typer.Option("--latency-ms", min=0, help="How long an answer takes, in milliseconds.", metavar="N")
-    ] = 0,
-    max_per_second: Annotated[
-        int | None,
-        typer.Option("--max-per-second", min=1, help="Throttle as MAGDA does, above so many a second.", metavar="N"),
-    ] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option("--fault", help="A fault at every so many requests; may be given again.", metavar="KIND:EVERY"),
-    ] = None,
-    must_subscribe: Annotated[
-        bool, typer.Option("--must-subscribe", help="Tell of a person only who is subscribed to the number.")
-    ] = False,
-    members: Annotated[
-        Path | None,
-        typer.Option("--members", help="Write a library's file of these people, to import.", metavar="FILE"),
-    ] = None,
-) -> None:
-    """Serve a MAGDA with invented people, until Ctrl-C.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the demo runs on: its people, its folder, and the settings there."""
 
-    It checks every request against the schema, and counts what it was asked: see /counts. The settings that `rrsync
-    init` makes look for it on port 8080. Give --members FILE for a member file that fits it.
-    """
-    speak = voices()
-    if personas is not None and not personas.is_dir():
-        raise ConfigError(f"There is no folder {personas}", todo="Name the folder that holds the persona files")
-    faults = tuple(Fault.parse(spec) for spec in fault or ())
-    world = World(seed=_SEED, people=people)
-    if members is not None:
-        _write_members(world, members)
-        speak.err.print(f"Wrote {members}: import it with `rrsync members import {members} --library ID`.")
-    luck = chance()
-    server = Simulator(
-        now=luck.clock,
-        new_reference=luck.new_reference,
-        world=world,
-        personas=personas,
-        latency_ms=latency_ms,
-        max_per_second=max_per_second,
-        faults=faults,
-        port=port,
-        keep_asked=False,
-        must_subscribe=must_subscribe,
-    )
-    with server, until_stopped() as stopped:
-        speak.err.print(f"A simulated MAGDA answers at {server.url} ; stop it with Ctrl-C.")
-        stopped.wait()
-    speak.err.print(
-        ", ".join(f"{name} {count}" for name, count in sorted(server.counts.items())) or "Nothing was asked."
-    )
+    world: World
+    folder: Path
+    config: Path
+    text: str
 
 
 def demo(
@@ -112,11 +53,16 @@ def demo(
         Path | None,
         typer.Option("--keep", help="Leave settings, database and files in this new folder.", metavar="DIR"),
     ] = None,
+    pages: Annotated[
+        bool | None,
+        typer.Option("--serve/--no-serve", help="Go on with the pages, until Ctrl-C; on a terminal it does by itself."),
+    ] = None,
 ) -> None:
-    """Run a whole night on invented people.
+    """Show a whole night on invented people, and the pages.
 
-    Settings, import, a register over real HTTP and SOAP, the report, the verified access log, and what to type next.
-    With --keep the folder stays, to play with.
+    Settings, import, a register over real HTTP and SOAP, the report, the verified access log; then the pages for desk
+    staff, operators and the data-protection officer, where one is let in as an invented person. With --keep the folder
+    stays, to play with.
 
     Example: rrsync demo --members 50 --keep demo
     """
@@ -128,24 +74,26 @@ def demo(
             folder = keep
             _make_folder(folder)
         luck = chance()
-        world = World(seed=_SEED, people=members)
+        world = World(seed=SEED, people=members)
         server = stack.enter_context(
             Simulator(now=luck.clock, new_reference=luck.new_reference, world=world, keep_asked=False)
         )
-        config = _prepare(speak, folder, server.url, world)
+        trial = _prepare(speak, folder, server.url, world)
+        if keep is not None:  # from now on as `rrsync simulator` is found
+            stack.callback(trial.config.write_text, TEMPLATE, encoding="utf-8")
         _title(speak, "The night: who is due, ask over HTTP and SOAP, compare, settle, report")
-        code = _night(config)
+        code = _night(trial.config)
         _title(speak, "The access log: every question is in it, written before it was sent")
-        verify(config=config)
-        with opened(config) as app:
+        verify(config=trial.config)
+        with opened(trial.config) as app:
             waiting = sum(1 for _ in app.holds.open())
-    if keep is not None:
-        config.write_text(TEMPLATE, encoding="utf-8")  # from now on as `rrsync simulator` is found
+        if pages or (pages is None and sys.stdin.isatty() and sys.stdout.isatty()):
+            _serve(speak, trial)
     _farewell(speak, keep, waiting, members)
     raise typer.Exit(code)
 
 
-def _prepare(speak: Voices, folder: Path, url: str, world: World) -> Path:
+def _prepare(speak: Voices, folder: Path, url: str, world: World) -> Trial:
     config, file = folder / FILE_NAME, folder / "members.csv"
     text = TEMPLATE.replace(_ENDPOINT, url).replace("max_per_second = 8.0 ", "max_per_second = 50.0")
     config.write_text(text, encoding="utf-8")
@@ -157,9 +105,9 @@ def _prepare(speak: Voices, folder: Path, url: str, world: World) -> Path:
         )
     _title(speak, f"A library with {len(world)} invented members, and a simulated MAGDA at {url}")
     install(config)
-    _write_members(world, file)
+    write_members(file, member_rows(world))
     import_members(file, library=_LIBRARY, config=config)
-    return config
+    return Trial(world, folder, config, text)
 
 
 def _night(config: Path) -> int:
@@ -170,6 +118,33 @@ def _night(config: Path) -> int:
     return 0
 
 
+def _serve(speak: Voices, trial: Trial) -> None:
+    """Serve the pages until Ctrl-C, and say what to click; one member has a new address to find out about."""
+    number = _move(speak, trial)
+    pages = f"[web]\nport = {free_port(_PORT)}\n"
+    trial.config.write_text(trial.text.replace(_PAGES, pages), encoding="utf-8")
+    with opened(trial.config) as app:
+        _title(speak, f"The pages: open {app.settings.web.origin}/ in a browser on this machine")
+        speak.out.print(f"  1. Let yourself in as an.peeters, who works at the desk, and search for {number}.")
+        speak.out.print("  2. Open the member, say why you ask, with a case reference such as trial-1, and ask.")
+        speak.out.print("  3. The register says another house number: take it over, or do not.")
+        speak.out.print("  Then log out, and see what cis.maes, the data-protection officer, sees of it.")
+        attend(speak, app)
+
+
+def _move(speak: Voices, trial: Trial) -> str:
+    """Let the library's own file of the morning give somebody another house number, and give who that is."""
+    numbers = range(len(trial.world))
+    settled = (each for each in numbers if trial.world.citizen(each).situation is Situation.SETTLED)
+    one = next(settled, 0)
+    row = next(each for position, each in enumerate(member_rows(trial.world)) if position == one)
+    file = trial.folder / "morning.csv"
+    _title(speak, f"The morning: the library's own file has another house number for {row['member_no']}")
+    write_members(file, [row | {"house_number": f"{row['house_number']}9", "box": ""}])
+    import_members(file, library=_LIBRARY, config=trial.config)
+    return row["member_no"]
+
+
 def _title(speak: Voices, text: str) -> None:
     speak.out.print(f"\n{text}", style="bold")
 
@@ -177,7 +152,9 @@ def _title(speak: Voices, text: str) -> None:
 def _farewell(speak: Voices, keep: Path | None, waiting: int, members: int) -> None:
     _title(speak, "What to do next")
     if keep is None:
-        speak.out.print(f"{waiting} members are on hold for a person to look at. To see them, keep the demo's folder:")
+        speak.out.print(f"{waiting} members are on hold for a person to look at. To see them, in a browser:")
+        speak.out.print(f"  {_program()} demo --serve")
+        speak.out.print("or with commands, in the demo's folder, which is then kept:")
         speak.out.print(f"  {_program()} demo --keep demo")
         return
     lines = (
@@ -190,6 +167,7 @@ def _farewell(speak: Voices, keep: Path | None, waiting: int, members: int) -> N
             "one member, now",
         ),
         ("night --dry-run", "who is due tonight"),
+        ("serve", f"the pages, on http://127.0.0.1:{_PORT}/, with the register beside them"),
     )
     speak.out.print(f"  cd {keep}")
     for words, what in lines:
@@ -208,17 +186,3 @@ def _make_folder(folder: Path) -> None:
             raise ConfigError(f"The folder {folder} is not empty", todo="Name a new one")
     except OSError as error:
         raise ConfigError(f"The folder {folder} cannot be made: {error.strerror}", todo="Name another") from error
-
-
-def _write_members(world: World, path: Path) -> None:
-    rows = member_rows(world)
-    try:
-        path.touch(mode=0o600)
-        with path.open("w", encoding="utf-8", newline="") as file:
-            first = next(rows)
-            writer = csv.DictWriter(file, fieldnames=list(first))
-            writer.writeheader()
-            writer.writerow(first)
-            writer.writerows(rows)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}", todo="Name another file") from error

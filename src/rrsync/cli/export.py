@@ -11,12 +11,12 @@ from rrsync.audit.export import Format, Order
 from rrsync.audit.formats import COLUMNS
 from rrsync.cli import brussels
 from rrsync.cli.actor import ViewerOption, short, viewer
-from rrsync.cli.cells import escape
 from rrsync.cli.context import ConfigOption, LibraryOption, opened, voices
 from rrsync.cli.log import looked
 from rrsync.cli.output import new_folder, replacing, replacing_lines
 from rrsync.cli.progress import progress
 from rrsync.cli.rowfile import shown
+from rrsync.core.formula import escape
 from rrsync.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
-from rrsync.cli.cells import escape
 from rrsync.cli.rowfile import shown
+from rrsync.core.formula import escape
 from rrsync.errors import ConfigError, InputError
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -13,6 +15,7 @@ from rrsync.wiring.chance import stopping
 from rrsync.wiring.pages import entrance
 
 if TYPE_CHECKING:
+    from rrsync.cli.context import Voices
     from rrsync.wiring.rooms import App
 
 _BEAT_S: Final = 60.0
@@ -28,14 +31,27 @@ def serve(config: ConfigOption = None) -> None:
     address in public_url. With the simulator, and without a provider, one can look around on this machine without
     logging in.
     """
-    from rrsync.web.listen import Listening  # noqa: PLC0415 — no other command waits for what the pages need
-    from rrsync.web.site import site  # noqa: PLC0415 — the same
-
     speak = voices()
     with opened(config) as app:
         logs.configure("info")
-        web = app.settings.web
-        with Listening(site(app, entrance(app)), web.host, web.port) as server, stopping(app.stop):
+        attend(speak, app)
+
+
+def attend(speak: Voices, app: App) -> None:
+    """Serve the pages of rooms that are open, until the process is told to stop.
+
+    Raises:
+        ConfigError: they cannot be served there, or nobody could come in.
+        RrsyncError: they stopped by themselves.
+    """
+    from rrsync.web.courier import courier  # noqa: PLC0415 — no other command waits for what the pages need
+    from rrsync.web.listen import Listening  # noqa: PLC0415 — the same
+    from rrsync.web.site import site  # noqa: PLC0415 — the same
+
+    web, made = app.settings.web, site(app, entrance(app))
+    try:
+        with Listening(made, web.host, web.port) as server, stopping(app.stop):
+            courier(made.state.house).start()
             speak.err.print(f"The pages are at {web.origin} ; stop them with Ctrl-C.")
             while server.is_alive and not app.stop.wait(_BEAT_S):
                 _sign(app)
@@ -45,7 +61,19 @@ def serve(config: ConfigOption = None) -> None:
                     kept="What was committed is kept",
                     todo="Start them again; if they stop again, report it",
                 )
+    finally:
+        made.state.house.jobs.end()  # before the rooms close
     speak.err.print("The pages are closed.")
+
+
+def free_port(wanted: int) -> int:
+    """Give a port on this machine that nobody listens on: the one that is wanted, or else any."""
+    for port in (wanted, 0):
+        with socket.socket() as tried, suppress(OSError):
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(("127.0.0.1", port))
+            return int(tried.getsockname()[1])
+    return wanted
 
 
 def _sign(app: App) -> None:

@@ -68,6 +68,7 @@ evidence = "errors"                    # whole messages, sealed: errors | hash (
 # port = 8000
 # public_url = "https://rrsync.library.example"   # how browsers find them; needed unless it is this machine
 # organisation = "OVO000009"           # whose staff work for all libraries here, if anybody's
+# outside_per_month = 0                # people who are no member that a library may ask about, by two of its staff
 
 # Who may come in; its secret is the credential rrsync.oidc, or RRSYNC_OIDC_SECRET. Without it, a trial: simulator only.
 # [web.oidc]
@@ -89,6 +90,7 @@ name = "Bibliotheek Demo"
 sender = "demo.example/bibliotheek"    # MAGDA: Afzender/Identificatie
 capacity = "1300"                      # MAGDA: Hoedanigheid
 # organisation = "OVO000001"           # the code under which [web.oidc] knows the library
+# webhook = "https://wise.example/rrsync"   # where its library system is told of changes: docs/api.md
 # opening_hours = "mo-fr 09:00-19:00; sa 09:00-17:00"   # a look at another time stands out in the log
 # case_pattern = "[a-z]+-[0-9]+"         # so does a case reference of another shape
 

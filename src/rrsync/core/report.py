@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 #: Why a run stopped, and the officer is told: the register answered about somebody else, or in another's hand.
 MIX_UP: Final = "mix_up"
 SIGNATURE: Final = "signature"
+#: Why the officer is told though nothing stopped: somebody in no file of the library is to be asked about.
+OUTSIDE: Final = "outside"
 
 EXIT_DONE = 0
 EXIT_LEFT = 3

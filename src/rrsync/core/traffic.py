@@ -181,7 +181,7 @@ def reserve(state: Traffic, now: float, ask: Ask, budget: Budget) -> tuple[Traff
     early_s = max(state.free_at, state.not_before) - now - AHEAD_S - ask.lag_s
     if early_s > _ROUNDING_S and not ask.desk:
         return state, Wait(early_s)
-    state = _at(state, now)
+    state = by_now(state, now)
     is_probe, is_spaced = state.since is not None, budget.step_s > 0
     start = max(now + ask.lag_s * is_spaced, state.free_at, state.not_before)
     step_s = budget.step_s / state.share
@@ -201,7 +201,7 @@ def reserve(state: Traffic, now: float, ask: Ask, budget: Budget) -> tuple[Traff
 
 def resting(state: Traffic, now: float) -> Rest | None:
     """Say for how long nobody asks, if so: the breaker is open, or the register wants to be left alone."""
-    state = _at(state, now)
+    state = by_now(state, now)
     if state.since is not None and state.again_at > now:
         return Rest(max(state.again_at, state.not_before) - now, now - state.since)
     if state.not_before - now > PATIENCE_S:
@@ -213,7 +213,7 @@ def told(state: Traffic, now: float, how: Sequence[Went], retry_after_s: float |
     """Mind how calls went, in their order; ``retry_after_s`` came with the last of them."""
     if not how:
         return state
-    state = _at(state, now)
+    state = by_now(state, now)
     for went in how:
         if went is Went.BUSY:
             state = _slower(state, now)
@@ -227,7 +227,7 @@ def told(state: Traffic, now: float, how: Sequence[Went], retry_after_s: float |
 
 def probed(state: Traffic, now: float, went: Went | None) -> Traffic:
     """Mind how the one call went that saw whether the register is back; ``None`` when it was not made."""
-    state = _at(state, now)
+    state = by_now(state, now)
     if state.since is None:
         return state
     if went is None:
@@ -243,7 +243,7 @@ def left(state: Traffic, who: str) -> Traffic:
     return replace(state, claims=_others(state, who))
 
 
-def _at(state: Traffic, now: float) -> Traffic:
+def by_now(state: Traffic, now: float) -> Traffic:
     """Give the state as it is by now: claims that are over are gone, quiet brings the rate back."""
     if now < state.seen:
         state = _shifted(state, now - state.seen)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, literal_column
 from sqlmodel import Session, col, select
 
 from rrsync.core.anomaly import DAY, WEEK, Attempt, Tie, Traces
-from rrsync.core.entry import Kind
+from rrsync.core.entry import LOOKS, Kind
 from rrsync.errors import LedgerError, StoreError
 from rrsync.store.staff import names_of
 from rrsync.store.tables import EntryRow, HoldRow, MemberRow
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 50
 _PAGES: Final = 40
-_LOOKS: Final = (Kind.INTENT.value, Kind.DENIED.value)
+_LOOKS: Final = tuple(sorted(kind.value for kind in LOOKS))
 #: Verdicts that say that what we hold is what the register says.
 _CONFIRMS: Final = frozenset({"same", "change"})
 # Written out and not as a value, so that the database sees that the index over only these serves.

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, literal_column
 from sqlmodel import Session, col, or_, select
 
 from rrsync.core.access import actor_of
-from rrsync.core.entry import ActorKind, Kind, decode
+from rrsync.core.entry import LOOKS, ActorKind, decode
 from rrsync.errors import BrokenChain
 from rrsync.store.tables import EntryRow, LogRow
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: By how much a clock may have been set back without moving a month's end.
 _BACK: Final = timedelta(days=7)
-_LOOKS: Final = (Kind.INTENT.value, Kind.DENIED.value)
+_LOOKS: Final = tuple(sorted(kind.value for kind in LOOKS))
 # Written out and not as a value, so that the database sees that the index over only these serves.
 _HAS_ACTOR: Final[ColumnElement[bool]] = literal_column("actor <> ''")
 
@@ -39,7 +39,7 @@ class Looks:
         """Give the place of the first entry at a moment or after it; the log's size when there is none."""
         with self._database.read() as session:
             size = session.exec(select(LogRow.size).where(LogRow.library == library)).one_or_none() or 0
-            near = _after(session, library, size, moment - _BACK)
+            near = not_before(session, library, size, moment)
             found = select(EntryRow.seq).where(
                 EntryRow.library == library, EntryRow.seq >= near, EntryRow.at >= moment, EntryRow.seq < size
             )
@@ -73,12 +73,21 @@ class Looks:
         return dict(sorted(found.items()))
 
 
+def not_before(session: Session, library: str, size: int, moment: datetime) -> int:
+    """Give a place before which no entry is at the moment or after it, unless a clock went back by over a week."""
+    return _after(session, library, size, moment - _BACK)
+
+
 def _after(session: Session, library: str, size: int, moment: datetime) -> int:
     """Give a place such that no entry before it is at the moment or after it, if the clock never went back."""
     low, high = 0, size
     while low < high:
         middle = (low + high) // 2
-        at = session.exec(select(EntryRow.at).where(EntryRow.library == library, EntryRow.seq == middle)).one_or_none()
+        wanted = select(EntryRow.at).where(EntryRow.library == library, EntryRow.seq == middle)
+        try:
+            at = session.exec(wanted).one_or_none()
+        except ValueError as error:  # SQLite takes any text for a time
+            raise _unreadable(library, middle) from error
         if at is None:
             raise _unreadable(library, middle)
         if at < moment:

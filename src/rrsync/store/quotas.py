@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import delete, func, text
 from sqlmodel import Session, col, select
 
-from rrsync.core.quota import DAY, Granted, Limits, Used, Verdict, judge
+from rrsync.core.quota import DAY, Granted, Limits, Used, Verdict, Window, judge, left
 from rrsync.store.visits import AskRow
 
 if TYPE_CHECKING:
@@ -43,6 +43,17 @@ class Quotas:
                 session.add(AskRow(library=library, name=name, at=at))
                 session.execute(delete(AskRow).where(col(AskRow.library) == library, col(AskRow.at) <= at - DAY))
         return verdict
+
+    def left(self, library: str, name: str) -> dict[Window, int]:
+        """Give how often somebody may ask still, by each limit.
+
+        Raises:
+            StoreError: it cannot be counted.
+        """
+        at = self._clock()
+        with self._database.read() as session:
+            used = self._used(session, library, at).count
+            return left(at, _own(session, library, name, at), used, self._limits)
 
     def _used(self, session: Session, library: str, at: datetime) -> Used:
         recent = col(AskRow.library) == library, col(AskRow.at) > at - DAY

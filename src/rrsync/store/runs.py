@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, case, exists, func, insert, literal, or_, select, text, update
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from rrsync.store.engine import Database
 
 _LEASE: Final = 0x72727379_6E63  # "rrsync": the number of PostgreSQL's advisory lock
+_HELD: Final = text(
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND classid::bigint = :high AND objid::bigint = :low"
+).bindparams(high=_LEASE >> 32, low=_LEASE & 0xFFFFFFFF)
+_TRIES: Final = 5
+_BLINK_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,19 @@ class Runs:
                 with suppress(SQLAlchemyError):  # a connection that was lost has let go by itself
                     session.execute(select(func.pg_advisory_unlock(_LEASE)))
 
+    def is_held(self) -> bool:
+        """Whether a night is running on this database, in this process or another."""
+        path = self._database.path
+        if path is not None:
+            return _is_held(path.with_name(path.name + ".lease"))
+        with self._database.read() as session:
+            return bool(session.execute(_HELD).scalar_one())
+
+    def waiting(self, libraries: Sequence[str]) -> str | None:
+        """Give the run that a night of these libraries would go on with."""
+        with self._database.read() as session:
+            return _open_run(session, libraries)
+
     def forecast(self, libraries: Sequence[str], plan: Plan) -> list[Forecast]:
         """Give who a night would ask about, by library and why; the steps left open by the last one included."""
         with self._database.read() as session:
@@ -169,15 +190,32 @@ def _on_file(path: Path) -> Iterator[Lease]:
     try:
         file = path.open("a")
     except OSError as error:
-        raise StoreError(
-            "The lease file beside the database cannot be opened", todo="Check [store] url and the rights on its folder"
-        ) from error
+        raise _no_lease_file() from error
+    with file:
+        for left in reversed(range(_TRIES)):  # who looks whether it is held, holds it for a blink
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if not left:
+                    raise _busy() from error
+                Event().wait(_BLINK_S)
+        yield Lease()
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        file = path.open("r")
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _no_lease_file() from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise _busy() from error
-        yield Lease()
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 def _open_run(session: Session, libraries: Sequence[str]) -> str | None:
@@ -230,6 +268,12 @@ def _due(libraries: Sequence[str], plan: Plan, run: str | None) -> Select[str, s
         literal("").label("reason"),
     ).where(*due)
     return query.order_by(*order).limit(plan.most)
+
+
+def _no_lease_file() -> StoreError:
+    return StoreError(
+        "The lease file beside the database cannot be opened", todo="Check [store] url and the rights on its folder"
+    )
 
 
 def _busy() -> Busy:

@@ -16,9 +16,10 @@ from sqlalchemy import ColumnElement, and_, literal_column, or_
 from sqlmodel import col, select
 
 from rrsync.core.access import Access, access, moment
-from rrsync.core.entry import JSON, ActorKind, Kind, decode
+from rrsync.core.entry import JSON, LOOKS, ActorKind, Kind, decode
 from rrsync.errors import BrokenChain
-from rrsync.store.tables import EntryRow, LogKeyRow
+from rrsync.store.hints import hints
+from rrsync.store.tables import EntryRow, EvidenceRow, LogKeyRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from rrsync.store.engine import Database
 
 _PAGE: Final = 1_000
-_LOOKS: Final = frozenset({Kind.INTENT, Kind.DENIED})
-_ACCESSES: Final = frozenset({Kind.INTENT, Kind.OUTCOME, Kind.DENIED})
+_ACCESSES: Final = LOOKS | {Kind.OUTCOME}
 
 # Written out and not as a value, so that the database sees that the index over only these serves.
 _HAS_REFERENCE: Final[ColumnElement[bool]] = literal_column("reference <> ''")
@@ -47,7 +47,7 @@ class Wanted:
     ``subjects`` are pseudonyms of the person looked at, over the years; ``actor`` is the name of a person who looked,
     and ``persons_only`` leaves out what processes did. ``status`` is how it ended, as ``core.access`` names it.
     ``since`` is the first moment meant and ``until`` the first that is not, both aware; ``last`` is how many, the
-    newest.
+    newest. ``before`` leaves out that entry and all after it; ``flagged`` means only what stands out.
     """
 
     library: str
@@ -59,16 +59,24 @@ class Wanted:
     until: datetime | None = None
     last: int | None = None
     persons_only: bool = False
+    before: int | None = None
+    flagged: bool = False
 
     def covers(self, found: Access) -> bool:
         """Whether a look that was found is one that is meant, by what its entries say."""
         is_person = found.actor.kind is ActorKind.PERSON
         return (
             (not self.actor or (is_person and found.actor.name == self.actor))
-            and (is_person or not self.persons_only)
+            and (is_person or not self.is_of_persons)
+            and (bool(found.flags) or not self.flagged)
             and self.purpose in {"", found.purpose}
             and self.status in {"", found.status}
         )
+
+    @property
+    def is_of_persons(self) -> bool:
+        """Whether what processes did is left out; it never stands out."""
+        return self.persons_only or self.flagged
 
 
 class Search:
@@ -113,10 +121,26 @@ class Search:
         for page in self._at(library, sorted(places)):
             yield from ((seq, _read(library, seq, data)) for seq, data in page)
 
+    def last_deed(self, library: str, kind: Kind) -> tuple[int, dict[str, JSON]] | None:
+        """Give sequence and content of the last entry of a kind that is no access."""
+        wanted = select(EntryRow.seq, EntryRow.data).where(
+            EntryRow.library == library, EntryRow.kind == kind.value, _IS_DEED
+        )
+        with self._database.read() as session:
+            found = session.exec(wanted.order_by(col(EntryRow.seq).desc()).limit(1)).first()
+        return None if found is None else (found[0], _read(library, *found))
+
+    def has_messages(self, found: Access) -> bool:
+        """Whether the whole messages of a look are kept."""
+        places = [found.seq] if found.outcome_seq is None else [found.seq, found.outcome_seq]
+        wanted = select(EvidenceRow.seq).where(EvidenceRow.library == found.library, col(EvidenceRow.seq).in_(places))
+        with self._database.read() as session:
+            return session.exec(wanted.limit(1)).first() is not None
+
     def find(self, library: str, seq: int) -> Access | None:
         """Give the look whose intent, denial or outcome stands at ``seq``; ``None`` when no entry of one does."""
         place = select(EntryRow.seq, EntryRow.data).where(EntryRow.library == library)
-        its_own = place.where(EntryRow.seq == seq, _is_of(_LOOKS))
+        its_own = place.where(EntryRow.seq == seq, _is_of(LOOKS))
         reference = select(EntryRow.reference).where(
             EntryRow.library == library, EntryRow.seq == seq, EntryRow.kind == Kind.OUTCOME.value
         )
@@ -141,7 +165,7 @@ class Search:
             return [year for year in years if year not in kept and _names_people(session, library, year)]
 
     def _accesses(self, wanted: Wanted, *, newest_first: bool) -> Iterator[Access]:
-        is_narrow = wanted.subjects is not None or wanted.persons_only or wanted.actor
+        is_narrow = wanted.subjects is not None or wanted.is_of_persons or wanted.actor
         pages = self._narrow(wanted, newest_first) if is_narrow else self._broad(wanted, newest_first)
         for page in pages:
             yield from filter(wanted.covers, self._joined(wanted.library, page))
@@ -149,7 +173,9 @@ class Search:
     def _broad(self, wanted: Wanted, newest_first: bool) -> Iterator[Sequence[Place]]:  # noqa: FBT001 — within
         """Give all looks of the time meant by walking along the log."""
         seq = col(EntryRow.seq)
-        chosen = _chosen(wanted.library, _LOOKS, wanted.since, wanted.until)
+        chosen = _meant(wanted)
+        sqlite = self._database.is_sqlite
+        chosen += hints(wanted.library, purpose=wanted.purpose, status=wanted.status, is_sqlite=sqlite)
         pages = select(EntryRow.seq, EntryRow.data).order_by(seq.desc() if newest_first else seq).limit(_PAGE)
         beyond: list[ColumnElement[bool]] = []
         while True:
@@ -162,11 +188,11 @@ class Search:
 
     def _narrow(self, wanted: Wanted, newest_first: bool) -> Iterator[Sequence[Place]]:  # noqa: FBT001 — within
         """Give looks of certain people, found by an index."""
-        chosen = _chosen(wanted.library, _LOOKS, wanted.since, wanted.until)
+        chosen = _meant(wanted)
         if wanted.subjects is not None:
             chosen.append(col(EntryRow.subject).in_(wanted.subjects))
         with self._database.read() as session:
-            if wanted.actor or wanted.persons_only:
+            if wanted.actor or wanted.is_of_persons:
                 chosen.append(self._by_person(session, wanted))
             places = session.exec(select(EntryRow.seq).where(*chosen)).all()
         yield from self._at(wanted.library, sorted(places, reverse=newest_first))
@@ -208,6 +234,12 @@ class Search:
                 yield access(library, seq, line, outcomes.get(str(line.get("ref"))))
             except ValueError as error:
                 raise _unreadable(library, seq) from error
+
+
+def _meant(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """Give what the columns of a look that is meant say."""
+    chosen = _chosen(wanted.library, LOOKS, wanted.since, wanted.until)
+    return chosen if wanted.before is None else [*chosen, col(EntryRow.seq) < wanted.before]
 
 
 def _chosen(

@@ -3,8 +3,9 @@
 1. A browser shows a token of 256 random bits; the database has only its SHA-256, so that who reads it is nobody.
 2. Who the token stands for is sealed to it with our keys: who owns the database, but not the keys, can make no session
    and change no role.
-3. A session ends 15 minutes after it was last used, 8 hours after it began, and when it is ended: by its own, by the
-   person's next login with the same browser, or by the provider for the person or for one login of theirs.
+3. A session ends 15 minutes after it was last used, 8 hours after it began, when the clock was set back to before
+   either, and when it is ended: by its own, by the person's next login with the same browser, or by the provider for
+   the person or for one login of theirs.
 
 A use is written down when the last is half a minute old; so the 15 minutes are never more, and at least 14½.
 """
@@ -20,7 +21,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import orjson
-from sqlalchemy import delete, or_, update
+from sqlalchemy import ColumnElement, and_, delete, or_, update
 from sqlmodel import Session, col, select
 
 from rrsync.core.roles import Role, Staff
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 IDLE: Final = timedelta(minutes=15)
 WHOLE: Final = timedelta(hours=8)
 _USE: Final = timedelta(seconds=30)
+#: How far ahead of now a session may have been used: more, and a clock was set back.
+_AHEAD: Final = timedelta(minutes=1)
 _BYTES: Final = 32
 _LENGTH: Final = 43
 
@@ -57,6 +60,16 @@ class Visit:
     person: bytes
     started_at: datetime
     proved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Somebody who is logged in, in one session: ``person`` is the keyed value of who the provider says it is."""
+
+    person: bytes
+    staff: Staff
+    since: datetime
+    seen: datetime
 
 
 class Sessions:
@@ -89,8 +102,7 @@ class Sessions:
             seen_at=now,
         )
         with self._database.write() as session:
-            ended = or_(col(SessionRow.seen_at) <= now - IDLE, col(SessionRow.started_at) <= now - WHOLE)
-            session.execute(delete(SessionRow).where(or_(ended, col(SessionRow.id) == _id(instead_of))))
+            session.execute(delete(SessionRow).where(or_(~_is_alive(now), col(SessionRow.id) == _id(instead_of))))
             session.add(row)
         return token
 
@@ -134,6 +146,20 @@ class Sessions:
             wanted += [or_(named, col(SessionRow.sid).is_(None)) if person else named]
         with self._database.write() as session:
             gone = session.execute(delete(SessionRow).where(*wanted))
+            return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
+
+    def present(self) -> list[Present]:
+        """Give the sessions that have not ended, the newest first."""
+        now = self._clock()
+        wanted = select(SessionRow).where(_is_alive(now)).order_by(col(SessionRow.started_at).desc())
+        with self._database.read() as session:
+            rows = [(self._visit(row, ""), row.seen_at) for row in session.exec(wanted)]
+        return [Present(visit.person, visit.staff, visit.started_at, seen) for visit, seen in rows if visit]
+
+    def end_of(self, person: bytes) -> int:
+        """End the sessions of a person by their keyed value; give how many there were."""
+        with self._database.write() as session:
+            gone = session.execute(delete(SessionRow).where(col(SessionRow.person) == person))
             return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
 
     def say(self, visit: Visit, text: str) -> None:
@@ -192,9 +218,15 @@ def form_token(token: str) -> str:
 
 
 def _lapse(visit: Visit, seen: datetime, now: datetime) -> Lapse | None:
-    if now - visit.started_at >= WHOLE:
+    if now - visit.started_at >= WHOLE or seen - now > _AHEAD:
         return Lapse.ENDED
     return Lapse.IDLE if now - seen >= IDLE else None
+
+
+def _is_alive(now: datetime) -> ColumnElement[bool]:
+    """Give what the columns of a session say that has not ended; ``_lapse`` believes what is sealed."""
+    seen = col(SessionRow.seen_at)
+    return and_(seen > now - IDLE, seen <= now + _AHEAD, col(SessionRow.started_at) > now - WHOLE)
 
 
 def _once(session: Session, visit: Visit) -> str:

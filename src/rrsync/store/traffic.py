@@ -49,6 +49,16 @@ class Shared:
                 row.state = after.dump()
         return given
 
+    def look(self) -> tuple[Traffic, float]:
+        """Give the traffic as it stands, and the seconds of its clock; who looks keeps nobody waiting.
+
+        Raises:
+            StoreError: it could not be read.
+        """
+        with self._database.read() as session:
+            row, now = session.get(TrafficRow, _ROW), self._now(session)
+            return parse(row.state if row else "", now), now
+
     def _row(self, session: Session) -> TrafficRow:
         """Give the row, ours alone until the end of the transaction."""
         wanted = select(TrafficRow).where(TrafficRow.id == _ROW).with_for_update()

@@ -1,11 +1,11 @@
-"""The tables of the pages' own: who is logged in, and what was asked at the desk of late."""
+"""The tables of the pages' own: who is logged in, what was asked at the desk of late, and wishes."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, LargeBinary, Text
+from sqlalchemy import Boolean, Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from rrsync.store.moment import Utc
@@ -36,3 +36,23 @@ class AskRow(SQLModel, table=True):
     library: str = Field(sa_type=Text)
     name: str = Field(sa_type=Text)
     at: datetime = Field(sa_type=Utc)
+
+
+class GlassRow(SQLModel, table=True):
+    """A wish to ask about somebody outside a library's file; ``insz`` is sealed."""
+
+    __tablename__: ClassVar[Any] = "glass"
+    __table_args__ = (Index("glass_library", "library", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    library: str = Field(sa_type=Text)
+    by: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=Utc)
+    insz: bytes = Field(sa_type=LargeBinary)
+    purpose: str = Field(sa_type=Text)
+    case: str = Field(sa_type=Text)
+    reference: str = Field(sa_type=Text)
+    decided_by: str = Field(default="", sa_type=Text)
+    decided_at: datetime | None = Field(default=None, sa_type=Utc)
+    is_approved: bool = Field(default=False, sa_type=Boolean)
+    is_asked: bool = Field(default=False, sa_type=Boolean)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from rrsync.core.quota import Window
 from rrsync.errors import (
     Busy,
     ConfigError,
@@ -23,6 +25,7 @@ from rrsync.errors import (
 from rrsync.web.house import house
 from rrsync.web.pace import TooMany
 from rrsync.web.page import go, respond
+from rrsync.web.problem import is_api, told, unreadable
 from rrsync.web.turned import TOLD, Away, TurnedAway
 from rrsync.web.views.frame import ErrorPage
 
@@ -31,12 +34,12 @@ if TYPE_CHECKING:
 
 #: An error -> the status, and the kind of page; the first that fits.
 _KINDS: Final[tuple[tuple[type[RrsyncError], HTTPStatus, str], ...]] = (
-    (NotAuthorised, HTTPStatus.FORBIDDEN, "forbidden"),
+    (NotAuthorised, HTTPStatus.FORBIDDEN, "ground"),
     (RegistryUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "register"),
-    (RegistryError, HTTPStatus.BAD_GATEWAY, "register"),
+    (RegistryError, HTTPStatus.BAD_GATEWAY, "rejected"),
     (LedgerError, HTTPStatus.SERVICE_UNAVAILABLE, "log"),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "fault"),
-    (Busy, HTTPStatus.CONFLICT, "fault"),
+    (Busy, HTTPStatus.CONFLICT, "busy"),
     (ConfigError, HTTPStatus.BAD_REQUEST, "wrong"),
     (RrsyncError, HTTPStatus.INTERNAL_SERVER_ERROR, "fault"),
 )
@@ -67,13 +70,16 @@ def refused(request: Request, status: int) -> Response:
 
 def _told(request: Request, page: ErrorPage) -> Response:
     """Give an error's page, to who is logged in as to who is: the guard may not have come to look."""
+    if is_api(request):
+        return told(page)
     if not hasattr(request.state, "visit"):
         here = house(request)
         try:
-            request.state.visit = here.entrance.sessions.find(here.cookies.token(request))
+            request.state.visit = here.visit(request)
         except RrsyncError:
             request.state.visit = None
-    return respond(request, page, status=page.status)
+    again, parts = getattr(request.state, "again", (page.again, page.parts))
+    return respond(request, replace(page, again=again, parts=parts), status=page.status)
 
 
 def _turned_away(request: Request, error: Exception) -> Response:
@@ -87,7 +93,8 @@ def _turned_away(request: Request, error: Exception) -> Response:
 
 def _too_many(request: Request, error: Exception) -> Response:
     assert isinstance(error, TooMany)  # noqa: S101 — the same
-    response = _told(request, ErrorPage(HTTPStatus.TOO_MANY_REQUESTS, "many", wait_s=error.wait_s))
+    kind = "crowd" if error.window is Window.LIBRARY_DAY else "many"
+    response = _told(request, ErrorPage(HTTPStatus.TOO_MANY_REQUESTS, kind, wait_s=error.wait_s))
     response.headers["Retry-After"] = str(error.wait_s)
     return response
 
@@ -99,7 +106,9 @@ def _failed(request: Request, error: Exception) -> Response:
     return _told(request, ErrorPage(status, kind, what=error.what, kept=error.kept, todo=error.todo))
 
 
-def _unreadable(request: Request, _error: Exception) -> Response:
+def _unreadable(request: Request, error: Exception) -> Response:
+    if is_api(request) and isinstance(error, RequestValidationError):
+        return unreadable(error)
     return refused(request, HTTPStatus.BAD_REQUEST)
 
 

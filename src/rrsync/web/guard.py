@@ -22,11 +22,14 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 
+from rrsync.core.apikey import Scope
 from rrsync.core.roles import Role
 from rrsync.errors import ConfigError
 from rrsync.store.sessions import Visit
+from rrsync.web.caller import require_key
 from rrsync.web.house import House, house
 from rrsync.web.paths import PATHS
+from rrsync.web.problem import is_api
 from rrsync.web.turned import Away, TurnedAway
 
 if TYPE_CHECKING:
@@ -56,9 +59,18 @@ class For:
     is_fresh: bool = False
 
 
-Rule: TypeAlias = Open | Signed | For
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """No browser, but a library system whose key is good for this; no cookie is looked at."""
+
+    scope: Scope
+
+
+Rule: TypeAlias = Open | Signed | For | Keyed
 
 _EVERYBODY: Final = For(frozenset(Role))
+_DESK: Final = For(frozenset({Role.DESK}))
+_OFFICER: Final = For(frozenset({Role.DPO}))
 
 #: Method and path of every route -> who may go there.
 RULES: Final[dict[tuple[str, str], Rule]] = {
@@ -72,6 +84,59 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("POST", PATHS["login_local"]): Open(),
     ("POST", PATHS["logout"]): Open(),
     ("POST", PATHS["language"]): Open(),
+    ("GET", PATHS["outside"]): _DESK,
+    ("POST", PATHS["outside"]): _DESK,
+    ("GET", PATHS["wish"]): _DESK,
+    ("POST", PATHS["wish"]): For(frozenset({Role.DESK}), is_fresh=True),
+    ("GET", PATHS["admin"]): For(frozenset({Role.ADMIN})),
+    ("POST", PATHS["admin_make"]): For(frozenset({Role.ADMIN}), is_fresh=True),
+    ("POST", PATHS["admin_revoke"]): For(frozenset({Role.ADMIN}), is_fresh=True),
+    ("GET", PATHS["hooks"]): For(frozenset({Role.ADMIN})),
+    ("POST", PATHS["hook_now"]): For(frozenset({Role.ADMIN})),
+    ("GET", PATHS["people"]): For(frozenset({Role.ADMIN})),
+    ("POST", PATHS["people_end"]): For(frozenset({Role.ADMIN}), is_fresh=True),
+    ("GET", PATHS["api"]): Open(),
+    ("GET", PATHS["api_member"]): Keyed(Scope.READ),
+    ("POST", PATHS["api_refresh"]): Keyed(Scope.REFRESH),
+    ("GET", PATHS["api_changes"]): Keyed(Scope.CHANGES),
+    ("GET", PATHS["api_holds"]): Keyed(Scope.READ),
+    ("GET", PATHS["operator"]): For(frozenset({Role.OPERATOR})),
+    ("GET", PATHS["runs"]): For(frozenset({Role.OPERATOR})),
+    ("GET", PATHS["run"]): For(frozenset({Role.OPERATOR})),
+    ("GET", PATHS["run_live"]): For(frozenset({Role.OPERATOR})),
+    ("POST", PATHS["run_resume"]): For(frozenset({Role.OPERATOR}), is_fresh=True),
+    ("POST", PATHS["run_release"]): For(frozenset({Role.OPERATOR}), is_fresh=True),
+    ("GET", PATHS["register"]): For(frozenset({Role.OPERATOR})),
+    ("GET", PATHS["desk"]): _DESK,
+    ("POST", PATHS["desk"]): _DESK,
+    ("GET", PATHS["member"]): _DESK,
+    ("POST", PATHS["refresh"]): _DESK,
+    ("GET", PATHS["difference"]): _DESK,
+    ("POST", PATHS["difference"]): _DESK,
+    ("GET", PATHS["correct"]): _DESK,
+    ("POST", PATHS["correct"]): _DESK,
+    ("POST", PATHS["uncorrect"]): _DESK,
+    ("GET", PATHS["holds"]): _DESK,
+    ("GET", PATHS["hold"]): _DESK,
+    ("POST", PATHS["hold"]): _DESK,
+    ("GET", PATHS["officer"]): _OFFICER,
+    ("POST", PATHS["verify"]): _OFFICER,
+    ("GET", PATHS["log"]): _OFFICER,
+    ("POST", PATHS["log"]): _OFFICER,
+    ("GET", PATHS["entry"]): _OFFICER,
+    ("POST", PATHS["proof"]): _OFFICER,
+    ("POST", PATHS["evidence"]): For(frozenset({Role.DPO}), is_fresh=True),
+    ("GET", PATHS["days"]): _OFFICER,
+    ("GET", PATHS["day"]): _OFFICER,
+    ("GET", PATHS["figures"]): _OFFICER,
+    ("GET", PATHS["person"]): _OFFICER,
+    ("POST", PATHS["person"]): _OFFICER,
+    ("POST", PATHS["letter"]): _OFFICER,
+    ("GET", PATHS["samples"]): _OFFICER,
+    ("GET", PATHS["sample"]): _OFFICER,
+    ("POST", PATHS["sample"]): _OFFICER,
+    ("GET", PATHS["export"]): _OFFICER,
+    ("POST", PATHS["export"]): For(frozenset({Role.DPO}), is_fresh=True),
 }
 
 
@@ -85,7 +150,12 @@ async def guard(request: Request) -> Visit | None:
     rule = here.rules[request.method, request.scope["route"].path]
     if isinstance(rule, Signed):
         return None
-    visit = await run_in_threadpool(here.entrance.sessions.find, here.cookies.token(request))
+    if isinstance(rule, Keyed):
+        await run_in_threadpool(require_key, request, rule.scope)
+        return None
+    if isinstance(rule, Open) and is_api(request):
+        return None
+    visit = await run_in_threadpool(here.visit, request)
     request.state.visit = visit
     if isinstance(rule, For) and visit is None:
         raise TurnedAway(_outside(request))

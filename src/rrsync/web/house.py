@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
+    from rrsync.store.sessions import Visit
     from rrsync.web.guard import Rule
     from rrsync.web.headers import Policy
+    from rrsync.web.jobs import Jobs
     from rrsync.web.oidc import Flow
     from rrsync.web.render import Pages
     from rrsync.web.session import Cookies
@@ -32,6 +34,7 @@ class House:
     flow: Flow | None
     rules: Mapping[tuple[str, str], Rule]
     pages: Pages
+    jobs: Jobs
 
     @property
     def now(self) -> datetime:
@@ -52,6 +55,15 @@ class House:
     def libraries(self) -> Mapping[str, str]:
         """The libraries that the settings name: id -> name."""
         return {library.id: library.name for library in self.app.settings.library}
+
+    def visit(self, request: Request) -> Visit | None:
+        """Give the session that a browser shows; one of a library that the settings name no more is over.
+
+        Raises:
+            StoreError: the database cannot be read or written.
+        """
+        found = self.entrance.sessions.find(self.cookies.token(request))
+        return found if found and (found.staff.library is None or found.staff.library in self.libraries) else None
 
     @property
     def is_trial(self) -> bool:

@@ -61,9 +61,11 @@ def login(request: Request, visit: Guest) -> Response:
     if visit is not None:
         return go("home")
     here = house(request)
-    lapse = here.entrance.sessions.lapse(here.cookies.token(request))
+    token = here.cookies.token(request)
+    lapse = here.entrance.sessions.lapse(token)
     response = respond(request, _door(request, lapse.value if lapse else ""))
-    here.cookies.let_out(response)
+    if token:  # who came by another site's link shows none, and may be logged in
+        here.cookies.let_out(response)
     return response
 
 

@@ -10,8 +10,11 @@ import structlog
 from rrsync.core.quota import Granted, Refused
 from rrsync.web.house import house
 from rrsync.web.turned import Away, TurnedAway
+from rrsync.web.views.frame import Flash
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fastapi import Request
 
     from rrsync.core.quota import Window
@@ -48,3 +51,16 @@ def take_turn(request: Request, visit: Visit) -> tuple[Window, ...]:
         return verdict.near
     log.warning("desk.limit", library=library, reason=verdict.window.value)
     raise TooMany(verdict)
+
+
+def nearing(request: Request, visit: Visit, near: Iterable[Window]) -> tuple[Flash, ...]:
+    """Give what is said to who comes near these limits: how often they may ask still.
+
+    Raises:
+        StoreError: it cannot be counted.
+    """
+    windows, library = tuple(near), visit.staff.library
+    if not windows or library is None:
+        return ()
+    left = house(request).entrance.quotas.left(library, visit.staff.name)
+    return tuple(Flash("warn", f"near_{window.value}", {"left": left[window]}) for window in windows)

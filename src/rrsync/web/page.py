@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import orjson
+import structlog
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from rrsync.core.roles import Role
+from rrsync.errors import StoreError
 from rrsync.web.guard import For
 from rrsync.web.house import house
 from rrsync.web.paths import PATHS, path
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _OK: Final = 200
 _SEE_OTHER: Final = 303
+
+log = structlog.get_logger()
 
 
 def respond(
@@ -61,9 +65,15 @@ def go(name: str, **parts: object) -> RedirectResponse:
 
 
 def say(request: Request, visit: Visit, *flashes: Flash) -> None:
-    """Keep what was just done, to be said once, on the next page; it names no person."""
+    """Keep what was just done, to be said once, on the next page; it names no person.
+
+    What cannot be kept is not said: it was done all the same, and an error would deny it.
+    """
     said = [{"tone": flash.tone, "key": flash.key, "values": dict(flash.values)} for flash in flashes]
-    house(request).entrance.sessions.say(visit, orjson.dumps(said).decode())
+    try:
+        house(request).entrance.sessions.say(visit, orjson.dumps(said).decode())
+    except StoreError as error:
+        log.warning("page.unsaid", reason=type(error).__name__)
 
 
 def places(visit: Visit, home: House) -> tuple[Place, ...]:
@@ -72,6 +82,8 @@ def places(visit: Visit, home: House) -> tuple[Place, ...]:
 
 
 def _is_open(place: Place, roles: frozenset[Role], home: House) -> bool:
+    if place is Place.OUTSIDE and home.entrance.outside.per_month < 1:
+        return False
     rule = home.rules.get(("GET", PATHS[place.value]))
     return isinstance(rule, For) and bool(rule.roles & roles)
 
@@ -83,5 +95,9 @@ def _visitor(visit: Visit, home: House) -> Visitor:
 
 
 def _flashes(visit: Visit, home: House) -> tuple[Flash, ...]:
-    text = home.entrance.sessions.said(visit)
+    try:
+        text = home.entrance.sessions.said(visit)
+    except StoreError as error:
+        log.warning("page.unsaid", reason=type(error).__name__)
+        return ()
     return tuple(Flash(each["tone"], each["key"], each["values"]) for each in orjson.loads(text or "[]"))

@@ -3,15 +3,19 @@
 An address names a library's own member number, a hold, a run, a day, a month or an entry: never a national number and
 never a name. What searches for a person is sent by POST.
 
+A part may hold a slash, or be dots alone, which an address cannot: these go twice encoded, and ``part`` reads them.
+
 >>> path("member", member="M 12/3")
-'/members/M%2012%2F3'
+'/members/M%2012%252F3'
+>>> part("M 12%2F3")
+'M 12/3'
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 PATHS: Final[dict[str, str]] = {
     "home": "/",
@@ -34,6 +38,8 @@ PATHS: Final[dict[str, str]] = {
     "uncorrect": "/members/{member}/correct/end",
     "holds": "/holds",
     "hold": "/holds/{hold}",
+    "outside": "/desk/outside",
+    "wish": "/desk/outside/{wish}",
     # the operator
     "operator": "/operator",
     "runs": "/runs",
@@ -57,11 +63,26 @@ PATHS: Final[dict[str, str]] = {
     "sample": "/log/samples/{library}/{month}",
     "export": "/log/export",
     "figures": "/log/figures",
+    # who sets rrsync up
+    "admin": "/admin",
+    "admin_make": "/admin/keys",
+    "admin_revoke": "/admin/keys/revoke",
+    "hooks": "/admin/hooks",
+    "hook_now": "/admin/hooks/now",
+    "people": "/admin/people",
+    "people_end": "/admin/people/end",
+    # the library system
+    "api": "/api/openapi.json",
+    "api_member": "/api/libraries/{library}/members/{member}",
+    "api_refresh": "/api/libraries/{library}/members/{member}/refresh",
+    "api_changes": "/api/libraries/{library}/changes",
+    "api_holds": "/api/libraries/{library}/holds",
     # files
     "static": "/static/{file}",
 }
 
 _PART: Final = re.compile(r"{(\w+)}")
+_ODD: Final = re.compile(r"[%/\\]|^\.{1,2}$")
 
 
 def path(name: str, **parts: object) -> str:
@@ -70,4 +91,13 @@ def path(name: str, **parts: object) -> str:
     Raises:
         KeyError: there is no such page, or a part of its address is missing.
     """
-    return _PART.sub(lambda found: quote(str(parts[found[1]]), safe=""), PATHS[name])
+    return _PART.sub(lambda found: quote(_ODD.sub(_encoded, str(parts[found[1]])), safe=""), PATHS[name])
+
+
+def part(text: str) -> str:
+    """Give a part of an address as it was before ``path`` had it, from what the server read."""
+    return unquote(text)
+
+
+def _encoded(found: re.Match[str]) -> str:
+    return "".join(f"%{ord(char):02X}" for char in found[0])

@@ -10,10 +10,33 @@ from fastapi import Depends, FastAPI, Request
 from starlette.staticfiles import StaticFiles
 
 from rrsync.errors import ConfigError
-from rrsync.web import fault, login
+from rrsync.web import (
+    admin,
+    api,
+    correct,
+    days,
+    desk,
+    difference,
+    export,
+    fault,
+    figures,
+    holds,
+    letter,
+    log,
+    login,
+    member,
+    officer,
+    operator,
+    outside,
+    person,
+    register,
+    runs,
+    sample,
+)
 from rrsync.web.guard import RULES, guard, require_guarded
 from rrsync.web.headers import Envelope, Policy
 from rrsync.web.house import House
+from rrsync.web.jobs import Jobs
 from rrsync.web.oidc import Flow
 from rrsync.web.paths import path
 from rrsync.web.provider import Provider
@@ -30,7 +53,28 @@ if TYPE_CHECKING:
     from rrsync.wiring.pages import Entrance
     from rrsync.wiring.rooms import App
 
-_PARTS: Final[Sequence[Callable[[FastAPI], None]]] = (login.mount,)
+_PARTS: Final[Sequence[Callable[[FastAPI], None]]] = (
+    login.mount,
+    desk.mount,
+    member.mount,
+    difference.mount,
+    correct.mount,
+    holds.mount,
+    outside.mount,
+    operator.mount,
+    runs.mount,
+    register.mount,
+    officer.mount,
+    log.mount,
+    days.mount,
+    figures.mount,
+    person.mount,
+    letter.mount,
+    sample.mount,
+    export.mount,
+    admin.mount,
+    api.mount,
+)
 
 
 def site(
@@ -78,6 +122,7 @@ def _house(app: App, entrance: Entrance, rules: Mapping[tuple[str, str], Rule]) 
         flow=flow,
         rules=rules,
         pages=Pages(),
+        jobs=Jobs(app.stop),
     )
     if flow is None and not house.is_trial:
         raise ConfigError(

@@ -25,10 +25,12 @@ from rrsync.registry.evidence import Keep
 from rrsync.registry.gate import Gate
 from rrsync.registry.pace import Pace
 from rrsync.store.checkpoints import Checkpoints
+from rrsync.store.corrections import Corrections
 from rrsync.store.engine import Database
 from rrsync.store.holds import Holds
 from rrsync.store.ledger import Ledger
 from rrsync.store.members import Members
+from rrsync.store.offers import Offers
 from rrsync.store.rows import Rows
 from rrsync.store.runs import Runs
 from rrsync.store.seal import Keyring, Seal
@@ -72,11 +74,14 @@ class App:
     ledger: Ledger
     runs: Runs
     settlement: Settlement
+    corrections: Corrections
+    offers: Offers
     subscriptions: Subscriptions
     authorisations: dict[str, Authorisation]
     search: Search
     tiles: Tiles
     checkpoints: Checkpoints
+    keepers: Keepers
     notary: Notary
     oversight: Oversight
     forgetting: Forgetting
@@ -135,12 +140,13 @@ class App:
         """What opens a run in the access log: the version and the hash of the settings."""
         return {"app": f"rrsync {version('rrsync')}", "settings": self.settings.digest}
 
-    def desk(self) -> Desk:
-        """Build the desk, which refreshes single members."""
+    def desk(self, pace: Pace | None = None) -> Desk:
+        """Build the desk, which refreshes single members, at a pace that others may share."""
         return Desk(
-            gate=self.gate(max_wait_s=_DESK_WAIT_S, pace=self.pace(desk=True)),
+            gate=self.gate(max_wait_s=_DESK_WAIT_S, pace=pace or self.pace(desk=True)),
             members=self.members,
             settlement=self.settlement,
+            corrections=self.corrections,
             new_reference=self.chance.new_reference,
             attend=self.notary.attend,
             alarm=alarm(self.settings, self.chance),
@@ -159,6 +165,11 @@ class App:
         """End what is to be ended, where subscriptions are ours to keep."""
         if self.settings.registry.subscribe and not self.stop.is_set():
             self.registrar(gate).drain(libraries, Grounds(NIGHT, PURPOSE, run=run))
+
+    def _tidy(self, libraries: Sequence[str]) -> None:
+        """Forget what has lapsed of the desks: answers, and corrections, whose members are due."""
+        self.offers.sweep()
+        self.corrections.lapse(libraries)
 
     def prover(self) -> Prover:
         """Build who gives proofs of entries."""
@@ -201,6 +212,7 @@ class App:
             stop=self.stop,
             pace=pace,
             drain=partial(self._drain, gate),
+            tidy=self._tidy,
             watch=Watch(self.notary.begin, self.notary.beat, self.notary.close, alarm(self.settings, self.chance)),
             about=self.about,
         )
@@ -230,6 +242,7 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
         def proof(library: str, old: int, new: int) -> Sequence[bytes]:
             return notary.proof(library, old, new)
 
+        keepers = Keepers(anchors(settings, luck.clock, proof, checkpoints), checkpoints, luck.clock)
         notary = Notary(
             database=database,
             seal=seal,
@@ -239,7 +252,7 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
             signer=sign,
             origins=origins,
             signed=LastSigned(settings.log.signed),
-            keepers=Keepers(anchors(settings, luck.clock, proof, checkpoints), checkpoints, luck.clock),
+            keepers=keepers,
             clock=luck.clock,
             note_terms=Terms(
                 ledger,
@@ -260,6 +273,7 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
         )
         members = Members(database, rows)
         members.require_ours()
+        settlement = Settlement(ledger, rows, clock=luck.clock)
         yield App(
             settings=settings,
             chance=luck,
@@ -269,12 +283,15 @@ def open_app(settings: Settings, luck: Chance | None = None) -> Iterator[App]:
             holds=Holds(database, rows),
             ledger=ledger,
             runs=Runs(database),
-            settlement=Settlement(ledger, rows, clock=luck.clock),
+            settlement=settlement,
+            corrections=Corrections(database, ledger, rows, luck.clock),
+            offers=Offers(database, ledger, rows, settlement, luck.clock),
             subscriptions=Subscriptions(database, ledger, rows, clock=luck.clock),
             authorisations=authorisations,
             search=search,
             tiles=tiles,
             checkpoints=checkpoints,
+            keepers=keepers,
             notary=notary,
             oversight=oversight,
             forgetting=forgetting,

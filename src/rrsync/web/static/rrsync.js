@@ -2,7 +2,13 @@
 "use strict";
 
 const EVERY_MS = 2000;
+const UNUSED_MS = 5 * 60 * 1000; // nobody is there: what renews itself would keep them logged in
 const SAY_EVERY = 10; // per cent: what is said aloud, so that nobody is talked at all night
+
+let used = Date.now();
+for (const deed of ["pointermove", "pointerdown", "keydown", "scroll"]) {
+  window.addEventListener(deed, () => (used = Date.now()), { passive: true });
+}
 
 function follow(section) {
   const body = section.querySelector("[data-body]");
@@ -12,7 +18,7 @@ function follow(section) {
   if (says) says.hidden = false;
 
   async function renew() {
-    if (document.hidden) return again();
+    if (document.hidden || Date.now() - used > UNUSED_MS) return again();
     try {
       const reply = await fetch(section.dataset.live, { credentials: "same-origin", redirect: "error" });
       if (!reply.ok) return window.location.reload(); // the session ended, or the run did: the page says which

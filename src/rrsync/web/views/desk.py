@@ -59,7 +59,7 @@ class DeskPage(Masked):
     """The search, and what it found; ``found`` is ``None`` before anything was searched.
 
     Fields of the first form: ``words``; of the second: ``insz``, never given back. ``is_cut`` says that more fit than
-    are shown.
+    are shown. ``example`` is the number of a member to begin with, on trial.
     """
 
     name: ClassVar[str] = "desk"
@@ -67,6 +67,7 @@ class DeskPage(Masked):
     filled: Filled = BLANK
     found: tuple[MemberLine, ...] | None = None
     is_cut: bool = False
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -110,8 +111,8 @@ class MemberPage(Masked):
 
     ``number_kind`` says whether there is a national number (``national``, ``bis``, ``none``). ``since`` is the
     register's own begin date of the address. ``barred`` is why the register cannot be asked, as a key of the page's
-    words (``no_number``, ``no_ground``, ``hour``, ``day``, ``log``), empty when it can. ``again_from`` is when the
-    register was last asked, if that is so short ago that its answer is shown again without a second access.
+    words (``no_number``, ``no_ground``), empty when it can. ``again_from`` is when the register was last asked, if that
+    is so short ago that its answer is shown again without a second access.
     ``purposes`` are the codes the authorisation names. Fields of the form: ``purpose``, ``case``; a case that holds a
     national number is not given back.
     """
@@ -150,22 +151,24 @@ class Differing(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DifferencePage(Masked):
-    """What the register answered about a member: ``verdict`` is ``same``, ``change``, ``hold`` or ``away``.
+    """What the register answered about a member, and what was decided about it.
 
     ``rows`` are the fields of the name and the address, also those that are the same, so that each is read in its
-    place. ``ticket`` names the answer that is decided about; ``until`` is when that lapses. ``reason`` is a hold's.
-    ``from_cache`` is when the register was asked, if this is not a new access. The form sends ``ticket`` and
-    ``decision``: ``accept`` or ``decline``.
+    place. ``state`` of a change is ``open`` until somebody decides, then ``accepted`` or ``declined``; of what needs no
+    decision it is ``settled``. ``ticket`` names the answer that is decided about; ``until`` is when that lapses.
+    ``reason`` is a hold's. ``from_cache`` says that this is no new access. The form sends ``ticket`` and ``decision``:
+    ``accept`` or ``decline``.
     """
 
     name: ClassVar[str] = "difference"
 
     who: Heading
-    verdict: Literal["same", "change", "hold", "away"]
+    verdict: Literal["same", "change", "hold"]
     asked_at: datetime
     rows: tuple[Differing, ...] = ()
     ticket: str = ""
     until: datetime | None = None
+    state: Literal["open", "accepted", "declined", "settled"] = "open"
     reason: Reason | None = None
     hold: int | None = None
     from_cache: bool = False
@@ -190,21 +193,33 @@ class CorrectPage(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HoldsPage(Masked):
-    """The worklist, the oldest first; ``counts`` are of all, ``chosen`` is the reason they are narrowed to."""
+    """A page of the worklist, the oldest first.
+
+    ``counts`` are of all, ``chosen`` is the reason they are narrowed to; ``beyond`` is the last hold before this page,
+    and ``further`` the last of this one, when there are more.
+    """
 
     name: ClassVar[str] = "holds"
 
     holds: tuple[HoldLine, ...]
     counts: tuple[tuple[Reason, int], ...] = ()
     chosen: Reason | None = None
+    beyond: int = 0
+    further: int | None = None
+
+    @property
+    def total(self) -> int:
+        """How many there are of what is shown, on all pages."""
+        return sum(count for reason, count in self.counts if self.chosen in {None, reason})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HoldPage(Masked):
-    """One hold: why, what to do, what it proposes; and its place in the worklist.
+    """One hold: why, what to do, what it proposes; and its place in the worklist, narrowed to ``chosen`` if it is.
 
     ``can_accept`` says whether there is something to take over. ``has_new_number`` that it is a new national number,
-    which is not shown. The form sends ``decision``: ``accept`` or ``dismiss``.
+    which is not shown; ``twin`` is the member of this library that has it already. The form sends ``decision``
+    (``accept`` or ``dismiss``), ``reference`` (the answer that is decided about) and ``reason`` (what is chosen).
     """
 
     name: ClassVar[str] = "hold"
@@ -214,7 +229,10 @@ class HoldPage(Masked):
     rows: tuple[Differing, ...] = ()
     can_accept: bool = False
     has_new_number: bool = False
+    twin: str = ""
     place: int = 1
     total: int = 1
     before: int | None = None
     after: int | None = None
+    chosen: Reason | None = None
+    reference: str = ""

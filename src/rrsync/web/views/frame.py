@@ -19,6 +19,7 @@ class Place(StrEnum):
 
     DESK = "desk"
     HOLDS = "holds"
+    OUTSIDE = "outside"
     OPERATOR = "operator"
     RUNS = "runs"
     REGISTER = "register"
@@ -29,6 +30,9 @@ class Place(StrEnum):
     SAMPLES = "samples"
     FIGURES = "figures"
     EXPORT = "export"
+    ADMIN = "admin"
+    HOOKS = "hooks"
+    PEOPLE = "people"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,8 @@ class ErrorPage:
 
     ``kind`` is the key of a title in the page's words, which have ``_what`` and ``_todo`` of it too. ``what``, ``kept``
     and ``todo`` are an ``RrsyncError``'s own sentences, in English, for who looks further into it; they may be empty.
-    ``reference`` is what the log of the program has this under; ``again`` is the path to go back to, by its name.
+    ``reference`` is what the log of the program has this under; ``again`` is the path to go back to, by its name and
+    ``parts``.
     """
 
     name: ClassVar[str] = "error"
@@ -141,4 +146,5 @@ class ErrorPage:
     todo: str = ""
     reference: str = ""
     again: str = "home"
+    parts: Mapping[str, str] = field(default_factory=dict)
     wait_s: int = 0

@@ -1,4 +1,4 @@
-"""What the data-protection officer sees: the log, an entry of it, a person's accesses, its state, figures, exports.
+"""What the data-protection officer sees of the log: searched, an entry of it, a person's accesses, figures, exports.
 
 People stand in the log under pseudonyms; staff stand in it under their account's name.
 """
@@ -6,16 +6,14 @@ People stand in the log under pseudonyms; staff stand in it under their account'
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from rrsync.web.views.frame import BLANK, Choice, Filled, Tone
+from rrsync.web.views.frame import BLANK, Choice, Filled
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from rrsync.web.plot import Rows
-
-AnchorState: TypeAlias = Literal["good", "late", "failing", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,8 @@ class LogPage:
 class EntryPage:
     """One access: everything its entries say. ``got`` are names of ``words.codes.FIELDS``.
 
+    ``via`` is the key of a library system with which somebody asked; ``of`` is the reference of an answer that was
+    shown again. ``lines`` are the entries as they stand, by their number; ``key`` is the log's public key.
     ``has_evidence`` says whether the whole messages were kept; ``is_forgotten``, that they were once. The form for
     them sends ``reason``.
     """
@@ -84,6 +84,10 @@ class EntryPage:
     ended_seq: int | None
     request: str
     reply: str
+    via: str = ""
+    of: str = ""
+    lines: tuple[tuple[int, str], ...] = ()
+    key: str = ""
     decisions: tuple[Decided, ...] = ()
     has_evidence: bool = False
     is_forgotten: bool = False
@@ -114,9 +118,10 @@ class Deed:
 class PersonPage:
     """A person's accesses, by a national number that is typed and never given back.
 
-    ``looks`` is ``None`` before anything was asked. ``ticket`` stands for the number while the session lasts, so that
-    the letter needs no second typing. ``forgotten`` are years of which the log can say nothing any more. ``noted`` is
-    the entry of this look itself. Fields: ``insz``; of the second form ``ticket`` and ``language``.
+    ``looks`` is ``None`` before anything was asked. ``ticket`` stands for the number for a quarter of an hour, so that
+    the letter needs no second typing. ``forgotten`` are years of which a log can say nothing any more. ``noted`` are
+    the entries of this look itself. Of both, and of every line, the library is said when there are ``many``.
+    Fields: ``insz``; of the second form ``ticket`` and ``language``.
     """
 
     name: ClassVar[str] = "person"
@@ -125,12 +130,29 @@ class PersonPage:
     looks: tuple[LookLine, ...] | None = None
     deeds: tuple[Deed, ...] = ()
     ticket: str = ""
-    forgotten: tuple[int, ...] = ()
-    noted: int | None = None
+    forgotten: tuple[Gone, ...] = ()
+    noted: tuple[Noted, ...] = ()
+    many: bool = False
 
     def __repr__(self) -> str:
         """Name the type alone: it is about one person."""
         return "PersonPage(***)"
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The entry of a library's log that a look itself is."""
+
+    library: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The years of which a library's log can say nothing any more."""
+
+    library: str
+    years: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +167,9 @@ class LetterSection:
 class LetterPage:
     """The letter to a citizen, made to be printed; all its words come from the letter's own texts, in its language.
 
-    ``library`` and ``sender`` stand at the head (address lines of the library), ``head`` are labelled lines (date,
-    libraries), ``opening`` and ``closing`` paragraphs. ``is_download`` says that the same can be had as a file.
+    ``library`` and ``sender`` stand at the head (the name of the library, if it is one, and address lines), ``head``
+    are labelled lines (date, libraries), ``opening`` and ``closing`` paragraphs. ``is_download`` says that the same can
+    be had as a file.
     """
 
     name: ClassVar[str] = "letter"
@@ -165,56 +188,6 @@ class LetterPage:
     def __repr__(self) -> str:
         """Name the type alone: it is about one person."""
         return "LetterPage(***)"
-
-
-@dataclass(frozen=True, slots=True)
-class AnchorLine:
-    """An anchor of a log: its name and kind (``file``, ``mail``, ``witness``), what it keeps and since when."""
-
-    name: str
-    kind: str
-    state: AnchorState
-    size: int | None = None
-    at: datetime | None = None
-    said: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LogState:
-    """A log at a glance. ``is_whole`` is ``None`` before it was ever verified; ``fault`` is what verifying found."""
-
-    library: str
-    title: str
-    size: int
-    root: str
-    is_whole: bool | None
-    verified_at: datetime | None
-    verified_by: str
-    verified_size: int
-    signed_at: datetime | None
-    signed_size: int
-    anchors: tuple[AnchorLine, ...]
-    fault: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What awaits the officer: a key of the page's words, how many, where, and whether it is late."""
-
-    key: str
-    count: int
-    place: str
-    tone: Tone
-
-
-@dataclass(frozen=True, slots=True)
-class OfficerPage:
-    """The state of the logs and what awaits; the form sends ``library`` to have a log recomputed."""
-
-    name: ClassVar[str] = "officer"
-
-    logs: tuple[LogState, ...]
-    tasks: tuple[Task, ...]
 
 
 @dataclass(frozen=True, slots=True)

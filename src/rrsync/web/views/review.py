@@ -50,6 +50,35 @@ class DayPage:
 
 
 @dataclass(frozen=True, slots=True)
+class MonthLine:
+    """A month, as ``2026-10``: how many were drawn from how many looks, and how many of them are to be decided."""
+
+    month: str
+    looks: int
+    of: int
+    left: int
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MonthsPart:
+    """One library's months, the newest first; of those before the last year, the ones that are not decided."""
+
+    library: str
+    title: str
+    months: tuple[MonthLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesPage:
+    """The samples of all months that have ended, and what is left to decide."""
+
+    name: ClassVar[str] = "samples"
+
+    parts: tuple[MonthsPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PickLine:
     """One access of a sample, how it was drawn, what was decided of it, and whether this visitor may decide."""
 

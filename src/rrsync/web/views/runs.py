@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from rrsync.core.exchange import Reason
+
 if TYPE_CHECKING:
     from datetime import date, datetime, timedelta
 
-    from rrsync.core.exchange import Reason
     from rrsync.web.views.frame import Tone
 
 State: TypeAlias = Literal["running", "done", "left", "stopped"]
@@ -42,12 +43,21 @@ class RunsPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why what somebody began here came to nothing: an ``RrsyncError``'s own sentences, in English."""
+
+    what: str
+    kept: str
+    todo: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunPage:
     """One run, live or ended; it is also the fragment that a running one is renewed by.
 
     ``due`` counts steps in all; ``left_for`` is how long the open ones take at the present rate. ``holds`` are counts
-    by reason. ``said`` is what a run that stopped said of it, in English. ``can_resume`` and ``can_release`` are
-    whether this visitor may go on with it, or release the changes a mass change held back (``held_changes`` of them).
+    by reason. ``can_resume`` and ``can_release`` are whether one may go on with it now, or release the changes that
+    were not believed: ``held_changes`` of them still are not. ``releasing`` says that they are being released.
     """
 
     name: ClassVar[str] = "run"
@@ -55,18 +65,28 @@ class RunPage:
     run: RunLine
     due: int
     same: int
-    found: int
-    unknown: int
-    refused: int
     per_second: float = 0.0
     left_for: timedelta | None = None
     holds: tuple[tuple[Reason, int], ...] = ()
-    withheld: tuple[tuple[str, int], ...] = ()
-    said: str = ""
     can_resume: bool = False
     can_release: bool = False
     held_changes: int = 0
+    releasing: bool = False
+    trouble: Trouble | None = None
     renewed: datetime | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is something to follow."""
+        return self.releasing or self.run.state == "running"
+
+    @property
+    def share(self) -> int:
+        """How far what is going on is, in per cent; a run without steps is done."""
+        if self.releasing:
+            whole = dict(self.holds).get(Reason.MASS_CHANGE, self.held_changes)
+            return 100 - 100 * self.held_changes // max(whole, self.held_changes, 1)
+        return 100 * self.run.asked // self.due if self.due else 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +107,20 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Calls: how many a second are allowed, how many at once, how many were made in the last hour and refused."""
+    """Calls: how many a second are allowed, how many at once, and how it goes with them.
+
+    ``share`` is the part of the budget in use while MAGDA is too busy for all of it; of the ``last`` calls ``failed``
+    did not come back. Nobody asks for so long (``rests``); ``last_hour`` counts questions in the access log.
+    """
 
     per_second: float
     in_flight: int
     desk_reserve: int
     last_hour: int
-    throttled: int
-    reached: float
+    share: float = 1.0
+    last: int = 0
+    failed: int = 0
+    rests: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +147,24 @@ class Authorised:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """A library's subscriptions, as counts; ``missing`` are members with a number and without one."""
+    """A library's subscriptions, as counts.
+
+    ``missing`` are members with a ground to follow them and without one; ``refused`` are those that the register would
+    not end.
+    """
 
     library: str
     open: int
     ending: int
+    refused: int
     missing: int
-    collected: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorPage:
     """The morning at a glance: the last run, what awaits, and what ends soon.
 
-    ``warnings`` are sentences with a tone, the worst first; without any the page says that all is well.
+    ``warnings`` are sentences with a tone, the worst first; without any, after a run, the page says that all is well.
     """
 
     name: ClassVar[str] = "operator"
@@ -148,7 +178,11 @@ class OperatorPage:
 
 @dataclass(frozen=True, slots=True)
 class RegisterPage:
-    """The way to the register: where it is, the budget, certificates, authorisations, subscriptions."""
+    """The way to the register: where it is, the budget, certificates, authorisations, subscriptions.
+
+    ``troubles`` are what is wrong with the certificates, in English; ``subscribes`` is whether the settings let rrsync
+    make subscriptions.
+    """
 
     name: ClassVar[str] = "register"
 
@@ -158,3 +192,5 @@ class RegisterPage:
     certificates: tuple[Certificate, ...]
     authorisations: tuple[Authorised, ...]
     subscriptions: tuple[Subscribed, ...]
+    troubles: tuple[str, ...] = ()
+    subscribes: bool = True

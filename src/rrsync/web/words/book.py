@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rrsync.web.words import correct, desk, door, figures, frame, holds, log, review, runs
+from rrsync.web.words import (
+    admin,
+    correct,
+    desk,
+    door,
+    error,
+    figures,
+    frame,
+    holds,
+    log,
+    outside,
+    register,
+    review,
+    runs,
+)
 
 if TYPE_CHECKING:
     from rrsync.web.words.frame import Texts
@@ -14,24 +28,31 @@ PAGES: Final[dict[str, Texts]] = {
     "login": frame.LOGIN,
     "welcome": door.WELCOME,
     "home": door.HOME,
-    "error": frame.ERROR,
+    "error": error.ERROR,
     "desk": desk.DESK,
     "member": desk.MEMBER,
     "difference": desk.DIFFERENCE,
     "correct": correct.CORRECT,
     "holds": holds.HOLDS,
     "hold": holds.HOLD,
+    "outside": outside.OUTSIDE,
+    "wish": outside.WISH,
     "operator": runs.OPERATOR,
     "runs": runs.RUNS,
     "run": runs.RUN,
-    "register": runs.REGISTER,
+    "register": register.REGISTER,
     "officer": review.OFFICER,
     "log": log.LOG,
     "entry": log.ENTRY,
     "person": log.PERSON,
     "letter": log.LETTER,
     "day": review.DAY,
+    "samples": review.SAMPLES,
     "sample": review.SAMPLE,
     "figures": figures.FIGURES,
     "export": figures.EXPORT,
+    "admin": admin.ADMIN,
+    "key": admin.KEY,
+    "hooks": admin.HOOKS,
+    "people": admin.PEOPLE,
 }

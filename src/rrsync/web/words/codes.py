@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rrsync.web.views.frame import Tone
 
-#: How an access ended: a status or ``denied`` or ``open`` of ``core.access``, or what was made of an answer.
+#: How an access ended: a status or ``denied``, ``open``, ``reused`` of ``core.access``, or what was made of an answer.
 OUTCOMES: Final[dict[str, dict[str, str]]] = {
     "nl": {
         "same": "bevestigd",
@@ -16,6 +16,10 @@ OUTCOMES: Final[dict[str, dict[str, str]]] = {
         "hold": "te bekijken",
         "void": "niet gebruikt",
         "preview": "alleen getoond",
+        "offered": "nog niet beslist",
+        "differed": "verschil voorgelegd",
+        "declined": "niet overgenomen",
+        "reused": "opnieuw getoond",
         "ok": "gegevens ontvangen",
         "not_found": "nummer onbekend",
         "replaced": "nieuw nummer",
@@ -38,6 +42,10 @@ OUTCOMES: Final[dict[str, dict[str, str]]] = {
         "hold": "to look at",
         "void": "not used",
         "preview": "only shown",
+        "offered": "not decided yet",
+        "differed": "difference put to staff",
+        "declined": "not taken over",
+        "reused": "shown again",
         "ok": "data received",
         "not_found": "number unknown",
         "replaced": "new number",
@@ -58,7 +66,7 @@ OUTCOMES: Final[dict[str, dict[str, str]]] = {
 #: How an access can be searched for: what ``store.search.Wanted.status`` takes.
 ENDED: Final = (
     *("ok", "not_found", "replaced", "cancelled", "refused", "denied", "open", "not_sent", "no_reply", "transient"),
-    *("invalid_reply", "mismatch", "sig_bad", "indeterminate"),
+    *("invalid_reply", "mismatch", "sig_bad", "indeterminate", "reused"),
 )
 
 TONES: Final[dict[str, Tone]] = {
@@ -68,6 +76,10 @@ TONES: Final[dict[str, Tone]] = {
     "hold": "warn",
     "void": "info",
     "preview": "info",
+    "offered": "info",
+    "differed": "info",
+    "declined": "info",
+    "reused": "info",
     "ok": "good",
     "not_found": "warn",
     "replaced": "warn",

@@ -11,7 +11,8 @@ CORRECT: Final[Texts] = {
     "nl": {
         "title": "Adres zelf verbeteren",
         "lead": "Voor als het lid het beter weet dan het register, bijvoorbeeld net na een verhuizing. Je verbetering "
-        "blijft staan tot de dag die je kiest, of tot het register hetzelfde zegt.",
+        "blijft staan tot de dag die je kiest, of tot het register hetzelfde zegt. Klopt het adres dat er staat? Laat "
+        "het dan zo: het blijft dan staan, wat het register ook zegt.",
         "legend": "Het adres",
         "why_legend": "Waarom en hoelang",
         "street": "Straat",
@@ -34,12 +35,14 @@ CORRECT: Final[Texts] = {
         "reason_missing": "Vul een reden in.",
         "until_missing": "Kies tot wanneer de verbetering geldt.",
         "until_form": "Kies een dag na vandaag en ten laatste de dag die erbij staat.",
-        "same_address": "Dit is het adres dat er al staat.",
+        "length_form": "Dit is te lang voor dit veld.",
+        "number_insz": "Hier staat een rijksregisternummer in. Dat hoort hier niet.",
     },
     "en": {
         "title": "Correct the address yourself",
         "lead": "For when the member knows better than the register, just after moving for instance. Your correction "
-        "stays until the day you choose, or until the register says the same.",
+        "stays until the day you choose, or until the register says the same. Is the address that stands here right? "
+        "Then leave it: it stays, whatever the register says.",
         "legend": "The address",
         "why_legend": "Why and for how long",
         "street": "Street",
@@ -62,6 +65,7 @@ CORRECT: Final[Texts] = {
         "reason_missing": "Fill in a reason.",
         "until_missing": "Choose until when the correction stands.",
         "until_form": "Choose a day after today and no later than the day beside it.",
-        "same_address": "This is the address that stands there already.",
+        "length_form": "This is too long for this field.",
+        "number_insz": "A national number stands in this. It does not belong here.",
     },
 }

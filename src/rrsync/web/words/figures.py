@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rrsync.web.words.frame import Texts
 
+#: The row of all who have none of their own.
+OTHERS: Final = {"nl": "{} anderen samen", "en": "{} others together"}
+
 FIGURES: Final[Texts] = {
     "nl": {
         "title": "Raadplegingen per dag",
@@ -75,6 +78,7 @@ EXPORT: Final[Texts] = {
         "library_missing": "Kies een bibliotheek.",
         "format_missing": "Kies een vorm.",
         "reason_missing": "Vul een reden in.",
+        "reason_wrong": "Schrijf de reden korter, en zonder rijksregisternummer.",
         "since_wrong": "Kies een dag.",
         "until_wrong": "Kies een dag die niet voor de eerste ligt.",
         "tiles_whole": "Een bewijsmap is altijd het hele logboek. Laat de dagen leeg.",
@@ -110,6 +114,7 @@ EXPORT: Final[Texts] = {
         "col_reason": "Why",
         "library_missing": "Choose a library.",
         "format_missing": "Choose a form.",
+        "reason_wrong": "Write the reason shorter, and without a national number.",
         "reason_missing": "Fill in a reason.",
         "since_wrong": "Choose a day.",
         "until_wrong": "Choose a day that is not before the first.",

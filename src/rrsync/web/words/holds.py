@@ -24,6 +24,8 @@ HOLDS: Final[Texts] = {
         "proposes": "voorstel klaar",
         "look": "Bekijken",
         "start": "Begin bij het oudste",
+        "further": "Volgende pagina",
+        "first": "Terug naar het begin",
     },
     "en": {
         "title": "Worklist",
@@ -41,6 +43,8 @@ HOLDS: Final[Texts] = {
         "proposes": "proposal ready",
         "look": "Look at it",
         "start": "Begin with the oldest",
+        "further": "Next page",
+        "first": "Back to the beginning",
     },
 }
 
@@ -62,6 +66,13 @@ HOLD: Final[Texts] = {
         "equal": "gelijk",
         "empty": "leeg",
         "new_number": "Er is een nieuw rijksregisternummer. Het wordt hier niet getoond.",
+        "twin": "Het nieuwe nummer is al dat van lid {}: de twee zijn één persoon.",
+        "twin_member": "Gegevens van lid {}",
+        "twin_step": "Voeg de twee samen in het bibliotheeksysteem. Wijs dit daarna af.",
+        "no_number": "Het register spreekt van een nieuw nummer, maar geeft er geen, of een dat dit lid al heeft of "
+        "had.",
+        "no_number_step": "Kijk het nummer na op de identiteitskaart en verbeter het in het bibliotheeksysteem. Wijs "
+        "dit daarna af.",
         "decide": "Je beslissing",
         "accept": "Overnemen",
         "dismiss": "Afwijzen en van de lijst halen",
@@ -91,6 +102,12 @@ HOLD: Final[Texts] = {
         "equal": "the same",
         "empty": "empty",
         "new_number": "There is a new national number. It is not shown here.",
+        "twin": "The new number is that of member {} already: the two are one person.",
+        "twin_member": "Data of member {}",
+        "twin_step": "Join the two in the library system. Then dismiss this.",
+        "no_number": "The register speaks of a new number, but gives none, or one that this member has or had.",
+        "no_number_step": "Check the number against the identity card and correct it in the library system. Then "
+        "dismiss this.",
         "decide": "Your decision",
         "accept": "Take over",
         "dismiss": "Dismiss and take off the list",

@@ -25,8 +25,16 @@ OFFICER: Final[Texts] = {
         "whole": "Volledig",
         "broken": "Niet volledig",
         "unverified": "Nog niet nagerekend",
-        "broken_todo": "Laat de databank zoals ze is, en verwittig wie rrsync beheert. Er wordt niets meer gevraagd "
-        "tot dit is uitgeklaard.",
+        "broken_kept": "Er is niets hersteld of overschreven: wat er staat, staat er nog. Wat ondertekend werd, wordt "
+        "ook buiten de databank bewaard, en bij de ankers hieronder.",
+        "broken_todo": "Laat de databank zoals ze is. Laat wie rrsync beheert de nachtelijke run en de balie "
+        "stilleggen, en zoek samen uit wat er gebeurde: een reservekopie van voordien toont wat er stond.",
+        "found_by": "Vastgesteld {at}, door {by}.",
+        "trouble": "Dit kon niet worden nagegaan",
+        "running": "Wordt nu nagerekend",
+        "running_todo": "Je hoeft niet te wachten: deze pagina toont de uitslag zodra die er is.",
+        "renew": "Opnieuw kijken",
+        "failed": "het laatst mislukt {}; met `rrsync log anchor` ziet wie rrsync beheert waarom",
         "size": "Regels",
         "verified": "Nagerekend",
         "verified_by": "{at}, door {by}",
@@ -63,8 +71,16 @@ OFFICER: Final[Texts] = {
         "whole": "Whole",
         "broken": "Not whole",
         "unverified": "Not recomputed yet",
-        "broken_todo": "Leave the database as it is, and tell whoever runs rrsync. Nothing more is asked until this "
-        "is cleared up.",
+        "broken_kept": "Nothing was repaired or written over: what is there is still there. What was signed is kept "
+        "outside the database too, and by the anchors below.",
+        "broken_todo": "Leave the database as it is. Have whoever runs rrsync stop the nightly run and the desk, and "
+        "find out together what happened: a backup from before shows what was there.",
+        "found_by": "Found {at}, by {by}.",
+        "trouble": "This could not be found out",
+        "running": "Being recomputed now",
+        "running_todo": "You need not wait: this page shows what came of it as soon as it is known.",
+        "renew": "Look again",
+        "failed": "failed last {}; `rrsync log anchor` tells whoever runs rrsync why",
         "size": "Entries",
         "verified": "Recomputed",
         "verified_by": "{at}, by {by}",
@@ -131,6 +147,37 @@ DAY: Final[Texts] = {
         "overdue": "Samples that are overdue",
         "overdue_line": "{month}: {left} of {of} still to decide",
         "rules": "What the words mean",
+    },
+}
+
+SAMPLES: Final[Texts] = {
+    "nl": {
+        "title": "Steekproeven",
+        "lead": "Van elke maand die voorbij is, trekt het logboek zelf een aantal raadplegingen door medewerkers. "
+        "Iemand die er niet in staat, vraagt na of ze nodig waren, en tekent af.",
+        "col_month": "Maand",
+        "col_looks": "Raadplegingen",
+        "col_drawn": "Getrokken",
+        "col_state": "Stand",
+        "left": ("nog {} te beslissen", "nog {} te beslissen"),
+        "left_late": ("te laat: nog {} te beslissen", "te laat: nog {} te beslissen"),
+        "done": "afgetekend",
+        "none": "niets te trekken",
+        "empty": "Er is nog geen maand voorbij.",
+    },
+    "en": {
+        "title": "Samples",
+        "lead": "Of every month that has ended the log itself draws a number of accesses by staff. Somebody who is not "
+        "among them finds out whether they were needed, and signs.",
+        "col_month": "Month",
+        "col_looks": "Accesses",
+        "col_drawn": "Drawn",
+        "col_state": "State",
+        "left": ("{} left to decide", "{} left to decide"),
+        "left_late": ("overdue: {} left to decide", "overdue: {} left to decide"),
+        "done": "signed",
+        "none": "nothing to draw",
+        "empty": "No month has ended yet.",
     },
 }
 

@@ -1,0 +1,174 @@
+"""One member at the desk: the address and its age, what was asked, and the question to the register."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import Form, Request
+
+from rrsync.core.plan import belgian_day
+from rrsync.web import once
+from rrsync.web.asked import asked
+from rrsync.web.guard import Inside
+from rrsync.web.house import house
+from rrsync.web.pace import TooMany, nearing, take_turn
+from rrsync.web.page import go, say
+from rrsync.web.paths import PATHS, path
+from rrsync.web.people import UNUSABLE, actor, age, heading, is_number, kept, lookup, onward, own, shown
+from rrsync.web.views.desk import Correction, HoldLine, MemberPage, Source
+from rrsync.web.views.frame import BLANK, Filled, Place
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from fastapi import FastAPI, Response
+
+    from rrsync.core.authorisation import Authorisation
+    from rrsync.core.insz import Insz
+    from rrsync.core.member import Member
+    from rrsync.store.rows import Standing
+    from rrsync.store.sessions import Visit
+    from rrsync.web.house import House
+
+#: What a case reference may be (trust reference, §4): nothing that could name a person.
+CASE: Final = re.compile(r"[A-Za-z0-9/-]{3,40}")
+_LONGEST: Final = 64
+_EXAMPLE: Final = "brief-2026-118"
+_FROM_REGISTER: Final = frozenset({"same", "change"})
+
+
+def mount(app: FastAPI) -> None:
+    """Let members be looked at, and asked about."""
+    once.mount(app)
+    app.add_api_route(PATHS["member"], show, methods=["GET"])
+    app.add_api_route(PATHS["refresh"], refresh, methods=["POST"])
+
+
+def show(request: Request, visit: Inside, member: str) -> Response:
+    """Show one member."""
+    return shown(request, visit, _page(request, lookup(request, visit, member)), here=Place.DESK)
+
+
+def refresh(
+    request: Request,
+    visit: Inside,
+    member: str,
+    purpose: Annotated[str, Form()] = "",
+    case: Annotated[str, Form()] = "",
+) -> Response:
+    """Ask the register about a member, or show again what it said a moment ago; the answer has a page of its own."""
+    standing = lookup(request, visit, member)
+    purpose, case = purpose.strip(), case.strip()
+    if errors := _wrong(purpose, case):
+        filled = Filled(kept({"purpose": purpose, "case": case}), errors)
+        page = replace(_page(request, standing), filled=filled)
+        return shown(request, visit, page, here=Place.DESK, status=UNUSABLE)
+    number = standing.member.number
+    if standing.member.insz is None:
+        return go("member", member=number)
+    ask = partial(_ask, request, visit, number, purpose=purpose, case=case)
+    return onward(once.do_once(request, visit, (purpose, case), ask))
+
+
+def _wrong(purpose: str, case: str) -> dict[str, str]:
+    is_code = 0 < len(purpose) <= _LONGEST and purpose.isprintable() and not is_number(purpose)
+    errors = {} if is_code else {"purpose": "purpose_missing"}
+    if not case:
+        errors["case"] = "case_missing"
+    elif is_number(case):
+        errors["case"] = "case_insz"
+    elif not CASE.fullmatch(case):
+        errors["case"] = "case_form"
+    return errors
+
+
+def _ask(request: Request, visit: Visit, number: str, *, purpose: str, case: str) -> str:
+    counter, library, who = house(request).entrance.counter, own(visit), actor(visit)
+    recent = counter.recent(library, number)
+    if recent is not None:
+        if (recent.by, recent.purpose, recent.case) != (who.name, purpose, case):
+            counter.reuse(recent, actor=who, purpose=purpose, case=case)
+        return path("difference", member=number)
+    try:
+        near = take_turn(request, visit)
+    except TooMany:
+        counter.refused(library, number, actor=who, purpose=purpose, case=case)
+        raise
+    counter.ask(library, number, actor=who, purpose=purpose, case=case)
+    if flashes := nearing(request, visit, near):
+        say(request, visit, *flashes)
+    return path("difference", member=number)
+
+
+def _page(request: Request, standing: Standing) -> MemberPage:
+    here, member = house(request), standing.member
+    library, counter = member.library, here.entrance.counter
+    authorisation = here.app.authorisations.get(library)
+    corrected = _correction(here, member)
+    recent = counter.recent(library, member.number)
+    return MemberPage(
+        who=heading(member),
+        address=member.held.address,
+        source=_source(standing, is_corrected=corrected is not None),
+        age=age(standing, here.now, here.app.settings.night.stale_after_days),
+        purposes=tuple(sorted(authorisation.purposes)) if authorisation else (),
+        asked_at=standing.refreshed_at,
+        changed_at=standing.changed_at,
+        since=member.held.address_since,
+        number_kind=_kind(member.insz),
+        membership_end=member.membership_end,
+        open_items=member.open_items,
+        correction=corrected,
+        hold=_hold(here, member),
+        looks=asked(here.app, member),
+        barred=_barred(member, authorisation, here),
+        again_from=recent.asked_at if recent else None,
+        filled=BLANK,
+        case_example=_example(here, library),
+    )
+
+
+def _correction(here: House, member: Member) -> Correction | None:
+    found = here.entrance.counter.corrections.of(member.library, member.number)
+    return None if found is None else Correction(found.reason, found.by, found.at, found.until)
+
+
+def _hold(here: House, member: Member) -> HoldLine | None:
+    found = here.entrance.worklist.of(member.library, member.number)
+    if found is None:
+        return None
+    return HoldLine(found.id, heading(member), found.reason, found.opened_at, proposes=found.offers)
+
+
+def _source(standing: Standing, *, is_corrected: bool) -> Source:
+    """Give where the address comes from: it is the register's when that gave it, or confirmed it, since the last file.
+
+    A row of the library's own file that says an address anew takes the day since when with it.
+    """
+    if is_corrected:
+        return Source.STAFF
+    is_theirs = standing.verdict in _FROM_REGISTER or standing.member.held.address_since is not None
+    return Source.REGISTER if is_theirs else Source.LIBRARY
+
+
+def _kind(insz: Insz | None) -> Literal["national", "bis", "none"]:
+    if insz is None:
+        return "none"
+    return "bis" if insz.is_bis else "national"
+
+
+def _barred(member: Member, authorisation: Authorisation | None, here: House) -> str:
+    if member.insz is None:
+        return "no_number"
+    today = belgian_day(here.now)
+    is_in_force = authorisation is not None and authorisation.valid_from <= today <= authorisation.valid_until
+    return "" if is_in_force else "no_ground"
+
+
+def _example(here: House, library: str) -> str:
+    """Give a case reference as this library writes them, if ours is one."""
+    pattern = next((each.case_pattern for each in here.app.settings.library if each.id == library), "")
+    return _EXAMPLE if not pattern or re.fullmatch(pattern, _EXAMPLE) else ""
