@@ -18,14 +18,14 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py,*/rrsync/registry/tries.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint cover kills forgeries tamperings fuzz hostile traffic ledger gigabyte bench lock clean
+.PHONY: help demo test check lint cover kills forgeries tamperings fuzz apifuzz hostile traffic ledger gigabyte desk screens bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is
 	@echo "rrsync: keeps library members' addresses true to the National Registry. Say:"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/run.stamp ## a whole night on invented members, over HTTP and SOAP, with report and verified log
+demo: $(VENV)/run.stamp ## a whole night on invented members, report and verified log, and the pages to go on with
 	@$(BIN)/rrsync demo $(DEMO_ARGS)
 
 test: $(VENV)/dev.stamp ## the whole suite, the long proofs too
@@ -56,6 +56,9 @@ tamperings: $(VENV)/dev.stamp ## ten thousand alterations of a log by the owner 
 fuzz: $(VENV)/dev.stamp ## a hundred thousand spoiled replies, of which none may be written wrongly: ten minutes
 	RRSYNC_FUZZ=100000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/fuzz
 
+apifuzz: $(VENV)/dev.stamp ## twenty thousand cases asked of the API, of which none may find a fault: half an hour
+	RRSYNC_API_FUZZ=20000 $(BIN)/python -m pytest -s -p no:randomly --timeout 7200 tests/web/test_apifuzz.py
+
 hostile: $(VENV)/dev.stamp ## what a hostile server costs: bombs, drips, laughs, in seconds and megabytes
 	$(BIN)/python -m bench.hostile
 
@@ -67,6 +70,13 @@ ledger: $(VENV)/dev.stamp ## a million entries: appended, verified, proved
 
 gigabyte: $(VENV)/dev.stamp ## a member file of 1 GiB imported: half an hour, 5 GB of disk
 	$(BIN)/python -m bench.gigabyte
+
+desk: $(VENV)/dev.stamp ## two hundred people at the pages at once, on both databases: twenty minutes
+	$(BIN)/python -m bench.desk
+
+screens: $(VENV)/dev.stamp ## pictures of every page, light and dark, wide and narrow, into docs/screens: five minutes
+	mkdir -p docs/screens
+	RRSYNC_SHOTS=docs/screens $(BIN)/python -m pytest -p no:randomly tests/web/test_day.py -k picture
 
 bench: $(VENV)/dev.stamp ## members a second against a bare loop, and peak memory
 	$(BIN)/python -m bench.night

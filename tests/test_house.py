@@ -87,6 +87,8 @@ class TestFloors:
             ("web", "import sqlalchemy"),
             ("web", "from rrsync import cli"),
             ("cli", "import psycopg"),
+            ("web", "import fpdf"),
+            ("audit", "import fpdf"),
         ],
     )
     def test_an_import_that_crosses_a_wall_is_refused(self, house: Path, room: str, line: str) -> None:
@@ -140,6 +142,69 @@ class TestPapers:
         text = adr.read_text(encoding="utf-8")
         assert text.startswith(f"# {int(adr.name[:4])}. ")
         assert re.findall(r"^## (.+)\n\n\S", text, re.MULTILINE) == ["Context", "Options", "Choice", "Price"]
+
+
+#: OWASP ASVS 5.0.0: chapter -> section -> how many requirements of levels 1 and 2 it has, which are its first.
+ASVS: Final = {
+    1: {1: 2, 2: 9, 3: 11, 4: 3, 5: 2},
+    2: {1: 3, 2: 3, 3: 4, 4: 1},
+    3: {2: 2, 3: 4, 4: 6, 5: 5, 7: 2},
+    4: {1: 3, 2: 1, 3: 2, 4: 4},
+    5: {1: 1, 2: 3, 3: 2, 4: 3},
+    6: {1: 3, 2: 12, 3: 4, 4: 4, 5: 5, 6: 3, 8: 4},
+    7: {1: 3, 2: 4, 3: 2, 4: 5, 5: 2, 6: 2},
+    8: {1: 2, 2: 3, 3: 1, 4: 1},
+    9: {1: 3, 2: 4},
+    10: {1: 2, 2: 2, 3: 4, 4: 11, 5: 5, 6: 2, 7: 3},
+    11: {1: 2, 2: 3, 3: 3, 4: 4, 5: 1, 6: 1},
+    12: {1: 3, 2: 2, 3: 4},
+    13: {1: 1, 2: 5, 3: 2, 4: 5},
+    14: {1: 2, 2: 4, 3: 3},
+    15: {1: 3, 2: 3, 3: 7},
+    16: {1: 1, 2: 5, 3: 4, 4: 3, 5: 3},
+    17: {1: 1, 2: 4, 3: 2},
+}
+ROWS: Final = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in (ROOT / "docs" / "asvs.md").read_text(encoding="utf-8").splitlines()
+    if re.match(r"\| \d", line)
+]
+
+
+class TestChecklist:
+    """The pages are held against a standard, and what is said of them can be looked up."""
+
+    def test_every_requirement_is_there_once(self) -> None:
+        """All 253 of levels 1 and 2, alone, in a list, or in a range of one section."""
+        found: list[str] = []
+        for part in (part for row in ROWS for part in row[0].split(", ")):
+            first, _, last = part.partition(" to ")
+            section, _, begin = first.rpartition(".")
+            end = last.removeprefix(f"{section}.") or begin
+            found += [f"{section}.{number}" for number in range(int(begin), int(end) + 1)]
+        wanted = [
+            f"{chapter}.{section}.{number}"
+            for chapter, sections in ASVS.items()
+            for section, most in sections.items()
+            for number in range(1, most + 1)
+        ]
+        assert len(wanted) == 253
+        assert sorted(found) == sorted(wanted)
+
+    @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+    def test_what_it_says_is_so(self, row: list[str]) -> None:
+        """Each is met, left to whoever installs it, not met, or does not apply; tests and papers named are there."""
+        _, _, state, reason = row
+        assert state in {"yes", "yours", "no", "n/a"}
+        assert reason
+        for name in re.findall(r"`([\w/]+\.py)(?=[:`])", reason):
+            assert (ROOT / "tests" / name).is_file() or (ROOT / name).is_file(), name
+        for name, rest in re.findall(r"`([\w/]+\.py)::([\w:]+)`", reason):
+            text = (ROOT / "tests" / name).read_text(encoding="utf-8")
+            *classes, test = rest.split("::")
+            for each in classes:
+                text = text.partition(f"\nclass {each}")[2].partition("\nclass ")[0]
+            assert re.search(rf"^{'    ' * len(classes)}def {test}\(", text, re.MULTILINE), rest
 
 
 class TestLocks:
