@@ -138,7 +138,7 @@ def test_what_cannot_be_signed_is_told_and_tried_again(
 
     with meanwhile(look):
         said = place.run("serve")
-    assert '"event": "pages.unsigned"' in said.err
+    assert '"event": "pages.untended"' in said.err
     assert said.code == 4
 
 

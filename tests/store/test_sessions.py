@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
-from sqlmodel import SQLModel
 
 from rrsync.core.roles import Role, Staff
 from rrsync.store.seal import Keyring, Seal
 from rrsync.store.sessions import Lapse, Sessions, form_token
-from tests.support import Clock, Dice, Store, member
+from tests.support import Clock, Dice, Store
 
 AN = Staff("an.peeters", "hasselt", frozenset({Role.DESK, Role.OPERATOR}), b"keyed")
 PERSON = "https://op.example sub-of-an"
@@ -230,18 +227,3 @@ def test_when_somebody_proved_who_they_are_is_kept(sessions: Sessions, clock: Cl
     visit = sessions.find(sessions.start(AN, person=PERSON, proved_at=at))
     assert visit is not None
     assert clock() - visit.proved_at == timedelta(hours=1)
-
-
-def test_a_database_of_the_version_before_keeps_what_it_holds(store: Store) -> None:
-    """At schema 0003: the tables of the pages are added, empty, and nothing else is touched."""
-    store.take(member(1))
-    for statement in ("DROP TABLE session", "DROP TABLE ask", "UPDATE alembic_version SET version_num = '0003'"):
-        store.execute(statement)
-    before = store.counts()
-    store.database.upgrade()
-    store.database.require_newest()
-    assert store.counts() == before
-    for table in ("session", "ask"):
-        assert store.scalars(f"SELECT count(*) FROM {table}") == [0]
-    with store.database.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []

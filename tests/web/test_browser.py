@@ -73,14 +73,14 @@ def stage(make: Make, clock: Clock, op: Op) -> Iterator[Stage]:
 
 
 def test_a_whole_login(stage: Stage, op: Op) -> None:
-    """From the pages to the provider's own and back to home without a click; and out of both."""
+    """From the pages to the provider's own and back to the desk without a click; and out of both."""
     page = stage.page
     stage.go("/")
     assert page.url.endswith("/login")
     page.get_by_role("link", name="Aanmelden met ACM/IDM").click()
     assert page.url.startswith(f"{op.url}/authorize?")
     page.get_by_role("button", name="an.peeters").click()
-    page.wait_for_url(f"{stage.scene.origin}/")
+    page.wait_for_url(f"{stage.scene.origin}/desk")
     assert "an.peeters" in page.content()
     kept = {cookie["name"]: cookie for cookie in page.context.cookies(stage.scene.origin)}
     assert kept.keys() == {"rrs"}
@@ -112,7 +112,7 @@ def test_another_sites_page_can_neither_send_nor_frame_ours(stage: Stage, op: Op
     page, scene = stage.page, stage.scene
     op.auto = "an.peeters"
     stage.go("/login/start")
-    page.wait_for_url(f"{scene.origin}/")
+    page.wait_for_url(f"{scene.origin}/desk")
     token = page.locator('input[name="token"]').first.input_value()
     stage.asked.clear()
     page.goto(f"{op.url}/authorize")
@@ -138,7 +138,7 @@ def test_nothing_is_asked_for_elsewhere(stage: Stage, op: Op) -> None:
     op.auto = "an.peeters"
     stage.go("/login")
     stage.go("/login/start")
-    stage.page.wait_for_url(f"{stage.scene.origin}/")
+    stage.page.wait_for_url(f"{stage.scene.origin}/desk")
     stage.go("/nothing")
     elsewhere = {each.url.partition("?")[0] for each in stage.asked if not each.url.startswith(stage.scene.origin)}
     assert elsewhere == {f"{op.url}/authorize"}

@@ -16,6 +16,7 @@ from rrsync.wiring.pages import entrance
 
 if TYPE_CHECKING:
     from rrsync.cli.context import Voices
+    from rrsync.wiring.pages import Entrance
     from rrsync.wiring.rooms import App
 
 _BEAT_S: Final = 60.0
@@ -48,13 +49,14 @@ def attend(speak: Voices, app: App) -> None:
     from rrsync.web.listen import Listening  # noqa: PLC0415 — the same
     from rrsync.web.site import site  # noqa: PLC0415 — the same
 
-    web, made = app.settings.web, site(app, entrance(app))
+    web, way_in = app.settings.web, entrance(app)
+    made = site(app, way_in)
     try:
         with Listening(made, web.host, web.port) as server, stopping(app.stop):
             courier(made.state.house).start()
             speak.err.print(f"The pages are at {web.origin} ; stop them with Ctrl-C.")
             while server.is_alive and not app.stop.wait(_BEAT_S):
-                _sign(app)
+                _tend(app, way_in)
             if not app.stop.is_set():
                 raise RrsyncError(
                     "The pages stopped by themselves",
@@ -76,9 +78,11 @@ def free_port(wanted: int) -> int:
     return wanted
 
 
-def _sign(app: App) -> None:
-    """Sign what was written of late; what keeps it from being signed is told, and tried again."""
+def _tend(app: App, way_in: Entrance) -> None:
+    """Sign what was written of late, and forget what has lapsed; what keeps that from being done is tried again."""
     try:
         app.sign_off()
+        way_in.outside.glasses.sweep()
+        app.offers.sweep()
     except RrsyncError as error:
-        log.error("pages.unsigned", reason=type(error).__name__)  # noqa: TRY400 — its words are for the log's keeper
+        log.error("pages.untended", reason=type(error).__name__)  # noqa: TRY400 — its words are for the log's keeper
