@@ -1,7 +1,7 @@
 """The connection to the database: durable transactions, one kind of error, the newest schema.
 
-SQLite runs in WAL with ``synchronous=FULL``: what is committed survives a power cut. A writing transaction takes its
-lock at once (``BEGIN IMMEDIATE``), so it never fails half-way for another writer.
+SQLite runs in WAL with ``synchronous=FULL``: what is committed survives a power cut, unless it is passing. A writing
+transaction takes its lock at once (``BEGIN IMMEDIATE``), so it never fails half-way for another writer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event, inspect, select
+from sqlalchemy import Connection, Engine, event, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlmodel import Session, create_engine
@@ -88,14 +88,18 @@ class Database:
             session.rollback()
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, passing: bool = False) -> Iterator[Session]:
         """Give a session that is committed at the end, or rolled back on any error.
+
+        What is ``passing``, and soon forgotten anyway, does not wait for the disk: a power cut may undo the last of it.
 
         Raises:
             StoreError: nothing of it was written.
         """
         with self._in_turn(), _translated(), Session(self.engine) as session:
-            session.connection(execution_options={"rrsync_write": True})
+            session.connection(execution_options={"rrsync_write": True, "rrsync_passing": passing})
+            if passing and not self.is_sqlite:
+                session.execute(text("SET LOCAL synchronous_commit = off"))
             yield session
             session.commit()
 
@@ -218,8 +222,11 @@ def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
-    if not options.get("rrsync_alone", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("rrsync_write", False) else "BEGIN")
+    if options.get("rrsync_write", False):
+        connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if options['rrsync_passing'] else 'FULL'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif not options.get("rrsync_alone", False):
+        connection.exec_driver_sql("BEGIN")
 
 
 def _alembic() -> Config:
@@ -234,8 +241,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        text = str(getattr(error, "orig", error)).lower()
+        said = str(getattr(error, "orig", error)).lower()
         for sign, what, todo in _CAUSES:
-            if sign in text:
+            if sign in said:
                 raise StoreError(what, todo=todo) from error
         raise StoreError("The database refused", todo="See its own log for the cause") from error

@@ -67,7 +67,7 @@ class Offers:
         self.sweep()
         now = self._clock()
         until = now + _ASKING
-        with self._database.write() as session:
+        with self._database.write(passing=True) as session:
             session.execute(_BEGIN, {"library": library, "number": number})
             is_free = or_(col(OfferRow.asking_until).is_(None), col(OfferRow.asking_until) <= now)
             ours = update(OfferRow).where(*_at(library, number), is_free).values(asking_until=until)
@@ -76,7 +76,7 @@ class Offers:
 
     def release(self, library: str, number: str, claim: datetime) -> None:
         """Let somebody else ask about a member, if the claim is still ours."""
-        with self._database.write() as session:
+        with self._database.write(passing=True) as session:
             is_ours = col(OfferRow.asking_until) == claim
             free = update(OfferRow).where(*_at(library, number), is_ours).values(asking_until=None)
             session.execute(free.execution_options(synchronize_session=False))
@@ -90,7 +90,7 @@ class Offers:
         with self._database.read() as session:
             if session.exec(old.limit(1)).first() is None:
                 return 0
-        with self._database.write() as session:  # who sweeps at the same time, sweeps the others
+        with self._database.write(passing=True) as session:  # who sweeps at the same time, sweeps the others
             chosen = tuple_(col(OfferRow.library), col(OfferRow.number)).in_(old.with_for_update(skip_locked=True))
             gone = session.execute(delete(OfferRow).where(chosen).execution_options(synchronize_session=False))
             return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows

@@ -34,7 +34,7 @@ class Quotas:
         Raises:
             StoreError: it cannot be counted, so nothing may be asked.
         """
-        with self._database.write() as session:
+        with self._database.write(passing=True) as session:
             if not self._database.is_sqlite:  # where a writer is alone anyway
                 session.execute(_TURN, {"turn": _turn(library)})
             at = self._clock()

@@ -117,7 +117,7 @@ class Sessions:
         if visit is None or _lapse(visit, seen, now):
             return None
         if now - seen >= _USE:
-            with self._database.write() as session:
+            with self._database.write(passing=True) as session:
                 session.execute(update(SessionRow).where(col(SessionRow.id) == visit.id).values(seen_at=now))
         return visit
 
@@ -158,7 +158,7 @@ class Sessions:
 
     def end_of(self, person: bytes) -> int:
         """End the sessions of a person by their keyed value; give how many there were."""
-        with self._database.write() as session:
+        with self._database.write(passing=True) as session:
             gone = session.execute(delete(SessionRow).where(col(SessionRow.person) == person))
             return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
 
@@ -173,7 +173,7 @@ class Sessions:
         with self._database.read() as session:
             text = session.exec(wanted).one_or_none() or ""
         if text:
-            with self._database.write() as session:
+            with self._database.write(passing=True) as session:
                 text = _once(session, visit)
         return text
 

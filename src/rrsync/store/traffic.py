@@ -40,7 +40,7 @@ class Shared:
         Raises:
             StoreError: it could not be read or written.
         """
-        with self._database.write() as session:
+        with self._database.write(passing=True) as session:
             row = self._row(session)
             now = self._now(session)  # after the row is ours: until then, time passes
             state = parse(row.state, now)
