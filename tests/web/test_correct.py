@@ -165,7 +165,7 @@ class TestEnded:
         assert an.sends("uncorrect", {}, member=SETTLED) == HERE
         page = text(an.at(HERE))
         assert "De verbetering is beëindigd." in page
-        assert "nooit nagevraagd" in page
+        assert "nog niet nagevraagd" in page
         assert desk.kinds(*KINDS) == list(KINDS)
         assert "Het register zegt iets anders" in text(an.answered(SETTLED))
 

@@ -62,7 +62,7 @@ class TestWords:
         page = an.sends("desk", {"words": "kanariepiet"}, OK)
         assert "2 leden gevonden" in text(page)
         assert tree(page).xpath("//table//a/@href") == ["/members/K2", "/members/K3"]
-        assert "nooit nagevraagd" in text(page)
+        assert "nog niet nagevraagd" in text(page)
         assert 'value="kanariepiet"' in page
 
     def test_who_is_not_there_is_said_so(self, desk: Place) -> None:

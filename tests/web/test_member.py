@@ -49,7 +49,7 @@ class TestPage:
         """The name, the address, that nobody asked yet; no national number, on no page."""
         an, held = desk.clerk(), desk.member(SETTLED).held
         page = an.sees("member", member=SETTLED)
-        for said in (held.name.last, held.address.street, held.address.municipality, "nooit nagevraagd"):
+        for said in (held.name.last, held.address.street, held.address.municipality, "nog niet nagevraagd"):
             assert said in text(page)
         assert "de bibliotheek zelf" in text(page)
         assert "bekend, wordt niet getoond" in text(page)
@@ -72,7 +72,7 @@ class TestPage:
         an = desk.clerk()
         an.sees("member", member=SETTLED)
         an.sends("language", {"language": "en"})
-        assert "never checked" in text(an.sees("member", member=SETTLED))
+        assert "not checked yet" in text(an.sees("member", member=SETTLED))
 
     def test_without_a_number_nobody_is_asked_about(self, desk: Place) -> None:
         """The page says so, and a form that is sent all the same does nothing."""
