@@ -17,10 +17,10 @@ from pypdf import PdfReader
 
 from rrsync.store.search import Wanted
 from tests.support import insz
-from tests.web.browser import browser, chromium
+from tests.web.browser import LOOKS, browser, chromium
 from tests.web.day import SHOTS, Day, day
 
-MODES: Final = ["light", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("dark", "narrow"))]
+MODES: Final = ["light", *(("dark", "narrow") if LOOKS else ())]
 MONTH: Final = "2026-06"
 
 
