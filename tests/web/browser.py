@@ -78,7 +78,8 @@ class Site:
             file = _FOLDER / found.removeprefix(_STATIC)
             body, kind = file.read_text(encoding="utf-8"), _TYPES[file.suffix]
         else:
-            is_live = found.endswith("/live")  # a page that follows a run asks for a part of itself
-            name = route.request.frame.url.removeprefix(f"{HOST}/") if is_live else found.removeprefix("/")
-            body, kind = self.pages[name or "home"], "text/html; charset=utf-8"
+            name = found.removeprefix("/") or "home"
+            if name.endswith("/live") and name not in self.pages:  # a page that follows a run asks for a part of itself
+                name = route.request.frame.url.removeprefix(f"{HOST}/")
+            body, kind = self.pages[name], "text/html; charset=utf-8"
         route.fulfill(body=body, headers={"Content-Type": kind, "Content-Security-Policy": CSP})
