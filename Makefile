@@ -4,7 +4,8 @@ PYTHON ?= python3
 # Which tests (`make test SUITE=tests/test_insz.py`), what else pytest is told, and how many at once.
 SUITE ?= tests src/rrsync/core
 PYTEST_ARGS ?=
-WORKERS ?= auto
+# By half more than there are cores: a test waits for a disk, a server or a browser as long as it works.
+WORKERS ?= $(shell expr \( $$(getconf _NPROCESSORS_ONLN) \* 3 + 1 \) / 2)
 # What else the demo is told (`make demo DEMO_ARGS='--keep folder'`).
 DEMO_ARGS ?=
 
