@@ -62,7 +62,11 @@ def network(text: str) -> str:
 
 
 def admits(networks: Sequence[str], host: str) -> bool:
-    """Whether a call may come from a host: from any, where no networks are named."""
+    """Whether a call may come from a host: from any, where no networks are named.
+
+    >>> admits(["192.0.2.0/24"], "::ffff:192.0.2.7"), admits(["192.0.2.0/24"], "192.0.3.7")
+    (True, False)
+    """
     if not networks:
         return True
     try:
