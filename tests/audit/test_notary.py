@@ -447,3 +447,57 @@ class TestRhythm:
         assert notary.grown() == []
         office.store.ledger.append([outcome(f"{LIBRARY}-0"), Draft("genk", Kind.RUN_OPEN, "")])
         assert notary.grown() == ["genk", LIBRARY]
+
+
+class TestAttending:
+    """A desk that asks all day looks at its log, and signs it, every ten seconds."""
+
+    def looks(self, office: Office, notary: Notary) -> bool:
+        """Attend, and tell whether that was a look: a look has changed settings noted."""
+        office.noted.clear()
+        notary.attend(LIBRARY)
+        return office.noted == [LIBRARY]
+
+    def test_ten_seconds(self, office: Office) -> None:
+        """And not a second sooner, however often it asks; each log has its own."""
+        notary = office.notary()
+        office.write(1)
+        seen = []
+        for _ in range(12):
+            seen.append(self.looks(office, notary))
+            office.store.clock.pass_by(seconds=2)
+        assert seen == [True, False, False, False, False] * 2 + [True, False]
+        office.write(1, library="genk")
+        notary.attend("genk")
+        assert office.noted == ["genk"]
+
+    def test_a_clock_that_was_set_back_makes_it_look(self, office: Office) -> None:
+        """Not only once the old hour has come again."""
+        notary = office.notary()
+        office.write(1)
+        assert self.looks(office, notary)
+        office.store.clock.pass_by(hours=-1)
+        assert self.looks(office, notary)
+
+    def test_what_is_due_is_signed_at_once(self, office: Office) -> None:
+        """A thousand entries within ten seconds."""
+        notary = office.notary()
+        office.write(1)
+        notary.attend(LIBRARY)
+        office.write(999)
+        assert not self.looks(office, notary)
+        office.write(1)
+        assert self.looks(office, notary)
+        assert [one.size for one in office.checkpoints.all(LIBRARY)] == [1, 1001]
+
+    def test_a_look_that_failed_is_none(self, office: Office) -> None:
+        """A log that was cut is refused each time, and not only every ten seconds."""
+        notary = office.notary()
+        office.write(5)
+        notary.attend(LIBRARY)
+        office.cut(2)
+        notary.attend(LIBRARY)
+        office.store.clock.pass_by(seconds=10)
+        for _ in range(3):
+            with pytest.raises(BrokenChain, match="holds 2 entries"):
+                notary.attend(LIBRARY)
