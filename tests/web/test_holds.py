@@ -10,6 +10,7 @@ from rrsync.core.plan import tonight
 from rrsync.simulator.services import PERSON
 from rrsync.store.members import Incoming
 from rrsync.store.worklist import PAGE, Worklist
+from rrsync.wiring.rooms import App
 from tests.support import Clock, Store, member
 from tests.web.clerk import (
     ABROAD,
@@ -228,6 +229,16 @@ class TestDecide:
         quotas = night.scene.entrance.quotas.left("hasselt", "an.peeters")
         assert min(quotas.values()) == 4
 
+    def test_it_goes_at_the_pace_of_all_other_questions(self, night: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One desk asks for all pages of a process: a second would not know what the first one has in flight."""
+        built, build = [], App.desk
+        monkeypatch.setattr(App, "desk", lambda app, *said: built.append(said) or build(app, *said))
+        an = night.clerk()
+        an.answered(MOVED)
+        decides(an, night.hold(RENUMBERED), "accept")
+        assert night.kinds(*DECIDED) == ["hold.decision"]
+        assert len(built) == 1
+
     def test_a_register_that_is_away_does_it_the_next_night(self, night: Place) -> None:
         """The decision stands."""
         an, hold = night.clerk(), night.hold(RENUMBERED)
@@ -255,7 +266,7 @@ class TestWorklist:
 
     def test_it_counts_pages_and_places(self, store: Store) -> None:
         """Of one library, of all or one reason; what is decided is no more in it."""
-        worklist = Worklist(store.database, store.holds, store.rows)
+        worklist = Worklist(store.database, store.holds)
         rows = [(number, reason) for number, reason in enumerate(("abroad", "deceased", "abroad", "absent"), start=1)]
         for number, reason in rows:
             store.execute(

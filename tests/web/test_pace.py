@@ -15,6 +15,7 @@ from rrsync.web import login
 from rrsync.web.guard import For, Inside
 from rrsync.web.pace import take_turn
 from rrsync.web.page import respond, say
+from rrsync.web.people import own
 from rrsync.web.views.door import HomePage
 from rrsync.web.views.frame import Flash, Place
 from tests.support import Clock
@@ -23,7 +24,7 @@ from tests.web.scene import DOOR, Scene, opened
 
 
 def ask(request: Request, visit: Inside) -> Response:
-    near = take_turn(request, visit)
+    near = take_turn(request, own(visit), visit.staff.name)
     return Response(" ".join(near) or "free")
 
 

@@ -65,7 +65,7 @@ class Holds:
             rows = session.exec(wanted).all()
             twins = self._twins(session, rows)
             session.expunge_all()
-        return (self.value(row, twins) for row in rows)
+        return (self._value(row, twins) for row in rows)
 
     def find(self, number: int) -> OpenHold | None:
         """Give one open hold by its number."""
@@ -73,7 +73,12 @@ class Holds:
             row = session.get(HoldRow, number)
             if row is None or row.closed_at is not None:
                 return None
-            return self.value(row, self._twins(session, [row]))
+            return self.opened(session, [row])[0]
+
+    def opened(self, session: Session, rows: Sequence[HoldRow]) -> list[OpenHold]:
+        """Open rows that were read in a session."""
+        twins = self._twins(session, rows)
+        return [self._value(row, twins) for row in rows]
 
     def _twins(self, session: Session, rows: Sequence[HoldRow]) -> dict[tuple[str, Insz], str]:
         """Give which member has a new number that is proposed for another, by library and number."""
@@ -92,7 +97,7 @@ class Holds:
             return None
         return Insz(self._rows.open_text(f"hold|new_insz|{row.library}|{row.number}", row.new_insz))
 
-    def value(self, row: HoldRow, twins: Mapping[tuple[str, Insz], str]) -> OpenHold:
+    def _value(self, row: HoldRow, twins: Mapping[tuple[str, Insz], str]) -> OpenHold:
         """Open a row."""
         at, new = f"{row.library}|{row.number}", self._new_insz(row)
         twin = None if new is None else twins.get((row.library, new))

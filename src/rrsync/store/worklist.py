@@ -6,21 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from rrsync.core.exchange import Reason
-from rrsync.core.insz import Insz
-from rrsync.store.holds import holders
 from rrsync.store.tables import HoldRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import ColumnElement
 
     from rrsync.store.engine import Database
     from rrsync.store.holds import Holds, OpenHold
-    from rrsync.store.rows import Rows
 
 #: How many holds a page has.
 PAGE: Final = 50
@@ -39,10 +34,9 @@ class Turn:
 class Worklist:
     """The open holds of one database, library by library; nobody reads them all at once."""
 
-    def __init__(self, database: Database, holds: Holds, rows: Rows) -> None:
+    def __init__(self, database: Database, holds: Holds) -> None:
         self._database = database
         self._holds = holds
-        self._rows = rows
 
     def count(self, library: str) -> int:
         """Give how many holds await a person."""
@@ -56,18 +50,20 @@ class Worklist:
             found = {reason: int(count) for reason, count in session.exec(wanted).all()}
         return {reason: found[reason.value] for reason in Reason if reason.value in found}
 
-    def page(self, library: str, *, reason: Reason | None = None, beyond: int = 0) -> tuple[list[OpenHold], bool]:
-        """Give the next holds, of numbers above ``beyond``, and whether there are more."""
+    def page(
+        self, library: str, *, reason: Reason | None = None, beyond: int = 0, most: int = PAGE
+    ) -> tuple[list[OpenHold], bool]:
+        """Give the next ``most`` holds, of numbers above ``beyond``, and whether there are more."""
         wanted = select(HoldRow).where(*_open(library, reason), col(HoldRow.id) > beyond)
         with self._database.read() as session:
-            rows = session.exec(wanted.order_by(col(HoldRow.id)).limit(PAGE + 1)).all()
-            return self._opened(session, rows[:PAGE]), len(rows) > PAGE
+            rows = session.exec(wanted.order_by(col(HoldRow.id)).limit(most + 1)).all()
+            return self._holds.opened(session, rows[:most]), len(rows) > most
 
     def of(self, library: str, number: str) -> OpenHold | None:
         """Give the open hold of a member, if there is one."""
         with self._database.read() as session:
             rows = session.exec(select(HoldRow).where(*_open(library), HoldRow.number == number)).all()
-            return next(iter(self._opened(session, rows)), None)
+            return next(iter(self._holds.opened(session, rows)), None)
 
     def turn(self, library: str, hold: int, *, reason: Reason | None = None) -> Turn:
         """Give where a hold stands; one that is not of the reason has neighbours too."""
@@ -81,19 +77,6 @@ class Worklist:
         with self._database.read() as session:
             total, earlier, before, after = session.exec(wanted.select_from(HoldRow).where(*meant)).one()
         return Turn(earlier + 1, total, before, after)
-
-    def _opened(self, session: Session, rows: Sequence[HoldRow]) -> list[OpenHold]:
-        proposed: dict[str, list[Insz]] = {}
-        for row in rows:
-            if row.new_insz is not None:
-                digits = self._rows.open_text(f"hold|new_insz|{row.library}|{row.number}", row.new_insz)
-                proposed.setdefault(row.library, []).append(Insz(digits))
-        twins = {
-            (library, insz): number
-            for library, numbers in proposed.items()
-            for insz, number in holders(session, self._rows, library, numbers).items()
-        }
-        return [self._holds.value(row, twins) for row in rows]
 
 
 def _open(library: str, reason: Reason | None = None) -> list[ColumnElement[bool]]:

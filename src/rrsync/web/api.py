@@ -17,15 +17,15 @@ from fastapi.responses import Response
 from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Reason
 from rrsync.core.member import Held
-from rrsync.core.quota import Refused
 from rrsync.errors import LedgerError, StoreError
 from rrsync.store.feed import BEGINNING
+from rrsync.store.judged import changed
 from rrsync.store.repeats import Answered, Clash
 from rrsync.web import problem
 from rrsync.web.caller import caller
 from rrsync.web.house import house
 from rrsync.web.openapi import document, problems
-from rrsync.web.pace import TooMany
+from rrsync.web.pace import take_turn_about
 from rrsync.web.paths import PATHS, part
 from rrsync.web.problem import Problem
 from rrsync.web.schema import (
@@ -167,8 +167,7 @@ def changes(request: Request, library: str, after: After = BEGINNING, most: Most
 
 def holds(request: Request, library: str, after: Annotated[After, Query(ge=0)] = 0, most: Most = 100) -> HoldsDocument:
     """Give the members that a person must look at, and why; what to do about it is decided at the desk."""
-    found = [hold for hold in house(request).app.holds.open(library=library) if hold.id > after]
-    shown = found[:most]
+    shown, has_more = house(request).entrance.worklist.page(library, beyond=after, most=most)
     return HoldsDocument(
         library=library,
         holds=[
@@ -178,7 +177,7 @@ def holds(request: Request, library: str, after: Annotated[After, Query(ge=0)] =
             for hold in shown
         ],
         next=shown[-1].id if shown else after,
-        more=len(found) > most,
+        more=has_more,
     )
 
 
@@ -205,10 +204,7 @@ def _refreshed(request: Request, library: str, number: str, said: RefreshRequest
     if offer is not None:
         offer = counter.reuse(offer, actor=actor, purpose=said.purpose, case=said.case)
     else:
-        verdict = here.entrance.quotas.take(library, said.staff)
-        if isinstance(verdict, Refused):
-            counter.refused(library, number, actor=actor, purpose=said.purpose, case=said.case)
-            raise TooMany(verdict)
+        take_turn_about(request, library, number, actor=actor, purpose=said.purpose, case=said.case)
         offer = counter.ask(library, number, actor=actor, purpose=said.purpose, case=said.case)
     state: State = offer.state
     if said.apply and state == "open":
@@ -232,16 +228,12 @@ def _answer(offer: Offer, state: State, *, is_reused: bool) -> RefreshAnswer:
         state=state,
         hold=offer.reason if is_hold else None,
         hold_id=offer.hold if is_hold else None,
-        fields=[] if after is None else _differing(offer.before, after),
+        fields=[] if after is None else [str(name) for name in changed(offer.before, after)],
         held=None if after is None else _held(after),
         reference=offer.reference,
         asked_at=offer.asked_at,
         reused=is_reused,
     )
-
-
-def _differing(before: Held, after: Held) -> list[str]:
-    return [each.name for each in fields(Held) if getattr(before, each.name) != getattr(after, each.name)]
 
 
 def _held(held: Held) -> HeldData:

@@ -16,7 +16,7 @@ from rrsync.web import once
 from rrsync.web.fault import refused
 from rrsync.web.guard import Inside
 from rrsync.web.house import house
-from rrsync.web.pace import TooMany, nearing, take_turn
+from rrsync.web.pace import nearing, take_turn_about
 from rrsync.web.page import say
 from rrsync.web.paths import PATHS, path
 from rrsync.web.people import actor, differing, heading, language, leads_back, onward, own, shown
@@ -111,13 +111,10 @@ def _accepted(request: Request, visit: Visit, hold: OpenHold) -> tuple[Flash, ..
 
 def _renumbered(request: Request, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
     here, who = house(request), actor(visit)
+    case = f"hold-{hold.id}"
+    near = take_turn_about(request, hold.library, hold.number, actor=who, purpose=PURPOSE, case=case)
     try:
-        near = take_turn(request, visit)
-    except TooMany:
-        here.entrance.counter.refused(hold.library, hold.number, actor=who, purpose=PURPOSE, case=f"hold-{hold.id}")
-        raise
-    try:
-        done = here.app.renumber().accept(hold, who)
+        done = here.app.renumber(here.entrance.counter.desk).accept(hold, who)
     except LedgerError:
         raise
     except StoreError:

@@ -14,7 +14,7 @@ from rrsync.web import once
 from rrsync.web.asked import asked
 from rrsync.web.guard import Inside
 from rrsync.web.house import house
-from rrsync.web.pace import TooMany, nearing, take_turn
+from rrsync.web.pace import nearing, take_turn_about
 from rrsync.web.page import go, say
 from rrsync.web.paths import PATHS, path
 from rrsync.web.people import UNUSABLE, actor, age, heading, is_number, kept, lookup, onward, own, shown
@@ -92,11 +92,7 @@ def _ask(request: Request, visit: Visit, number: str, *, purpose: str, case: str
         if (recent.by, recent.purpose, recent.case) != (who.name, purpose, case):
             counter.reuse(recent, actor=who, purpose=purpose, case=case)
         return path("difference", member=number)
-    try:
-        near = take_turn(request, visit)
-    except TooMany:
-        counter.refused(library, number, actor=who, purpose=purpose, case=case)
-        raise
+    near = take_turn_about(request, library, number, actor=who, purpose=purpose, case=case)
     counter.ask(library, number, actor=who, purpose=purpose, case=case)
     if flashes := nearing(request, visit, near):
         say(request, visit, *flashes)

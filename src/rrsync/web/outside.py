@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import FastAPI, Form, Request
 
-from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Found, Refused, Unknown
 from rrsync.core.glass import Stage
-from rrsync.core.insz import Insz, holds_insz
+from rrsync.core.insz import Insz
 from rrsync.errors import NotAnInsz
 from rrsync.web.guard import Inside
 from rrsync.web.house import house
+from rrsync.web.member import CASE
 from rrsync.web.pace import take_turn
-from rrsync.web.page import go, respond, say
+from rrsync.web.page import go, say
 from rrsync.web.paths import PATHS
+from rrsync.web.people import UNUSABLE, actor, is_number, shown
 from rrsync.web.turned import Away, TurnedAway
 from rrsync.web.views.frame import Filled, Flash, Place
 from rrsync.web.views.outside import OutsidePage, WishLine, WishPage
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from rrsync.store.sessions import Visit
     from rrsync.sync.outside import Outside
 
-_CASE: Final = re.compile(r"[A-Za-z0-9/-]{3,40}")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
-_WRONG: Final = 422
 
 
 def mount(app: FastAPI) -> None:
@@ -48,7 +47,7 @@ def mount(app: FastAPI) -> None:
 
 def listed(request: Request, visit: Inside) -> Response:
     """Show the form, and what waits."""
-    return respond(request, _page(request, visit), here=Place.OUTSIDE)
+    return shown(request, visit, _page(request, visit), here=Place.OUTSIDE)
 
 
 def want(
@@ -69,13 +68,13 @@ def want(
         wrong["insz"] = "insz_wrong"
     if purpose not in _purposes(request, library):
         wrong["purpose"] = "purpose_missing"
-    if not _CASE.fullmatch(case) or holds_insz(case):
+    if not CASE.fullmatch(case) or is_number(case):
         wrong["case"] = "case_wrong"
     if wrong or number is None:
         values = {"purpose": purpose} | ({} if "case" in wrong else {"case": case})
         page = _page(request, visit, Filled(values, wrong))
-        return respond(request, page, status=_WRONG, here=Place.OUTSIDE)
-    made = room.want(library, number, actor=_actor(visit), purpose=purpose, case=case)
+        return shown(request, visit, page, here=Place.OUTSIDE, status=UNUSABLE)
+    made = room.want(library, number, actor=actor(visit), purpose=purpose, case=case)
     say(request, visit, Flash("good", "wish_made"))
     return go("wish", wish=made)
 
@@ -83,20 +82,20 @@ def want(
 def show(request: Request, visit: Inside, wish: str) -> Response:
     """Show one wish."""
     _, _, found = _wish(request, visit, wish)
-    return respond(request, WishPage(_line(found, request, visit)), here=Place.OUTSIDE)
+    return shown(request, visit, WishPage(_line(found, request, visit)), here=Place.OUTSIDE)
 
 
 def act(request: Request, visit: Inside, wish: str, deed: Annotated[str, Form()] = "") -> Response:
     """Decide about a colleague's wish, or ask what was approved."""
     _, room, found = _wish(request, visit, wish)
     if deed == "ask":
-        take_turn(request, visit)
-        answer = room.ask(found, _actor(visit))
+        take_turn(request, found.library, visit.staff.name)
+        answer = room.ask(found, actor(visit))
         _, _, found = _wish(request, visit, wish)
-        return respond(request, _answer(_line(found, request, visit), answer), here=Place.OUTSIDE)
+        return shown(request, visit, _answer(_line(found, request, visit), answer), here=Place.OUTSIDE)
     if deed not in {"approve", "refuse"}:
         raise TurnedAway(Away.MISSING)
-    room.decide(found, _actor(visit), is_approved=deed == "approve")
+    room.decide(found, actor(visit), is_approved=deed == "approve")
     say(request, visit, Flash("good", "wish_approved" if deed == "approve" else "wish_refused"))
     return go("outside")
 
@@ -156,7 +155,3 @@ def _answer(wish: WishLine, answer: Answer) -> WishPage:
             return WishPage(wish, is_answer=True, person=answer.person, reasons=reasons)
         case Unknown() | Refused():
             return WishPage(wish, is_answer=True, reasons=(answer.why,))
-
-
-def _actor(visit: Visit) -> Actor:
-    return Actor(ActorKind.PERSON, visit.staff.name)

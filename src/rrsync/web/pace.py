@@ -9,7 +9,6 @@ import structlog
 
 from rrsync.core.quota import Granted, Refused
 from rrsync.web.house import house
-from rrsync.web.turned import Away, TurnedAway
 from rrsync.web.views.frame import Flash
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
+    from rrsync.core.entry import Actor
     from rrsync.core.quota import Window
     from rrsync.store.sessions import Visit
 
@@ -32,25 +32,36 @@ class TooMany(Exception):
         super().__init__(refused.window.value)
 
 
-def take_turn(request: Request, visit: Visit) -> tuple[Window, ...]:
-    """Count one question of who is logged in, and give the limits they come near with it.
+def take_turn(request: Request, library: str, name: str) -> tuple[Window, ...]:
+    """Count one question of somebody at a library's desk, and give the limits they come near with it.
 
     To be called once for every question that goes to the register, before it does; what is shown again without a
     question takes no turn.
 
     Raises:
         TooMany: they asked as often as they may, or their library did.
-        TurnedAway: they are of no library, and so have no desk.
         StoreError: it cannot be counted, so nothing may be asked.
     """
-    library = visit.staff.library
-    if library is None:
-        raise TurnedAway(Away.FORBIDDEN)
-    verdict = house(request).entrance.quotas.take(library, visit.staff.name)
+    verdict = house(request).entrance.quotas.take(library, name)
     if isinstance(verdict, Granted):
         return verdict.near
     log.warning("desk.limit", library=library, reason=verdict.window.value)
     raise TooMany(verdict)
+
+
+def take_turn_about(
+    request: Request, library: str, number: str, *, actor: Actor, purpose: str, case: str
+) -> tuple[Window, ...]:
+    """Count one question about a member; that it was one too many stands in the access log.
+
+    Raises:
+        TooMany, StoreError: as ``take_turn``.
+    """
+    try:
+        return take_turn(request, library, actor.name)
+    except TooMany:
+        house(request).entrance.counter.refused(library, number, actor=actor, purpose=purpose, case=case)
+        raise
 
 
 def nearing(request: Request, visit: Visit, near: Iterable[Window]) -> tuple[Flash, ...]:

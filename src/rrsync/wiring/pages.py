@@ -74,7 +74,7 @@ def entrance(app: App) -> Entrance:
         census=Census(app.database),
         finder=finder,
         served=served(app, seal),
-        worklist=Worklist(app.database, app.holds, rows),
+        worklist=Worklist(app.database, app.holds),
         counter=Counter(
             desk=desk,
             offers=app.offers,

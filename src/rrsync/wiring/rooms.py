@@ -50,7 +50,7 @@ from rrsync.wiring.keeping import anchors, limits, mailbox, signer, terms
 from rrsync.wiring.traffic import pace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rrsync.anchor.mail import MailAnchor
     from rrsync.config.tables import Settings
@@ -152,10 +152,10 @@ class App:
             alarm=alarm(self.settings, self.chance),
         )
 
-    def renumber(self) -> Renumber:
-        """Build who takes new numbers over."""
+    def renumber(self, desk: Callable[[], Desk] | None = None) -> Renumber:
+        """Build who takes new numbers over, by a desk that others may share."""
         subscribe = self.settings.registry.subscribe
-        return Renumber(self.desk, self.members, self.settlement, self.subscriptions, subscribe=subscribe)
+        return Renumber(desk or self.desk, self.members, self.settlement, self.subscriptions, subscribe=subscribe)
 
     def registrar(self, gate: Gate) -> Registrar:
         """Build who makes and ends subscriptions through a gate."""

@@ -43,7 +43,6 @@ class OutsidePage(Masked):
     purposes: tuple[str, ...]
     wishes: tuple[WishLine, ...]
     per_month: int
-    case_example: str = ""
     filled: Filled = BLANK
 
 
