@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _BRUSSELS: Final = ZoneInfo("Europe/Brussels")
-_MONTHS: Final = {
+#: Language -> the months of a year.
+MONTHS: Final = {
     language: words.split()
     for language, words in {
         "nl": "januari februari maart april mei juni juli augustus september oktober november december",
@@ -170,7 +171,7 @@ def spoken(at: datetime, language: str) -> str:
 def spoken_day(at: datetime, language: str) -> str:
     """Give the day of a moment in Belgium as a letter has it: ``1 november 2026``."""
     there = at.astimezone(_BRUSSELS)
-    return f"{there.day} {_MONTHS[language][there.month - 1]} {there.year}"
+    return f"{there.day} {MONTHS[language][there.month - 1]} {there.year}"
 
 
 def purpose(code: str, language: str) -> str:

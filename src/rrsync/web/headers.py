@@ -107,7 +107,7 @@ class Envelope:
             return self._refused(scope, status)
         except Exception as error:  # noqa: BLE001 — the same door
             log.error("page.failed", reason=type(error).__name__, status=status)  # noqa: TRY400 — the same
-            return PlainTextResponse("rrsync: this cannot be shown. Nothing was changed.\n", status)
+            return PlainTextResponse("rrsync: this cannot be shown. What was committed is kept.\n", status)
 
     async def _status(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Hand a request on, and give 0; or give the status under which it is refused."""

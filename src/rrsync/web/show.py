@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from rrsync.audit.phrases import MONTHS
 from rrsync.core.plan import belgian_day
 
 if TYPE_CHECKING:
@@ -22,13 +23,6 @@ _THOUSANDS: Final = {"nl": ".", "en": ","}
 _HOME: Final = frozenset({"", "BEL"})
 _SHORT_HASH: Final = 12
 
-_MONTHS: Final = {
-    language: words.split()
-    for language, words in {
-        "nl": "januari februari maart april mei juni juli augustus september oktober november december",
-        "en": "January February March April May June July August September October November December",
-    }.items()
-}
 _WEEKDAYS: Final = {
     language: words.split()
     for language, words in {
@@ -65,7 +59,7 @@ _UNITS: Final[dict[str, tuple[tuple[float, int, str, str], ...]]] = {
 def day(of: date, language: str) -> str:
     """Give a day: ``1 november 2026``; of a moment, the day it is in Belgium."""
     there = belgian_day(of) if isinstance(of, datetime) else of
-    return f"{there.day} {_MONTHS[language][there.month - 1]} {there.year}"
+    return f"{there.day} {MONTHS[language][there.month - 1]} {there.year}"
 
 
 def weekday(of: date, language: str) -> str:
@@ -76,7 +70,7 @@ def weekday(of: date, language: str) -> str:
 def month(text: str, language: str) -> str:
     """Give a month, written ``2026-10``: ``oktober 2026``."""
     year, _, part = text.partition("-")
-    return f"{_MONTHS[language][int(part) - 1]} {year}"
+    return f"{MONTHS[language][int(part) - 1]} {year}"
 
 
 def clock(at: datetime) -> str:
@@ -131,7 +125,7 @@ def partial(of: PartialDate, language: str) -> str:
     """Give a date of which the month or the day may be unknown: ``maart 1998``, ``1998``."""
     if of.is_complete:
         return day(date(of.year, of.month, of.day), language)
-    return f"{_MONTHS[language][of.month - 1]} {of.year}" if of.month else str(of.year)
+    return f"{MONTHS[language][of.month - 1]} {of.year}" if of.month else str(of.year)
 
 
 def number(count: int, language: str) -> str:

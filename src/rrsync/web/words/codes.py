@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rrsync.audit import advice
+
 if TYPE_CHECKING:
     from rrsync.web.views.frame import Tone
 
@@ -130,40 +132,10 @@ FINDINGS: Final[dict[str, dict[str, str]]] = {
 
 #: The parts of a name and an address, and what else an entry names.
 FIELDS: Final[dict[str, dict[str, str]]] = {
-    "nl": {
-        "last": "naam",
-        "first": "voornamen",
-        "name": "naam",
-        "birth_date": "geboortedatum",
-        "street": "straat",
-        "house_number": "huisnummer",
-        "box": "bus",
-        "postal_code": "postcode",
-        "municipality": "gemeente",
-        "nis_code": "NIS-code",
-        "country": "land",
-        "address": "adres",
-        "since": "adres sinds",
-        "address_since": "adres sinds",
-        "insz": "rijksregisternummer",
-    },
-    "en": {
-        "last": "last name",
-        "first": "first names",
-        "name": "name",
-        "birth_date": "birth date",
-        "street": "street",
-        "house_number": "house number",
-        "box": "box",
-        "postal_code": "postal code",
-        "municipality": "municipality",
-        "nis_code": "NIS code",
-        "country": "country",
-        "address": "address",
-        "since": "address since",
-        "address_since": "address since",
-        "insz": "national number",
-    },
+    "nl": advice.FIELDS["nl"]
+    | {"name": "naam", "address": "adres", "since": "adres sinds", "insz": "rijksregisternummer"},
+    "en": advice.FIELDS["en"]
+    | {"name": "name", "address": "address", "since": "address since", "insz": "national number"},
 }
 
 #: Purposes, by their code in the authorisation; one that is not here is shown by its code.
