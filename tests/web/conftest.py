@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from rrsync.cli.setup import install
 from rrsync.config.load import load
 from rrsync.config.tables import Settings
 from tests.support import Clock
 from tests.web import clerk
+from tests.web.browser import browser, chromium
 from tests.web.provider import SECRET, Op, running
 from tests.web.scene import PUBLIC, Scene, opened
 
@@ -74,6 +76,15 @@ def make(tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch) -
         return load(path)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    """Give the system's browser: a module's, for while it runs no other event loop can."""
+    if chromium() is None:
+        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
+    with browser() as found:
+        yield found
 
 
 @pytest.fixture

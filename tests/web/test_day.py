@@ -17,20 +17,11 @@ from pypdf import PdfReader
 
 from rrsync.store.search import Wanted
 from tests.support import insz
-from tests.web.browser import LOOKS, browser, chromium
+from tests.web.browser import LOOKS
 from tests.web.day import SHOTS, Day, day
 
 MODES: Final = ["light", *(("dark", "narrow") if LOOKS else ())]
 MONTH: Final = "2026-06"
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    """Give the system's browser."""
-    if chromium() is None:
-        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
-    with browser() as found:
-        yield found
 
 
 @pytest.fixture
@@ -384,6 +375,8 @@ def test_the_desk_by_keyboard_alone(here: Day) -> None:
     for wanted, pressed, leads in steps:
         if wanted:
             tab_to(page, wanted)
+        else:  # the page puts one into the field to search with, as soon as it is there
+            page.wait_for_function("document.activeElement.name === 'words'")
         if pressed in {"Enter", "Space"}:
             keys.press(pressed)
         else:

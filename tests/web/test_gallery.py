@@ -23,7 +23,7 @@ from rrsync.core.insz import holds_insz
 from rrsync.web.paths import PATHS
 from rrsync.web.render import Pages
 from rrsync.web.words.book import PAGES
-from tests.web.browser import HOST, LOOKS, Site, browser, chromium
+from tests.web.browser import HOST, LOOKS, Site
 from tests.web.gallery import TOKEN, gallery
 
 SHOTS: Final = os.environ.get("RRSYNC_SHOTS")
@@ -134,15 +134,6 @@ class TestPages:
         """A title in the other language is another, unless the word is the same."""
         (dutch,), (english,) = (tree(name, language).xpath("//head/title/text()") for language in LANGUAGES)
         assert dutch != english or dutch.startswith("Register")
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    """Give the system's browser."""
-    if chromium() is None:
-        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
-    with browser() as found:
-        yield found
 
 
 @pytest.fixture(

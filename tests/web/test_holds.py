@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 from structlog.testing import capture_logs
 
 from rrsync.core.exchange import Reason
 from rrsync.core.plan import tonight
+from rrsync.registry.pace import Pace
 from rrsync.simulator.services import PERSON
 from rrsync.store.members import Incoming
 from rrsync.store.worklist import PAGE, Worklist
+from rrsync.sync.refresh import Desk
 from rrsync.wiring.rooms import App
 from tests.support import Clock, Store, member
 from tests.web.clerk import (
@@ -231,13 +235,18 @@ class TestDecide:
 
     def test_it_goes_at_the_pace_of_all_other_questions(self, night: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         """One desk asks for all pages of a process: a second would not know what the first one has in flight."""
-        built, build = [], App.desk
-        monkeypatch.setattr(App, "desk", lambda app, *said: built.append(said) or build(app, *said))
+        built, build = count(), App.desk
+
+        def counted(app: App, pace: Pace | None = None) -> Desk:
+            next(built)
+            return build(app, pace)
+
+        monkeypatch.setattr(App, "desk", counted)
         an = night.clerk()
         an.answered(MOVED)
         decides(an, night.hold(RENUMBERED), "accept")
         assert night.kinds(*DECIDED) == ["hold.decision"]
-        assert len(built) == 1
+        assert next(built) == 1
 
     def test_a_register_that_is_away_does_it_the_next_night(self, night: Place) -> None:
         """The decision stands."""
