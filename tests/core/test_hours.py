@@ -14,8 +14,8 @@ from rrsync.core.hours import Hours
 BRUSSELS = ZoneInfo("Europe/Brussels")
 DAYS = ("mo", "tu", "we", "th", "fr", "sa", "su")
 USUAL = "mo-fr 09:00-19:00; sa 09:00-17:00; su closed"
-MINUTES = st.integers(0, 24 * 60)
-SPANS = st.tuples(MINUTES, MINUTES).filter(lambda span: span[0] < span[1])
+DAY = 24 * 60
+SPANS = st.integers(0, DAY - 1).flatmap(lambda begin: st.tuples(st.just(begin), st.integers(begin + 1, DAY)))
 MOMENTS = st.datetimes(
     datetime.fromisoformat("2020-01-01"), datetime.fromisoformat("2035-01-01"), timezones=st.just(UTC)
 )

@@ -22,7 +22,7 @@ from tests.night import victim
 from tests.night.conftest import LibraryNight
 from tests.night.house import House
 
-BATCH = 50
+BATCH = 25
 BATCHES = max(1, int(os.environ.get("RRSYNC_KILLS", "100")) // (2 * BATCH))
 SEED = int(os.environ.get("RRSYNC_SEED") or Random().randrange(10**6))
 PEOPLE = 300
