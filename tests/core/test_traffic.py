@@ -184,6 +184,25 @@ def test_a_night_leaves_calls_in_flight_for_persons_and_shares_its_own() -> None
     assert second.slots == 7
 
 
+def test_persons_who_wait_get_a_slot_each() -> None:
+    """In one go, the next ones; never more than a night takes at once, and one alone to see whether it is back."""
+    budget = Budget(40, 64, 20.0)
+    state, given = reserve(Traffic(), NOW, replace(DESK, people=3), budget)
+    assert isinstance(given, Grant)
+    assert (given.at, given.slots) == (NOW, 3)
+    _, after = reserve(state, NOW, Ask("bo", desk=True), budget)
+    assert isinstance(after, Grant)
+    assert after.at == pytest.approx(NOW + 3 * given.step_s)
+    most, night = (reserve(Traffic(), NOW, ask, budget)[1] for ask in (replace(DESK, people=99), NIGHT))
+    assert isinstance(most, Grant)
+    assert isinstance(night, Grant)
+    assert most.slots == night.slots
+    away = Traffic(since=NOW - 70, again_at=NOW - 10)
+    _, probe = reserve(away, NOW, replace(DESK, people=3), budget)
+    assert isinstance(probe, Grant)
+    assert (probe.slots, probe.probe) == (1, True)
+
+
 def test_a_dead_process_holds_nobody_up_for_ever() -> None:
     """When its calls cannot last any longer, they count no more; who leaves is gone at once."""
     budget = Budget(10_000, 1, 20.0)

@@ -2,7 +2,7 @@
 
 1. Pace. Calls leave in slots, evenly spaced, so that no second ever holds more than the budget. An interval is 2 %
    longer than it need be: a call may be 20 ms late, and still no second holds one too many. A night takes about a
-   quarter of a second of slots at a time, when the last ones are nearly used up; a person takes the very next slot.
+   quarter of a second of slots at a time, when the last ones are nearly used up; persons take the very next, one each.
 2. Calls in flight. Each process says how many it may have; a night leaves some for persons, one always. What
    a dead process had is free again when its calls cannot last any longer.
 3. Rate. A register that is too busy halves it; every five quiet seconds give an eighth of it back.
@@ -94,7 +94,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a process wants: slots for a night, or the next one for a person.
+    """What a process wants: slots for a night, or the next ones for the ``people`` who wait at a desk.
 
     ``flying`` calls are not over yet; it takes ``lag_s`` to hear what is given.
     """
@@ -103,6 +103,7 @@ class Ask:
     desk: bool = False
     flying: int = 0
     lag_s: float = 0.0
+    people: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +186,10 @@ def reserve(state: Traffic, now: float, ask: Ask, budget: Budget) -> tuple[Traff
     is_probe, is_spaced = state.since is not None, budget.step_s > 0
     start = max(now + ask.lag_s * is_spaced, state.free_at, state.not_before)
     step_s = budget.step_s / state.share
-    most = 1 if is_probe or ask.desk else ceil(BLOCK_S / step_s) if is_spaced else budget.max_in_flight
-    slots = min(max(_room(state, ask, budget), 0), most)
+    block = ceil(BLOCK_S / step_s) if is_spaced else budget.max_in_flight
+    slots = min(max(_room(state, ask, budget), 0), 1 if is_probe else block, ask.people if ask.desk else block)
     until = now + budget.deadline_s + _MARGIN_S
-    mine = Claim(ask.who, ask.desk, ask.flying + slots, until)
-    state = replace(state, claims=(*_others(state, ask.who), mine))
+    state = replace(state, claims=(*_others(state, ask.who), Claim(ask.who, ask.desk, ask.flying + slots, until)))
     if not slots:
         return state, Wait(_POLL_S)
     if is_probe:  # who dies while trying, tries no longer than this

@@ -59,7 +59,7 @@ class Pace:
     """Lets calls go within the budget of all; without a budget it lets all go. One for all threads of a process.
 
     ``who`` names the process among those that share: a night, of which there is one at a time, always by the same name.
-    At a ``desk`` a person waits: it takes one slot at a time, and gives back what it has as soon as nobody waits.
+    At a ``desk`` persons wait: it takes a slot for each of them, and gives back what it has as soon as nobody waits.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class Pace:
         with self._sharing, self._telling() as how:
 
             def change(state: Traffic, now: float) -> tuple[Traffic, Grant | Wait | Rest]:
-                self._asked = Ask(self._who, self._desk, self._flying, self._lag_s)
+                self._asked = Ask(self._who, self._desk, self._flying, self._lag_s, max(1, len(self._line)))
                 return reserve(told(state, now, how), now, self._asked, self._budget)
 
             given = self._shared(change)

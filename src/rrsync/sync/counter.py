@@ -128,10 +128,9 @@ class Counter:
             _, question = desk.question(library, number, actor=actor, purpose=purpose, case=case)
             found = self.recent(library, number)
             if found is None:
-                with self._asking(library, number):
-                    found = self.recent(library, number)  # another process may have been before us
-                    if found is None:
-                        return self._offered(desk, number, question)
+                found, is_new = self._alone(desk, number, question)
+                if is_new:
+                    return found
             return self._again(desk, found, question)
 
     def recent(self, library: str, number: str) -> Offer | None:
@@ -213,17 +212,21 @@ class Counter:
             _, question = desk.question(library, number, actor=actor, purpose=purpose, case=case)
             desk.gate.deny(question, REACHED)
 
-    @contextmanager
-    def _asking(self, library: str, number: str) -> Iterator[None]:
-        """Be the one process that asks about a member."""
-        claim = self.offers.claim(library, number)
+    def _alone(self, desk: Desk, number: str, question: Question) -> tuple[Offer, bool]:
+        """Be the one process that asks about a member: give the answer, and whether it is new."""
+        claim = self.offers.claim(question.library, number)
         if claim is None:
             raise _busy()
+        new = None
         try:
-            yield
+            if found := self.recent(question.library, number):  # another process was before us
+                return found, False
+            new = self._offered(desk, number, question)  # it lets go of the claim
+            return new, True
         finally:
-            with suppress(StoreError):  # it lets go by itself
-                self.offers.release(library, number, claim)
+            if new is None:
+                with suppress(StoreError):  # it lets go by itself
+                    self.offers.release(question.library, number, claim)
 
     def _offered(self, desk: Desk, number: str, question: Question) -> Offer:
         item = desk.ask(number, question)
