@@ -3,7 +3,7 @@
 `rrsync serve` and `rrsync simulator` each run in a process of their own, as they do in a library; the crowd is a third.
 The register takes as long as it is told; what a refresh takes longer than that is the desk's own time.
 
-    python -m bench.desk [--people 200] [--requests 20000] [--pause 5.0] [--profile FILE]
+    python -m bench.desk [--people 200] [--requests 20000] [--pause 10.0] [--profile FILE]
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _prepare(folder: Path, url: str, people: int, register: int, pages: int) -> 
     config = folder / "rrsync.toml"
     most = "\n".join(f"{name} = 100000" for name in ("per_minute", "per_hour", "per_day", "library_per_day"))
     text = TEMPLATE.replace("sqlite:///rrsync.db", url).replace("127.0.0.1:8080", f"127.0.0.1:{register}")
-    text = text.replace("max_per_second = 8.0 ", "max_per_second = 5000.0").replace(
+    text = text.replace("max_per_second = 8.0 ", "max_per_second = 200.0").replace(
         "max_in_flight = 16", "max_in_flight = 64"
     )
     config.write_text(f"{text}\n[web]\nport = {pages}\n[web.limits]\n{most}\n", encoding="utf-8")
@@ -224,7 +224,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--people", type=int, default=200)
     words.add_argument("--requests", type=int, default=20_000)
-    words.add_argument("--pause", type=float, default=5.0, help="seconds that somebody thinks, on average")
+    words.add_argument("--pause", type=float, default=10.0, help="seconds that somebody thinks, on average")
     words.add_argument("--latency-ms", type=int, default=LATENCY_MS)
     words.add_argument("--only", choices=["SQLite", "PostgreSQL"])
     words.add_argument("--profile", default="", help="a file for the profile of the pages' threads")

@@ -17,6 +17,7 @@ from rrsync.core.insz import holds_insz
 from rrsync.simulator.world import Situation
 from rrsync.store.feed import BEGINNING, Feed
 from rrsync.store.repeats import Answered, Begun, Clash, Repeats
+from rrsync.web.threads import PAGES
 from tests.support import Clock, Store, member
 from tests.web.serving import ADMIN, Serving, serving
 
@@ -472,3 +473,24 @@ def test_the_feed_names_what_changed(store: Store) -> None:
     feed = Feed(store.database, store.rows)
     assert (feed.last("hasselt"), feed.count("hasselt", BEGINNING)) == (BEGINNING, 0)
     assert feed.after("hasselt", BEGINNING, most=10) == []
+
+
+def test_who_waits_for_the_register_keeps_no_page_from_anybody(place: Path, clock: Clock) -> None:
+    """More ask than there are threads for pages, and the register is silent; all are answered in the end."""
+    is_asked, may_answer = Event(), Event()
+
+    def hold(_: str) -> None:
+        is_asked.set()
+        may_answer.wait(60)
+
+    with serving(place, clock=clock, on_request=hold) as served, ThreadPoolExecutor(PAGES + 2) as crowd:
+        key, numbers = served.key(), [f"M{at:06d}" for at in range(1, PAGES + 3)]
+        asked = [crowd.submit(served.refresh, number, key, f"{CALL[:-7]}{number}") for number in numbers]
+        try:
+            assert is_asked.wait(60)
+            for number in numbers:
+                assert served.get(f"/libraries/hasselt/members/{number}", key).status_code == 200
+            assert not any(answer.done() for answer in asked)
+        finally:
+            may_answer.set()
+        assert {answer.result().status_code for answer in asked} == {200}

@@ -39,6 +39,7 @@ from rrsync.web.schema import (
     RefreshAnswer,
     RefreshRequest,
 )
+from rrsync.web.threads import asking
 
 if TYPE_CHECKING:
     from rrsync.store.answered import Offer
@@ -82,7 +83,7 @@ def mount(app: FastAPI) -> None:
     )
     app.add_api_route(
         PATHS["api_refresh"],
-        refresh,
+        asking(refresh),
         methods=["POST"],
         response_model=RefreshAnswer,
         responses=problems(_REFRESH),

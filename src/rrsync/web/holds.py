@@ -20,6 +20,7 @@ from rrsync.web.pace import nearing, take_turn_about
 from rrsync.web.page import say
 from rrsync.web.paths import PATHS, path
 from rrsync.web.people import actor, differing, heading, language, leads_back, onward, own, shown
+from rrsync.web.threads import asking
 from rrsync.web.turned import Away, TurnedAway
 from rrsync.web.views.desk import Heading, HoldLine, HoldPage, HoldsPage
 from rrsync.web.views.frame import Flash, Place
@@ -41,7 +42,7 @@ def mount(app: FastAPI) -> None:
     once.mount(app)
     app.add_api_route(PATHS["holds"], listed, methods=["GET"])
     app.add_api_route(PATHS["hold"], show, methods=["GET"])
-    app.add_api_route(PATHS["hold"], decide, methods=["POST"])
+    app.add_api_route(PATHS["hold"], asking(decide), methods=["POST"])
 
 
 def listed(request: Request, visit: Inside, reason: str = "", beyond: str = "") -> Response:

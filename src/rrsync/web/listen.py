@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import uvicorn
 
 from rrsync.errors import ConfigError
+from rrsync.web.threads import Server
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -36,7 +37,7 @@ class Listening:
             limit_concurrency=_MOST,
             timeout_graceful_shutdown=_END_S,
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config)
         self._socket = _bound(host, port)
         self._thread = Thread(target=self._server.run, args=([self._socket],), name="pages", daemon=True)
 

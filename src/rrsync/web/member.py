@@ -18,6 +18,7 @@ from rrsync.web.pace import nearing, take_turn_about
 from rrsync.web.page import go, say
 from rrsync.web.paths import PATHS, path
 from rrsync.web.people import UNUSABLE, actor, age, heading, is_number, kept, lookup, onward, own, shown
+from rrsync.web.threads import asking
 from rrsync.web.views.desk import Correction, HoldLine, MemberPage, Source
 from rrsync.web.views.frame import BLANK, Filled, Place
 
@@ -44,7 +45,7 @@ def mount(app: FastAPI) -> None:
     """Let members be looked at, and asked about."""
     once.mount(app)
     app.add_api_route(PATHS["member"], show, methods=["GET"])
-    app.add_api_route(PATHS["refresh"], refresh, methods=["POST"])
+    app.add_api_route(PATHS["refresh"], asking(refresh), methods=["POST"])
 
 
 def show(request: Request, visit: Inside, member: str) -> Response:

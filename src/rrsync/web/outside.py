@@ -22,6 +22,7 @@ from rrsync.web.pace import take_turn
 from rrsync.web.page import go, say
 from rrsync.web.paths import PATHS
 from rrsync.web.people import UNUSABLE, actor, is_number, shown
+from rrsync.web.threads import asking
 from rrsync.web.turned import Away, TurnedAway
 from rrsync.web.views.frame import Filled, Flash, Place
 from rrsync.web.views.outside import OutsidePage, WishLine, WishPage
@@ -42,7 +43,7 @@ def mount(app: FastAPI) -> None:
     app.add_api_route(PATHS["outside"], listed, methods=["GET"])
     app.add_api_route(PATHS["outside"], want, methods=["POST"])
     app.add_api_route(PATHS["wish"], show, methods=["GET"])
-    app.add_api_route(PATHS["wish"], act, methods=["POST"])
+    app.add_api_route(PATHS["wish"], asking(act), methods=["POST"])
 
 
 def listed(request: Request, visit: Inside) -> Response:
