@@ -10,6 +10,7 @@ from dataclasses import replace
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -138,6 +139,37 @@ class TestPace:
                 stand.gate.ask(scene.QUESTION)
             assert stand.kinds == ["intent", "outcome:invalid_reply"]
         assert pace.notes == ["take", ("away", None)]
+
+    def test_the_outcome_has_how_long_the_register_took(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Neither the wait for a turn is in it, nor what is done with the turn afterwards."""
+        seconds = [0.0]
+
+        class Slow(Heard):
+            def take(self, interrupted: Callable[[], bool] = never) -> bool:
+                seconds[0] += 5
+                return super().take(interrupted)
+
+            def give(self, went: Went, retry_after_s: float | None = None) -> None:
+                seconds[0] += 7
+                super().give(went, retry_after_s)
+
+        def handler(*_: object) -> bytes:
+            seconds[0] += 0.25
+            return scene.http(fault("99995"))
+
+        monkeypatch.setattr("rrsync.registry.tries.time", SimpleNamespace(monotonic=lambda: seconds[0]))
+        with standing(handler, pace=Slow()) as stand, pytest.raises(RegistryUnavailable):
+            stand.gate.ask(scene.QUESTION)
+        spent = [_out(draft)["ms"] for draft in stand.log if "out" in draft.body]
+        assert spent == [250] * len(stand.door.bodies)
+
+    def test_what_was_not_sent_took_no_time(self) -> None:
+        """Not that of the try before it either."""
+        answers = iter([False, False, True])
+        with standing(saying(fault("99995")), interrupted=lambda: next(answers)) as stand, pytest.raises(Interrupted):
+            stand.gate.ask(scene.QUESTION)
+        assert [_out(draft)["status"] for draft in stand.log if "out" in draft.body] == ["transient", "not_sent"]
+        assert _out(stand.log[-1])["ms"] == 0
 
     def test_while_nobody_asks_there_is_one_try(self) -> None:
         """It was not sent, and it is not tried again within the same question."""

@@ -66,7 +66,7 @@ def reused(question: Question, asked: Service, authorisation: Authorisation, sai
 
 
 def outcome(question: Question, status: Status, said: Evidence, *, keep: Keep, ms: int) -> Draft:
-    """Give the entry of a try that came to an error; ``ms`` is how long it took, and its reply may be empty."""
+    """Give the entry of a try that came to an error; ``ms`` is how long the register took; its reply may be empty."""
     out: dict[str, JSON] = {"status": status.value, "codes": [], "ms": ms}
     return _ended(question, status, out, said, keep=keep if said.reply else Keep.HASH)
 

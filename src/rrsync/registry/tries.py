@@ -69,12 +69,16 @@ class Ended(Masked):
 
 @dataclass(slots=True)
 class _Course:
-    """How far one question has come: the intent under way, its reply, how it ended were it to end now."""
+    """How far one question has come: the intent under way, its reply, how it ended were it to end now.
+
+    ``ms`` is how long the register took, whatever the wait for a turn was: 0 of what was never sent.
+    """
 
     recorded: Recorded
     calls: int = 0
     reply: bytes = b""
     status: Status = Status.NOT_SENT
+    ms: int = 0
     is_spent: bool = False
 
 
@@ -135,16 +139,15 @@ class Tries:
     def _try(self, course: _Course) -> Ended:
         """Make one try; whatever ends it, its intent gets an outcome."""
         question = self._due(course).question
-        started = time.monotonic()
         try:
             reading = self._call(course)
         except BaseException as error:
             said = Evidence(course.recorded.envelope, course.reply)
             status = _status(error, course.status)
-            self._append([evidence.outcome(question, status, said, keep=self._keep, ms=_ms_since(started))])
+            self._append([evidence.outcome(question, status, said, keep=self._keep, ms=course.ms)])
             raise
         said = Evidence(course.recorded.envelope, course.reply)
-        outcome = evidence.outcome_of(question, reading, said, keep=self._keep, ms=_ms_since(started))
+        outcome = evidence.outcome_of(question, reading, said, keep=self._keep, ms=course.ms)
         if reading.action in _FINAL or (reading.action is Action.RETRY_ONCE and course.is_spent):
             return Ended(question, reading, outcome, course.calls)
         course.is_spent = course.is_spent or reading.action is Action.RETRY_ONCE
@@ -158,7 +161,7 @@ class Tries:
                 raise _stopping()
             question = replace(course.recorded.question, reference=self._new_reference())
             course.recorded = self._record([question])[0]
-            course.status, course.reply = Status.NOT_SENT, b""
+            course.status, course.reply, course.ms = Status.NOT_SENT, b"", 0
         if course.recorded.question.reference not in self._unsent:
             raise ValueError("only what was recorded here may be sent, and once")
         self._unsent.remove(course.recorded.question.reference)
@@ -169,6 +172,7 @@ class Tries:
             raise _stopping()
         course.calls, course.status = course.calls + 1, Status.NO_REPLY
         went, retry_after_s = Went.AWAY, None
+        started = time.monotonic()
         try:
             reading = self._exchange(course)
             went = _went(reading)
@@ -176,6 +180,7 @@ class Tries:
             went, retry_after_s = Went.BUSY if error.busy else Went.AWAY, error.retry_after_s
             raise
         finally:
+            course.ms = round((time.monotonic() - started) * 1000)
             self._pace.give(went, retry_after_s)
         return reading
 
@@ -211,10 +216,6 @@ def _went(reading: Reading) -> Went:
     if reading.action is Action.RETRY and any(notice.code in _BUSY for notice in reading.answer.notices):
         return Went.BUSY
     return Went.AWAY if reading.status in _AWAY else Went.FINE
-
-
-def _ms_since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)
 
 
 def _stopping() -> Interrupted:
