@@ -268,3 +268,32 @@ def test_who_wakes_too_late_takes_another_slot() -> None:
         sent.append(clock.now)
         pace.give(Went.FINE)
     assert all(sum(start <= moment < start + 1 for moment in sent) <= 10 for start in sent)
+
+
+def test_persons_in_line_get_their_slots_in_one_go() -> None:
+    """Two more come while the first waits for the traffic: it takes a slot for each of the three, in one change."""
+    clock, changes = Clock(), 0
+    sent: list[float] = []
+    alone = Alone(clock)
+
+    def share(change: Callable[[Traffic, float], tuple[Traffic, T]]) -> T:
+        nonlocal changes
+        changes += 1
+        while len(pace._line) < 3 and not sent:
+            time.sleep(0.0002)  # lets the others come
+        return alone(change)
+
+    pace = Pace(Budget(10, 16), sleep=clock.sleep, clock=clock, share=share, who="desk", desk=True)
+
+    def person() -> None:
+        assert pace.take()
+        sent.append(clock.now)
+
+    persons = [Thread(target=person) for _ in range(3)]
+    for each in persons:
+        each.start()
+    for each in persons:
+        each.join()
+    assert changes == 1
+    assert len(sent) == 3
+    assert all(after - before >= 0.1 for before, after in pairwise(sent))

@@ -190,7 +190,7 @@ class Pace:
         with self._sharing, self._telling() as how:
 
             def change(state: Traffic, now: float) -> tuple[Traffic, Grant | Wait | Rest]:
-                self._asked = Ask(self._who, self._desk, self._flying, self._lag_s, max(1, len(self._line)))
+                self._asked = Ask(self._who, self._desk, self._flying, self._lag_s, len(self._line))
                 return reserve(told(state, now, how), now, self._asked, self._budget)
 
             given = self._shared(change)
