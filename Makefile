@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py,*/rrsync/registry/tries.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint cover kills forgeries tamperings fuzz apifuzz hostile traffic ledger gigabyte desk looks screens bench lock clean
+.PHONY: help demo test check lint cover kills forgeries tamperings fuzz apifuzz hostile traffic ledger gigabyte desk screens bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is
@@ -72,15 +72,12 @@ ledger: $(VENV)/dev.stamp ## a million entries: appended, verified, proved
 gigabyte: $(VENV)/dev.stamp ## a member file of 1 GiB imported: half an hour, 5 GB of disk
 	$(BIN)/python -m bench.gigabyte
 
-desk: $(VENV)/dev.stamp ## two hundred people at the pages at once, on both databases: twenty minutes
+desk: $(VENV)/dev.stamp ## two hundred people at the pages at once, on both databases: an hour
 	$(BIN)/python -m bench.desk
-
-looks: $(VENV)/dev.stamp ## every page in the dark, in forced colours and narrow, with axe: five minutes
-	RRSYNC_LOOKS=1 $(PYTEST) tests/web/test_gallery.py tests/web/test_day.py
 
 screens: $(VENV)/dev.stamp ## pictures of every page, light and dark, wide and narrow, into docs/screens: five minutes
 	mkdir -p docs/screens
-	RRSYNC_LOOKS=1 RRSYNC_SHOTS=docs/screens $(BIN)/python -m pytest -p no:randomly tests/web/test_day.py -k picture
+	RRSYNC_SHOTS=docs/screens $(BIN)/python -m pytest -p no:randomly tests/web/test_day.py -k picture
 
 bench: $(VENV)/dev.stamp ## members a second against a bare loop, and peak memory
 	$(BIN)/python -m bench.night

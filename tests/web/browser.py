@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +14,6 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 import rrsync.web
 from rrsync.web.paths import path
 
-#: Whether pages are looked at in every way (``make looks``): in the dark and in forced colours too.
-LOOKS: Final = bool(os.environ.get("RRSYNC_LOOKS"))
 HOST: Final = "http://rrsync.test"
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "

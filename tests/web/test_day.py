@@ -17,10 +17,9 @@ from pypdf import PdfReader
 
 from rrsync.store.search import Wanted
 from tests.support import insz
-from tests.web.browser import LOOKS
 from tests.web.day import SHOTS, Day, day
 
-MODES: Final = ["light", *(("dark", "narrow") if LOOKS else ())]
+MODES: Final = ["light", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("dark", "narrow"))]
 MONTH: Final = "2026-06"
 
 

@@ -23,7 +23,7 @@ from rrsync.core.insz import holds_insz
 from rrsync.web.paths import PATHS
 from rrsync.web.render import Pages
 from rrsync.web.words.book import PAGES
-from tests.web.browser import HOST, LOOKS, Site
+from tests.web.browser import HOST, Site
 from tests.web.gallery import TOKEN, gallery
 
 SHOTS: Final = os.environ.get("RRSYNC_SHOTS")
@@ -138,7 +138,7 @@ class TestPages:
 
 @pytest.fixture(
     scope="module",
-    params=["light", "narrow", *(("dark", "contrast") if LOOKS else ())],
+    params=["light", "narrow", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("dark", "contrast"))],
 )
 def shown(request: pytest.FixtureRequest, chrome: Browser) -> Iterator[tuple[str, Site, Page]]:
     """Give a browser's page in one mode, and the site it looks at."""
