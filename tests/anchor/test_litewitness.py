@@ -33,7 +33,7 @@ LOG = Log().grow(300)
 
 pytestmark = [
     pytest.mark.skipif(not PROGRAM, reason="RRSYNC_LITEWITNESS does not name the program litewitness"),
-    pytest.mark.skipif(not shutil.which("ssh-agent"), reason="litewitness keeps its key in ssh-agent"),
+    pytest.mark.skipif(not shutil.which("ssh-agent"), reason="there is no ssh-agent to keep its key"),
 ]
 
 

@@ -94,7 +94,7 @@ class Envelope:
 
         try:
             status = await self._status(scope, receive, send_sealed)
-        except Exception as error:  # noqa: BLE001 — the door: whatever is left becomes a page and a line in the log
+        except Exception as error:  # noqa: BLE001 — the door: what is left becomes a line in the log, and a page if none began
             log.error("page.failed", reason=type(error).__name__)  # noqa: TRY400 — a traceback may hold what was typed
             status = 500
         if status and not has_begun:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable
 
-#: As many make pages at once, and as many ask: as many calls as a register has in flight, unless it is told otherwise.
+#: As many threads make pages.
 PAGES: Final = 8
+#: As many ask: ``max_in_flight``, unless the settings say otherwise.
 ASKS: Final = 16
 
 _P = ParamSpec("_P")
