@@ -7,6 +7,7 @@ transaction takes its lock at once (``BEGIN IMMEDIATE``), so it never fails half
 from __future__ import annotations
 
 from contextlib import contextmanager
+from select import POLLIN, poll
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
 from sqlmodel import Session, create_engine
 
 from rrsync.errors import ConfigError, StoreError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from sqlite3 import Connection as DBAPIConnection
+
+    from psycopg import Connection as PostgresConnection
 
 _POOL: Final = 24
 PRAGMAS: Final = (
@@ -60,11 +63,13 @@ _CAUSES: Final = (
 
 
 class Database:
-    """A database with rrsync's tables; ``read`` and ``write`` give sessions, each one transaction."""
+    """A database with rrsync's tables; ``read`` and ``write`` give sessions, of no use after their block."""
 
     def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
         self.engine = _create(url, timeout_s)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # A server's statements each see what is committed, in a transaction or not: reading needs none around it.
+        self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._timeout_s = timeout_s
         self._turn = Lock()
 
@@ -78,12 +83,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Give a session that sees one state of the database and writes nothing.
+        """Give a session that writes nothing. In a file it sees one state; on a server, each of its statements one.
 
         Raises:
             StoreError: the database cannot be read.
         """
-        with _translated(), Session(self.engine) as session:
+        with _translated(), Session(self._reading, close_resets_only=False) as session:
             yield session
             session.rollback()
 
@@ -96,7 +101,7 @@ class Database:
         Raises:
             StoreError: nothing of it was written.
         """
-        with self._in_turn(), _translated(), Session(self.engine) as session:
+        with self._in_turn(), _translated(), Session(self.engine, close_resets_only=False) as session:
             session.connection(execution_options={"rrsync_write": True, "rrsync_passing": passing})
             if passing and not self.is_sqlite:
                 session.execute(text("SET LOCAL synchronous_commit = off"))
@@ -188,11 +193,10 @@ def _create(url: str, timeout_s: float) -> Engine:
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         if dialect == "postgresql":
-            return create_engine(
+            engine = create_engine(
                 url,
                 hide_parameters=True,
                 pool_size=_POOL,
-                pool_pre_ping=True,
                 connect_args={
                     "options": f"-c lock_timeout={int(timeout_s * 1000)}",
                     "connect_timeout": max(2, int(timeout_s)),
@@ -202,9 +206,23 @@ def _create(url: str, timeout_s: float) -> Engine:
                     "tcp_user_timeout": 30_000,
                 },
             )
+            event.listen(engine, "checkout", _taken_up)
+            return engine
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise _bad_url() from error
     raise _bad_url()
+
+
+def _taken_up(connection: PostgresConnection, _record: object, _proxy: object) -> None:
+    """See that a connection is still one, without asking: a server that ends one says so, and that lies there unread.
+
+    The pool then takes another. A server that went without a word is found out by TCP (``tcp_user_timeout``).
+    """
+    unread = poll()
+    if not connection.closed:
+        unread.register(connection.fileno(), POLLIN)
+    if connection.closed or unread.poll(0):
+        raise DisconnectionError
 
 
 def _bad_url() -> ConfigError:

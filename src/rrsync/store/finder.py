@@ -65,8 +65,8 @@ class Finder:
                     numbers.append(number)
                 if len(numbers) > most:
                     break
-            found = self._opened(session, library, numbers[:most])
-        return tuple(sorted(found, key=_place)), len(numbers) > most
+            found = sorted(self._opened(session, library, numbers[:most]), key=_place)
+        return tuple(found), len(numbers) > most
 
     def _names(self, session: Session, library: str, wanted: frozenset[Words]) -> Iterator[tuple[str, Name]]:
         """Give the members whose beacons let them be meant, by number, with their names."""
