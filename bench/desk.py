@@ -1,7 +1,7 @@
 """Two hundred people at the pages at once: whether anything is lost, doubled or slow, on both databases.
 
 `rrsync serve` and `rrsync simulator` each run in a process of their own, as they do in a library; the crowd is a third.
-The register takes as long as it is told; what a refresh takes longer than that is the desk's own time.
+What a refresh takes longer than a bare question to the register, asked before anybody comes, is the desk's own time.
 
     python -m bench.desk [--people 200] [--requests 20000] [--pause 10.0] [--profile FILE]
 """
@@ -27,6 +27,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.crowd import Crowd, Person
+from bench.night import bare, envelopes
 from bench.traffic import databases
 from rrsync.cli.serve import free_port
 from rrsync.cli.setup import install
@@ -53,6 +54,7 @@ WANTED_P99_S: Final = 2.0
 WANTED_OWN_S: Final = 0.05
 _OFFICERS: Final = 0.1
 _SHARED: Final = 20
+_BARE: Final = 21
 _RRSYNC: Final = str(Path(sys.executable).with_name("rrsync"))
 
 
@@ -66,6 +68,7 @@ class Found:
     open: int
     reused: int
     requests: int
+    register_s: float
     own_s: list[float]
 
     @property
@@ -163,10 +166,12 @@ def measure(
     serve: tuple[str, ...] = (_RRSYNC, "serve", "--config", str(config))
     if profile:
         serve, env["PYTHONPATH"] = (sys.executable, "-m", "bench.profiled", profile, *serve[1:]), str(ROOT)
+    endpoint = f"http://127.0.0.1:{register}/"
     with _process(*simulator, env=env, cwd=folder), open_app(load(config)) as app:
-        _answers(f"http://127.0.0.1:{register}/counts")
+        _answers(f"{endpoint}counts")
         desk, officers = _log_in(app, people, pause_s)
         numbers = [f"M{place + 1:06d}" for place in range(members)]
+        alone = statistics.median(bare(endpoint, [post]) for post in envelopes(app, endpoint, _BARE, members))
         with _process(*serve, env=env, cwd=folder):
             origin = f"http://127.0.0.1:{pages}"
             _answers(f"{origin}/login")
@@ -174,24 +179,25 @@ def measure(
             started = time.monotonic()
             record = crowd.run(requests)
             took = time.monotonic() - started
-        counts = json.loads(_answers(f"http://127.0.0.1:{register}/counts"))
-        return _judge(app, record, took, counts, latency_ms / 1000)
+        counts = json.loads(_answers(f"{endpoint}counts"))
+        return _judge(app, record, took, counts["GeefPersoon-02.02"] - _BARE, alone)
 
 
-def _judge(app: App, record: Record, took_s: float, counts: dict[str, int], latency_s: float) -> Found:
+def _judge(app: App, record: Record, took_s: float, requests: int, register_s: float) -> Found:
     """Hold what the crowd saw against the log, which is verified, and against what the register counted."""
     app.notary.verify(LIBRARY)
     kinds = [json.loads(data)["kind"] for _, data in app.ledger.entries(LIBRARY)]
     looks = app.search.accesses(Wanted(LIBRARY, persons_only=True))
     asked = {look.case for look in looks if look.request}  # what is shown again sent nothing
-    own = [took - latency_s for case, took in record.asked.items() if case in asked]
+    own = [took - register_s for case, took in record.asked.items() if case in asked]
     return Found(
         record,
         took_s,
         intents=kinds.count(Kind.INTENT),
         open=len(app.ledger.pending()),
         reused=kinds.count(Kind.REUSE),
-        requests=counts["GeefPersoon-02.02"],
+        requests=requests,
+        register_s=register_s,
         own_s=own,
     )
 
@@ -212,6 +218,7 @@ def told(found: Found) -> bool:
         print(f"    {kind:10}{len(times):6}, median {half:5.0f} ms, p99 {most:5.0f} ms")
     print(f"  asked       {found.intents:6} in the log, {found.requests} at the register; {found.reused} shown again")
     print(f"  accepted    {found.record.accepted:6}")
+    print(f"  register    {found.register_s * 1000:6.0f} ms for a bare question")
     print(f"  desk's own  {own * 1000:6.0f} ms at the median, on top of the register's")
     print(f"              (wanted: less than {WANTED_OWN_S * 1000:g} ms)")
     for fault in found.faults:

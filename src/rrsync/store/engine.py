@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event, inspect, select, text
+from sqlalchemy import Connection, Engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
 from sqlmodel import Session, create_engine
@@ -102,9 +102,9 @@ class Database:
             StoreError: nothing of it was written.
         """
         with self._in_turn(), _translated(), Session(self.engine, close_resets_only=False) as session:
-            session.connection(execution_options={"rrsync_write": True, "rrsync_passing": passing})
+            here = session.connection(execution_options={"rrsync_write": True, "rrsync_passing": passing})
             if passing and not self.is_sqlite:
-                session.execute(text("SET LOCAL synchronous_commit = off"))
+                here.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield session
             session.commit()
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, literal_column
-from sqlmodel import Session, col, select
+from sqlalchemy import ColumnElement, bindparam, literal_column, select
 
 from rrsync.core.anomaly import DAY, WEEK, Attempt, Tie, Traces
 from rrsync.core.entry import LOOKS, Kind
 from rrsync.errors import LedgerError, StoreError
 from rrsync.store.staff import names_of
-from rrsync.store.tables import EntryRow, HoldRow, MemberRow
+from rrsync.store.tables import EntryRow, HoldRow, MemberRow, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+
+    from sqlmodel import Session
 
     from rrsync.core.insz import Insz
     from rrsync.store.engine import Database
@@ -86,44 +87,52 @@ class Facts:
 
 def _looks(session: Session, library: str, name: str, since: datetime) -> Iterator[Attempt]:
     """Give a person's own looks after a moment, the newest first."""
-    seq = col(EntryRow.seq)
-    wanted = (
-        select(EntryRow.seq, EntryRow.at, EntryRow.kind, EntryRow.subject)
-        .where(EntryRow.library == library, EntryRow.actor == name, _HAS_ACTOR)
-        .order_by(seq.desc())
-        .limit(_PAGE)
-    )
-    beyond: list[ColumnElement[bool]] = []
+    wanted, here = _LOOKED, {"of": library, "by": name}
     for _ in range(_PAGES):
-        page = session.exec(wanted.where(*beyond)).all()
+        page = session.execute(wanted, here).all()
         for _seq, at, kind, subject in page:
             if at > since and kind in _LOOKS:
                 yield Attempt(at, name, subject or b"", "", kind == Kind.DENIED)
         if len(page) < _PAGE or page[-1][1] <= since:
             return
-        beyond = [seq < page[-1][0]]
+        wanted, here["before"] = _LOOKED_BEFORE, page[-1][0]
 
 
 def _staff(session: Session, library: str, subjects: Sequence[bytes], since: datetime) -> frozenset[str]:
     """Give the names of the persons who looked at somebody after a moment."""
-    wanted = select(EntryRow.actor).where(  # all of them, and sorted out here: so it goes by the person looked at
-        EntryRow.library == library,
-        col(EntryRow.subject).in_(subjects),
-        col(EntryRow.kind).in_(_LOOKS),
-        EntryRow.at > since,
-    )
-    return frozenset(session.exec(wanted).all()) - {""}
+    here = {"of": library, "subjects": subjects, "since": since}
+    return frozenset(session.execute(_STAFF, here).scalars()) - {""}
 
 
 def _tie(session: Session, library: str, key: bytes) -> Tie | None:
     """Give what binds the member of this number to the library; ``None`` when there is none."""
-    wanted = select(MemberRow).where(MemberRow.library == library, MemberRow.insz_key == key)
-    member = session.exec(wanted).first()
+    member = session.execute(_TIE, {"of": library, "key": key}).first()
     if member is None:
         return None
-    hold = select(HoldRow.id).where(
-        HoldRow.library == library, HoldRow.number == member.number, col(HoldRow.closed_at).is_(None)
-    )
-    is_on_hold = session.exec(hold).first() is not None
+    is_on_hold = session.execute(_HOLD, {"of": library, "number": member.number}).first() is not None
     confirmed_at = member.refreshed_at if member.verdict in _CONFIRMS else None
     return Tie(member.membership_end, member.open_items, is_on_hold, confirmed_at)
+
+
+_ENTRY: Final = table(EntryRow)
+_LOOKED: Final = (
+    select(*(_ENTRY.c[name] for name in ("seq", "at", "kind", "subject")))
+    .where(_ENTRY.c.library == bindparam("of"), _ENTRY.c.actor == bindparam("by"), _HAS_ACTOR)
+    .order_by(_ENTRY.c.seq.desc())
+    .limit(_PAGE)
+)
+_LOOKED_BEFORE: Final = _LOOKED.where(_ENTRY.c.seq < bindparam("before"))
+_STAFF: Final = select(_ENTRY.c.actor).where(  # all of them, and sorted out here: so it goes by the person looked at
+    _ENTRY.c.library == bindparam("of"),
+    _ENTRY.c.subject.in_(bindparam("subjects", expanding=True)),
+    _ENTRY.c.kind.in_(_LOOKS),
+    _ENTRY.c.at > bindparam("since"),
+)
+_MEMBER: Final = table(MemberRow)
+_TIE: Final = select(
+    *(_MEMBER.c[name] for name in ("number", "membership_end", "open_items", "verdict", "refreshed_at"))
+).where(_MEMBER.c.library == bindparam("of"), _MEMBER.c.insz_key == bindparam("key"))
+_HOLDS: Final = table(HoldRow)
+_HOLD: Final = select(_HOLDS.c.id).where(
+    _HOLDS.c.library == bindparam("of"), _HOLDS.c.number == bindparam("number"), _HOLDS.c.closed_at.is_(None)
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import update
+from sqlalchemy import and_, or_, update
 from sqlmodel import Session, col, select
 
 from rrsync.core.compare import PASSING
@@ -171,11 +171,15 @@ def standing_reasons(session: Session, keys: Sequence[tuple[str, str]]) -> dict[
 
 def clear_holds(session: Session, keys: Sequence[tuple[str, str]], *, at: datetime) -> None:
     """Close the open holds of members of whom the register now says nothing to look at; what was dismissed is over."""
-    close_holds(session, keys, decision="superseded", by="register", at=at)
     for library in sorted({library for library, _ in keys}):
         numbers = [number for of, number in keys if of == library]
-        over = col(HoldRow.library) == library, col(HoldRow.number).in_(numbers), col(HoldRow.decision) == "dismissed"
-        session.execute(update(HoldRow).where(*over).values(mark=b"").execution_options(synchronize_session=False))
+        here = col(HoldRow.library) == library, col(HoldRow.number).in_(numbers)
+        is_dismissed = and_(col(HoldRow.decision) == "dismissed", col(HoldRow.mark) != b"")
+        wanted = select(HoldRow.number).where(*here, or_(col(HoldRow.closed_at).is_(None), is_dismissed))
+        if found := session.exec(wanted).all():  # few members have one
+            close_holds(session, [(library, number) for number in found], decision="superseded", by="register", at=at)
+            over = update(HoldRow).where(*here, is_dismissed).values(mark=b"")
+            session.execute(over.execution_options(synchronize_session=False))
 
 
 def close_holds(session: Session, keys: Sequence[tuple[str, str]], *, decision: str, by: str, at: datetime) -> None:

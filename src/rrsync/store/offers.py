@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, cast
 
-from sqlalchemy import delete, or_, text, tuple_, update
+from sqlalchemy import bindparam, delete, or_, text, tuple_, update
 from sqlmodel import Session, col, select
 
 from rrsync.core.compare import Change, Hold
@@ -23,6 +23,7 @@ from rrsync.store.answered import KEPT, Offer, open_hold, opened, put
 from rrsync.store.changes import Written, write_changes
 from rrsync.store.holds import clear_holds
 from rrsync.store.judged import changed
+from rrsync.store.moment import Utc
 from rrsync.store.offered import OfferRow
 from rrsync.store.tables import MemberRow
 
@@ -64,15 +65,13 @@ class Offers:
 
         Gives until when: what was claimed is let go by ``offer``, by ``release``, or by itself then.
         """
-        self.sweep()
         now = self._clock()
         until = now + _ASKING
         with self._database.write(passing=True) as session:
-            session.execute(_BEGIN, {"library": library, "number": number})
-            is_free = or_(col(OfferRow.asking_until).is_(None), col(OfferRow.asking_until) <= now)
-            ours = update(OfferRow).where(*_at(library, number), is_free).values(asking_until=until)
-            done = session.execute(ours.execution_options(synchronize_session=False))
-            return until if done.rowcount else None  # type: ignore[attr-defined] # an UPDATE's result counts its rows
+            _sweep(session, now)
+            ours = {"library": library, "number": number, "now": now, "until": until}
+            done = session.execute(_CLAIM, ours)
+            return until if done.rowcount else None  # type: ignore[attr-defined] # an INSERT's result counts its rows
 
     def release(self, library: str, number: str, claim: datetime) -> None:
         """Let somebody else ask about a member, if the claim is still ours."""
@@ -83,27 +82,18 @@ class Offers:
 
     def sweep(self) -> int:
         """Forget the answers that have lapsed; give how many there were."""
-        now = self._clock()
-        lapsed = or_(col(OfferRow.asked_at).is_(None), col(OfferRow.asked_at) <= now - KEPT)
-        is_free = or_(col(OfferRow.asking_until).is_(None), col(OfferRow.asking_until) <= now)
-        old = select(OfferRow.library, OfferRow.number).where(lapsed, is_free)
-        with self._database.read() as session:
-            if session.exec(old.limit(1)).first() is None:
-                return 0
-        with self._database.write(passing=True) as session:  # who sweeps at the same time, sweeps the others
-            chosen = tuple_(col(OfferRow.library), col(OfferRow.number)).in_(old.with_for_update(skip_locked=True))
-            gone = session.execute(delete(OfferRow).where(chosen).execution_options(synchronize_session=False))
-            return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
+        with self._database.write(passing=True) as session:
+            return _sweep(session, self._clock())
 
     def recent(self, library: str, number: str) -> Offer | None:
         """Give the answer about a member that has not lapsed; ``None`` if the member is not as it was left then."""
         with self._database.read() as session:
             row = session.get(OfferRow, (library, number))
-            member = session.get(MemberRow, (library, number))
             offer = None if row is None else opened(session, self._rows, row)
-            if offer is None or member is None or self._has_lapsed(offer) or not _is_as_left(offer, member):
+            if offer is None or self._has_lapsed(offer):
                 return None
-            return offer
+            member = session.get(MemberRow, (library, number))
+            return offer if member is not None and _is_as_left(offer, member) else None
 
     def offer(self, item: Item, judge: Judge, question: Question) -> tuple[Offer, Verdict] | None:
         """Settle an answer, but for a change, which is offered; keep it, and let the claim on the member go.
@@ -232,6 +222,17 @@ def _decision(offer: Offer, actor: Actor, decision: str, names: list[JSON], insz
     return Draft(offer.library, Kind.OFFER, offer.reference, insz, body=body)
 
 
-_BEGIN: Final = text(
-    "INSERT INTO offer (library, number, reference, state) VALUES (:library, :number, '', '') ON CONFLICT DO NOTHING"
-)
+def _sweep(session: Session, now: datetime) -> int:
+    lapsed = or_(col(OfferRow.asked_at).is_(None), col(OfferRow.asked_at) <= now - KEPT)
+    is_free = or_(col(OfferRow.asking_until).is_(None), col(OfferRow.asking_until) <= now)
+    old = select(OfferRow.library, OfferRow.number).where(lapsed, is_free)  # who sweeps beside us, sweeps the others
+    chosen = tuple_(col(OfferRow.library), col(OfferRow.number)).in_(old.with_for_update(skip_locked=True))
+    gone = session.execute(delete(OfferRow).where(chosen).execution_options(synchronize_session=False))
+    return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
+
+
+_CLAIM: Final = text(
+    "INSERT INTO offer (library, number, reference, state, asking_until) VALUES (:library, :number, '', '', :until) "
+    "ON CONFLICT (library, number) DO UPDATE SET asking_until = :until "
+    "WHERE offer.asking_until IS NULL OR offer.asking_until <= :now"
+).bindparams(bindparam("until", type_=Utc), bindparam("now", type_=Utc))

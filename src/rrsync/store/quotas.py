@@ -5,19 +5,27 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, func, text
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam, func, select, text
 
 from rrsync.core.quota import DAY, Granted, Limits, Used, Verdict, Window, judge, left
+from rrsync.store.tables import table
 from rrsync.store.visits import AskRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from sqlmodel import Session
+
     from rrsync.store.engine import Database
 
 _TURN: Final = text("SELECT pg_advisory_xact_lock(:turn)")
+_ASK: Final = table(AskRow)
+_RECENT: Final = _ASK.c.library == bindparam("of"), _ASK.c.at > bindparam("since")
+_COUNT: Final = select(func.count()).select_from(_ASK).where(*_RECENT)
+_OWN: Final = select(_ASK.c.at).where(*_RECENT, _ASK.c.name == bindparam("by"))
+_ADD: Final = _ASK.insert().inline()
+_FORGET: Final = _ASK.delete().where(_ASK.c.library == bindparam("of"), _ASK.c.at <= bindparam("until"))
 
 
 class Quotas:
@@ -40,8 +48,8 @@ class Quotas:
             at = self._clock()
             verdict = judge(at, _own(session, library, name, at), self._used(session, library, at), self._limits)
             if isinstance(verdict, Granted):
-                session.add(AskRow(library=library, name=name, at=at))
-                session.execute(delete(AskRow).where(col(AskRow.library) == library, col(AskRow.at) <= at - DAY))
+                session.execute(_ADD, {"library": library, "name": name, "at": at})
+                session.execute(_FORGET, {"of": library, "until": at - DAY})
         return verdict
 
     def left(self, library: str, name: str) -> dict[Window, int]:
@@ -56,18 +64,16 @@ class Quotas:
             return left(at, _own(session, library, name, at), used, self._limits)
 
     def _used(self, session: Session, library: str, at: datetime) -> Used:
-        recent = col(AskRow.library) == library, col(AskRow.at) > at - DAY
-        count = session.exec(select(func.count()).select_from(AskRow).where(*recent)).one()
+        count = session.execute(_COUNT, {"of": library, "since": at - DAY}).scalar_one()
         room = count - self._limits.library_per_day
         if room < 0:
             return Used(count, None)
-        leaving = select(AskRow.at).where(*recent).order_by(col(AskRow.at)).offset(room).limit(1)
-        return Used(count, session.exec(leaving).one())
+        leaving = select(_ASK.c.at).where(*_RECENT).order_by(_ASK.c.at).offset(room).limit(1)
+        return Used(count, session.execute(leaving, {"of": library, "since": at - DAY}).scalar_one())
 
 
 def _own(session: Session, library: str, name: str, at: datetime) -> list[datetime]:
-    mine = select(AskRow.at).where(AskRow.library == library, AskRow.name == name, col(AskRow.at) > at - DAY)
-    return list(session.exec(mine).all())
+    return list(session.execute(_OWN, {"of": library, "by": name, "since": at - DAY}).scalars())
 
 
 def _turn(library: str) -> int:

@@ -52,7 +52,10 @@ class Lapse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One session: whose, since when, and when they last proved who they are. ``token`` goes with every form."""
+    """One session: whose, since when, and when they last proved who they are. ``token`` goes with every form.
+
+    ``is_told`` says that something is to be said on its next page.
+    """
 
     id: bytes
     staff: Staff
@@ -60,6 +63,7 @@ class Visit:
     person: bytes
     started_at: datetime
     proved_at: datetime
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +213,7 @@ class Sessions:
             return None
         staff = Staff(said["name"], said["library"], roles, base64.b64decode(said["mark"]))
         started, proved = (datetime.fromisoformat(said[name]).astimezone(UTC) for name in ("started", "proved"))
-        return Visit(row.id, staff, form_token(token), row.person, started, proved)
+        return Visit(row.id, staff, form_token(token), row.person, started, proved, is_told=bool(row.said))
 
 
 def form_token(token: str) -> str:

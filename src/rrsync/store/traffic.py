@@ -9,22 +9,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from sqlalchemy import func, text
-from sqlmodel import select
+from sqlalchemy import text
 
 from rrsync.core.traffic import Traffic, parse
-from rrsync.store.tables import TrafficRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     from sqlmodel import Session
 
     from rrsync.store.engine import Database
 
 T = TypeVar("T")
-
-_ROW: Final = 1
 
 
 class Shared:
@@ -41,12 +38,11 @@ class Shared:
             StoreError: it could not be read or written.
         """
         with self._database.write(passing=True) as session:
-            row = self._row(session)
-            now = self._now(session)  # after the row is ours: until then, time passes
-            state = parse(row.state, now)
+            before, now = self._ours(session)
+            state = parse(before, now)
             after, given = change(state, now)
             if after is not state:
-                row.state = after.dump()
+                session.execute(_PUT, {"state": after.dump()})
         return given
 
     def look(self) -> tuple[Traffic, float]:
@@ -56,20 +52,34 @@ class Shared:
             StoreError: it could not be read.
         """
         with self._database.read() as session:
-            row, now = session.get(TrafficRow, _ROW), self._now(session)
-            return parse(row.state if row else "", now), now
+            state, at = session.execute(_LOOK if self._database.is_sqlite else _LOOK_THERE).one()
+            now = self._now(at)
+            return parse(state or "", now), now
 
-    def _row(self, session: Session) -> TrafficRow:
-        """Give the row, ours alone until the end of the transaction."""
-        wanted = select(TrafficRow).where(TrafficRow.id == _ROW).with_for_update()
-        if row := session.exec(wanted).one_or_none():
-            return row
-        session.execute(text("INSERT INTO traffic (id, state) VALUES (1, '') ON CONFLICT DO NOTHING"))
-        return session.exec(wanted).one()
+    def _ours(self, session: Session) -> tuple[str, float]:
+        """Give the state, ours alone until the end of the transaction, and the time when it became ours."""
+        wanted = _OURS if self._database.is_sqlite else _OURS_THERE
+        row = session.execute(wanted).one_or_none()
+        if row is None:
+            session.execute(_MAKE)
+            row = session.execute(wanted).one()
+        state, at = row
+        return state, self._now(at)
 
-    def _now(self, session: Session) -> float:
+    def _now(self, at: Decimal | None) -> float:
+        """Give the time; ``at`` is the server's, if there is one."""
         if self._clock is not None:
             return self._clock()
-        if self._database.is_sqlite:
-            return time.monotonic()
-        return float(session.exec(select(func.extract("epoch", func.clock_timestamp()))).one())
+        return time.monotonic() if at is None else float(at)
+
+
+_LOOK: Final = text("SELECT (SELECT state FROM traffic WHERE id = 1), NULL")
+_LOOK_THERE: Final = text("SELECT (SELECT state FROM traffic WHERE id = 1), extract(epoch FROM clock_timestamp())")
+_OURS: Final = text("SELECT state, NULL FROM traffic WHERE id = 1")
+# The clock is read of a row that is ours: while it was not, time passed.
+_OURS_THERE: Final = text(
+    "WITH ours AS (SELECT state FROM traffic WHERE id = 1 FOR UPDATE) "
+    "SELECT state, extract(epoch FROM clock_timestamp()) FROM ours"
+)
+_MAKE: Final = text("INSERT INTO traffic (id, state) VALUES (1, '') ON CONFLICT DO NOTHING")
+_PUT: Final = text("UPDATE traffic SET state = :state WHERE id = 1")

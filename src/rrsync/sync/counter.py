@@ -126,12 +126,8 @@ class Counter:
         desk = self.desk()
         with self.turns.of(library, number):
             _, question = desk.question(library, number, actor=actor, purpose=purpose, case=case)
-            found = self.recent(library, number)
-            if found is None:
-                found, is_new = self._alone(desk, number, question)
-                if is_new:
-                    return found
-            return self._again(desk, found, question)
+            found, is_new = self._alone(desk, number, question)
+            return found if is_new else self._again(desk, found, question)
 
     def recent(self, library: str, number: str) -> Offer | None:
         """Give the answer that may be shown again: a quarter of an hour old at most, of the member as it is now."""
@@ -219,7 +215,7 @@ class Counter:
             raise _busy()
         new = None
         try:
-            if found := self.recent(question.library, number):  # another process was before us
+            if found := self.recent(question.library, number):  # somebody was before us
                 return found, False
             new = self._offered(desk, number, question)  # it lets go of the claim
             return new, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -72,6 +73,7 @@ def say(request: Request, visit: Visit, *flashes: Flash) -> None:
     said = [{"tone": flash.tone, "key": flash.key, "values": dict(flash.values)} for flash in flashes]
     try:
         house(request).entrance.sessions.say(visit, orjson.dumps(said).decode())
+        request.state.visit = replace(visit, is_told=True)
     except StoreError as error:
         log.warning("page.unsaid", reason=type(error).__name__)
 
@@ -95,6 +97,8 @@ def _visitor(visit: Visit, home: House) -> Visitor:
 
 
 def _flashes(visit: Visit, home: House) -> tuple[Flash, ...]:
+    if not visit.is_told:
+        return ()
     try:
         text = home.entrance.sessions.said(visit)
     except StoreError as error:
