@@ -3,7 +3,7 @@
 `rrsync serve` and `rrsync simulator` each run in a process of their own, as they do in a library; the crowd is a third.
 What a refresh takes longer than a bare question to the register, asked before anybody comes, is the desk's own time.
 
-    python -m bench.desk [--people 200] [--requests 20000] [--pause 10.0] [--profile FILE]
+    python -m bench.desk [--people 200] [--requests 20000] [--pause 20.0] [--profile FILE]
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--people", type=int, default=200)
     words.add_argument("--requests", type=int, default=20_000)
-    words.add_argument("--pause", type=float, default=10.0, help="seconds that somebody thinks, on average")
+    words.add_argument("--pause", type=float, default=20.0, help="seconds that somebody thinks, on average")
     words.add_argument("--latency-ms", type=int, default=LATENCY_MS)
     words.add_argument("--only", choices=["SQLite", "PostgreSQL"])
     words.add_argument("--profile", default="", help="a file for the profile of the pages' threads")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import orjson
 import pytest
@@ -21,9 +22,11 @@ from rrsync.errors import StoreError
 from rrsync.simulator.faults import Fault
 from rrsync.simulator.world import Situation
 from tests.support import Clock
-from tests.web.provider import SECRET, person, running
+from tests.web.provider import SECRET, Op, person, running
 from tests.web.scene import Browser, Scene, opened
 from tests.web.town import MORNING, Town, town
+
+Kept: TypeAlias = tuple[Town, Op, Path]
 
 CASE: Final = "inschrijving-2026/7"
 WISH: Final = "/desk/outside/1"
@@ -59,31 +62,40 @@ class Street:
         return [line for line in lines if line["kind"] in kinds and line["ts"] >= MORNING.isoformat()[:19]]
 
 
-@contextmanager
-def standing(folder: Path, per_month: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Street]:
-    monkeypatch.setenv("RRSYNC_OIDC_SECRET", SECRET)
-    monkeypatch.setenv("RRSYNC_WEB__OUTSIDE_PER_MONTH", str(per_month))
-    clock = Clock(MORNING)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Give the town that every street is a copy of, who its people log in with, and its folder."""
+    folder, clock = tmp_path_factory.mktemp("town"), Clock(MORNING)
     with running(clock) as op, town(folder, clock=clock, issuer=op.url, people=12) as made:
         op.people["jan.baert"] = person("jan.baert", "RRSync-Balie:OVO000001")
         op.people["genk.desk"] = person("genk.desk", "RRSync-Balie:OVO000002")
-        number = made.who(Situation.SETTLED)[0]
         with sqlite3.connect(folder / "rrsync.db") as database:
-            database.execute("DELETE FROM member WHERE library = 'hasselt' AND number = ?", (number,))
+            gone = made.who(Situation.SETTLED)[0]
+            database.execute("DELETE FROM member WHERE library = 'hasselt' AND number = ?", (gone,))
         database.close()
-        with opened(load(folder / "rrsync.toml"), clock, op) as scene:
-            yield Street(made, scene, number)
+        yield made, op, folder
+
+
+@contextmanager
+def standing(kept: Kept, folder: Path, per_month: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Street]:
+    monkeypatch.setenv("RRSYNC_OIDC_SECRET", SECRET)
+    monkeypatch.setenv("RRSYNC_WEB__OUTSIDE_PER_MONTH", str(per_month))
+    made, op, town_of_all = kept
+    made.clock.now, made.register.faults = MORNING, []
+    there = shutil.copytree(town_of_all, folder / "town")
+    with opened(load(there / "rrsync.toml"), made.clock, op) as scene:
+        yield Street(made, scene, made.who(Situation.SETTLED)[0])
 
 
 @pytest.fixture
-def street(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Street]:
-    with standing(tmp_path, 2, monkeypatch) as made:
+def street(kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Street]:
+    with standing(kept, tmp_path, 2, monkeypatch) as made:
         yield made
 
 
-def test_it_is_off_unless_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_off_unless_it_is_set(kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then there is no such page, and the menu does not name it."""
-    with standing(tmp_path, 0, monkeypatch) as street:
+    with standing(kept, tmp_path, 0, monkeypatch) as street:
         an = street.scene.inside("an.peeters")
         assert "/desk/outside" not in an.get("/desk").text
         assert an.get("/desk/outside").status_code == 404

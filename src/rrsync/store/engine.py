@@ -197,6 +197,7 @@ def _create(url: str, timeout_s: float) -> Engine:
                 url,
                 hide_parameters=True,
                 pool_size=_POOL,
+                pool_use_lifo=True,  # what a connection learned of our statements serves again
                 connect_args={
                     "options": f"-c lock_timeout={int(timeout_s * 1000)}",
                     "connect_timeout": max(2, int(timeout_s)),

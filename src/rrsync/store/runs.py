@@ -104,8 +104,7 @@ class Runs:
     @contextmanager
     def _on_server(self) -> Iterator[Lease]:
         with self._database.read() as session:
-            # The lock is the connection's: one throughout, and no transaction that stays open on it for hours.
-            session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            # The lock is the connection's: a read has one throughout, and no transaction that is open on it for hours.
             if not session.execute(select(func.pg_try_advisory_lock(_LEASE))).scalar_one():
                 raise _busy()
             try:

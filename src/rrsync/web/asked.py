@@ -10,7 +10,7 @@ from rrsync.store.search import Wanted
 from rrsync.web.views.desk import Asked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rrsync.core.member import Member
     from rrsync.wiring.rooms import App
@@ -32,12 +32,17 @@ def asked(app: App, member: Member) -> tuple[Asked, ...]:
     subjects = tuple(ref for insz in numbers for ref in app.ledger.pseudonyms(library, insz))
     if not subjects:
         return ()
-    found = app.search.accesses(Wanted(library, subjects=subjects, last=MOST))
-    decided = {
+    found = list(app.search.accesses(Wanted(library, subjects=subjects, last=MOST)))
+    decided = _decided(app, library, subjects) if any(each.is_offered for each in found) else {}
+    return tuple(_asked(each, _outcome(each, decided)) for each in reversed(found))
+
+
+def _decided(app: App, library: str, subjects: Sequence[bytes]) -> dict[str, str]:
+    """Give what was decided about the changes that were offered, by the reference of the question."""
+    return {
         str(line.get("ref")): _DECIDED.get(str(line.get("decision")), "")
         for _, line in app.search.deeds(library, {Kind.OFFER}, subjects=subjects)
     }
-    return tuple(_asked(each, _outcome(each, decided)) for each in reversed(list(found)))
 
 
 def _asked(found: Access, outcome: str) -> Asked:
