@@ -501,3 +501,14 @@ class TestAttending:
         for _ in range(3):
             with pytest.raises(BrokenChain, match="holds 2 entries"):
                 notary.attend(LIBRARY)
+
+    def test_a_look_that_failed_undoes_the_one_before(self, office: Office) -> None:
+        """A clock that was set back made it look; set right again, it is as if nobody had looked."""
+        notary = office.notary()
+        office.write(5)
+        notary.attend(LIBRARY)
+        office.cut(2)
+        for hours in (-1, 1):
+            office.store.clock.pass_by(hours=hours)
+            with pytest.raises(BrokenChain, match="holds 2 entries"):
+                notary.attend(LIBRARY)

@@ -198,6 +198,16 @@ class TestPostgres:
         assert [one.reference for one in store.ledger.pending()] == ["b"]
         assert store.counts()["entry"] == 1
 
+    def test_ended_while_nobody_used_it(self, store: Store) -> None:
+        """Who reads or writes next gets another connection, and hears nothing of it."""
+        end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND "
+        other = store.again()
+        for use in (lambda: store.members.count("hasselt"), lambda: store.ledger.append([intent("a")])):
+            store.members.count("hasselt")
+            other.execute(end + "pid <> pg_backend_pid()")
+            use()
+        assert store.counts()["entry"] == 1
+
     def test_not_there(self, store: Store) -> None:
         """A server that does not answer, and a database that is not there, are told apart."""
         for url, sentence in (
