@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -87,6 +88,21 @@ def test_the_pages_are_served_until_told_to_stop(place: Place) -> None:
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", port))
+
+
+def test_the_collector_is_left_as_it_was(place: Place) -> None:
+    """While the pages are served it leaves alone what was there before, and afterwards nothing."""
+    port, usual = _free_port(), gc.get_threshold()
+    place.env(WEB__PORT=str(port))
+
+    def look() -> None:
+        _answered(f"http://127.0.0.1:{port}/login")
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold() != usual
+
+    with meanwhile(look):
+        assert place.run("serve").code == 0
+    assert (gc.get_freeze_count(), gc.get_threshold()) == (0, usual)
 
 
 def test_what_the_pages_write_is_signed_while_they_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -15,11 +16,15 @@ from rrsync.wiring.chance import stopping
 from rrsync.wiring.pages import entrance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rrsync.cli.context import Voices
     from rrsync.wiring.pages import Entrance
     from rrsync.wiring.rooms import App
 
 _BEAT_S: Final = 60.0
+#: A page makes some ten thousand objects: what can be thrown away is looked for once a page, not fifteen times.
+_YOUNG: Final = 10_000
 
 log = structlog.get_logger()
 
@@ -52,7 +57,7 @@ def attend(speak: Voices, app: App) -> None:
     web, way_in = app.settings.web, entrance(app)
     made = site(app, way_in)
     try:
-        with Listening(made, web.host, web.port) as server, stopping(app.stop):
+        with _for_long(), Listening(made, web.host, web.port) as server, stopping(app.stop):
             courier(made.state.house).start()
             speak.err.print(f"The pages are at {web.origin} ; stop them with Ctrl-C.")
             while server.is_alive and not app.stop.wait(_BEAT_S):
@@ -66,6 +71,20 @@ def attend(speak: Voices, app: App) -> None:
     finally:
         made.state.house.jobs.end()  # before the rooms close
     speak.err.print("The pages are closed.")
+
+
+@contextmanager
+def _for_long() -> Iterator[None]:
+    """Have the collector leave alone what is there by now, and look at the rest less often, until the block ends."""
+    usual = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 def free_port(wanted: int) -> int:

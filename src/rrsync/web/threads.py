@@ -7,7 +7,6 @@ is, the other pages are there.
 
 from __future__ import annotations
 
-import gc
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 PAGES: Final = 8
 #: As many ask: ``max_in_flight``, unless the settings say otherwise.
 ASKS: Final = 16
-#: A page makes some ten thousand objects: the collector looks once a page, not fifteen times.
-_YOUNG: Final = 10_000
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -35,10 +32,7 @@ class Server(uvicorn.Server):
     """A server whose pages are made by few threads."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve; what is there by now stays, and is not looked over again for what could be thrown away."""
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_YOUNG)
+        """Begin to serve."""
         to_thread.current_default_thread_limiter().total_tokens = PAGES
         await super().startup(sockets)
 
