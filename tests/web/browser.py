@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
 
 import rrsync.web
 from rrsync.web.paths import path
@@ -22,10 +22,11 @@ CSP: Final = (
 _STATIC: Final = path("static", file="")
 _FOLDER: Final = Path(rrsync.web.__file__).parent / "static"
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-#: So that the browser asks nobody anything by itself.
+#: So that the browser runs in a container too, and asks nobody anything by itself.
 _QUIET: Final = (
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -48,6 +49,12 @@ def browser() -> Iterator[Browser]:
             yield found
         finally:
             found.close()
+
+
+def lead(one: Locator) -> None:
+    """Click, and come where it leads: the page one stood on has been left when this returns."""
+    with one.page.expect_navigation():
+        one.click()
 
 
 @dataclass

@@ -28,6 +28,7 @@ from rrsync.store.members import Incoming
 from rrsync.web.listen import Listening
 from tests.night.house import member_of
 from tests.support import Clock
+from tests.web.browser import lead
 from tests.web.provider import SECRET, Op, person, running
 from tests.web.scene import Scene, opened
 from tests.web.town import MORNING, Town, town
@@ -85,14 +86,12 @@ class Day:
         self.page.goto(self.scene.origin + path)
 
     def press(self, name: str, *, exact: bool = True) -> None:
-        """Press a button of the page itself."""
-        self.page.locator("main").get_by_role("button", name=name, exact=exact).click()
-        self.page.wait_for_load_state()
+        """Press a button of the page itself, which leads to a page."""
+        lead(self.page.locator("main").get_by_role("button", name=name, exact=exact))
 
     def follow(self, name: str, *, within: str = "main") -> None:
         """Follow a link."""
-        self.page.locator(within).get_by_role("link", name=name).first.click()
-        self.page.wait_for_load_state()
+        lead(self.page.locator(within).get_by_role("link", name=name).first)
 
     def log_in(self, who: str) -> None:
         """Come in through the provider, as anybody does who opens the pages."""
@@ -108,7 +107,7 @@ class Day:
         self.page.wait_for_url("**/login/left")
         self.look("logged-out", is_inside=False)
         self.page.go_back()
-        assert self.page.url.endswith("/login")
+        self.page.wait_for_url("**/login")
 
     def look(self, name: str, *, is_inside: bool = True) -> None:
         """Hold the page against what must hold of every page, and take its picture."""

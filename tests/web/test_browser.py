@@ -15,7 +15,7 @@ from playwright.sync_api import Page, Request
 from rrsync.config.tables import Settings
 from rrsync.web.listen import Listening
 from tests.support import Clock
-from tests.web.browser import browser, chromium
+from tests.web.browser import browser, chromium, lead
 from tests.web.conftest import OIDC
 from tests.web.provider import Op
 from tests.web.scene import Scene, opened
@@ -77,7 +77,7 @@ def test_a_whole_login(stage: Stage, op: Op) -> None:
     page = stage.page
     stage.go("/")
     assert page.url.endswith("/login")
-    page.get_by_role("link", name="Aanmelden met ACM/IDM").click()
+    lead(page.get_by_role("link", name="Aanmelden met ACM/IDM"))
     assert page.url.startswith(f"{op.url}/authorize?")
     page.get_by_role("button", name="an.peeters").click()
     page.wait_for_url(f"{stage.scene.origin}/desk")
@@ -97,7 +97,7 @@ def test_a_whole_login(stage: Stage, op: Op) -> None:
 def test_a_form_of_ours_comes_from_nowhere_and_is_ours(stage: Stage) -> None:
     """As our pages tell nobody where one comes from, the browser calls their origin ``null``, and their site ours."""
     stage.go("/login")
-    stage.page.get_by_role("button", name="English").click()
+    lead(stage.page.get_by_role("button", name="English"))
     assert "Log in" in stage.page.content()
     (sent,) = [each for each in stage.asked if each.method == "POST"]
     headers = sent.all_headers()

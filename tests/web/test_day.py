@@ -17,6 +17,7 @@ from pypdf import PdfReader
 
 from rrsync.store.search import Wanted
 from tests.support import insz
+from tests.web.browser import lead
 from tests.web.day import SHOTS, Day, day
 
 MODES: Final = ["light", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("dark", "narrow"))]
@@ -63,7 +64,7 @@ def at_the_desk(day: Day) -> None:
     day.follow("Balie", within="nav.places")
     day.page.get_by_text("Zoeken op rijksregisternummer").click()
     day.page.locator("input[name=insz]").fill(day.digits(second))
-    day.page.locator("form:has(input[name=insz]) button").click()
+    lead(day.page.locator("form:has(input[name=insz]) button"))
     day.page.wait_for_url(f"**/members/{second}")
     day.go("/members/X999999")
     day.look("missing")
@@ -78,7 +79,7 @@ def take_over(day: Day, number: str) -> None:
     find(day, day.name(number))
     if page.url.endswith("/desk"):
         day.look("desk-found")
-        page.get_by_role("row", name=number).get_by_role("link").click()
+        lead(page.get_by_role("row", name=number).get_by_role("link"))
     page.wait_for_url(f"**/members/{number}")
     day.look("member")
     ask(day, "brief-118")
@@ -108,11 +109,10 @@ def work_a_hold(day: Day) -> None:
     day.follow("Werklijst", within="nav.places")
     day.look("holds")
     waiting = sum(1 for _ in holds.open(library="hasselt"))
-    page.locator("main a[href^='/holds/']").first.click()
+    lead(page.locator("main a[href^='/holds/']").first)
     page.wait_for_url("**/holds/*")
     day.look("hold")
-    page.locator("main button[name=decision]").last.click()
-    page.wait_for_load_state()
+    lead(page.locator("main button[name=decision]").last)
     day.look("hold-next")
     assert sum(1 for _ in holds.open(library="hasselt")) == waiting - 1
 
@@ -125,7 +125,7 @@ def outside(day: Day) -> None:
     page.locator("input[name=insz]").fill(insz(7).digits)
     page.locator("select[name=purpose]").select_option("desk")
     page.locator("input[name=case]").fill("inschrijving-7")
-    page.locator("main form button").first.click()
+    lead(page.locator("main form button").first)
     page.wait_for_url("**/desk/outside/*")
     day.look("wish")
 
@@ -139,8 +139,7 @@ def at_the_keys(day: Day) -> None:
     page.locator("input[name=name]").fill("bibliotheeksysteem")
     page.locator("input[name=scopes]").first.check()
     page.locator("input[name=days][value='90']").check()
-    page.locator("main form:has(input[name=scopes]) button").click()
-    page.wait_for_load_state()
+    lead(page.locator("main form:has(input[name=scopes]) button"))
     assert re.search(r"rrs_[0-9a-f]{12}_", page.inner_text("main"))
     page.locator("#key").evaluate("one => one.textContent = 'rrs_0123456789ab_…'")  # no key stands in a picture
     day.look("key")
@@ -157,7 +156,7 @@ def at_the_controls(day: Day) -> None:
     day.look("operator")
     day.follow("Nachtelijke runs", within="nav.places")
     day.look("runs")
-    day.page.locator(f"main a[href='/runs/{day.town.nights['hasselt']}']").first.click()
+    lead(day.page.locator(f"main a[href='/runs/{day.town.nights['hasselt']}']").first)
     day.look("run")
     day.follow("Register", within="nav.places")
     day.look("register")
@@ -182,11 +181,8 @@ def at_the_officers(day: Day, folder: Path) -> None:
 
 def verify(day: Day) -> None:
     """Have a log recomputed, which goes on beside, and see what came of it."""
-    day.page.locator("form.verify button").first.click()
-    for _ in range(100):
-        day.page.wait_for_load_state()
-        if day.page.locator("form.verify").count() == 2:
-            break
+    lead(day.page.locator("form.verify button").first)
+    while day.page.locator("form.verify").count() != 2:  # as long as the test may take
         day.page.reload()
     day.look("officer-verified")
     assert "log.verify" in kinds(day)
@@ -201,8 +197,7 @@ def read(day: Day) -> None:
     page.locator("input[name=staff]").fill("an.peeters")
     day.press("Zoeken")
     day.look("log-found")
-    page.locator("main a[href^='/log/entries/']").first.click()
-    page.wait_for_load_state()
+    lead(page.locator("main a[href^='/log/entries/']").first)
     day.look("entry")
     day.follow("Wat opvalt", within="nav.places")
     day.look("days")
@@ -218,8 +213,7 @@ def answer(day: Day, number: str, folder: Path) -> None:
     page.locator("input[name=insz]").fill(day.digits(number))
     day.press("Zoeken")
     day.look("person-found")
-    page.locator("form[action='/log/person/letter'] button").click()
-    page.wait_for_load_state()
+    lead(page.locator("form[action='/log/person/letter'] button"))
     day.look("letter")
     with page.expect_download() as taken:
         page.locator("button[name=file]").click()
@@ -253,7 +247,7 @@ def export(day: Day, folder: Path) -> None:
     page.locator("input[name=format][value=csv]").check()
     page.locator("input[name=reason]").fill("Jaarlijkse controle 2026")
     with page.expect_download() as taken:
-        day.press("Uitvoeren")
+        page.get_by_role("button", name="Uitvoeren", exact=True).click()
     file = folder / "log.csv"
     taken.value.save_as(file)
     assert "an.peeters" in file.read_text(encoding="utf-8-sig")
