@@ -671,6 +671,11 @@ def _lone_pages() -> dict[str, tuple[Page, Frame]]:
         frame.TrialPerson("dpo", "Hilde Wouters", ("dpo",), "alle bibliotheken"),
     )
     came = replace(DESK, places=(), waiting=0)
+    here = door.SessionLine("ab" * 32, NOW - HOUR, NOW, is_this=True)
+    others = (
+        door.SessionLine("cd" * 32, NOW - 3 * HOUR, NOW - HOUR / 6, is_this=False),
+        door.SessionLine("ef" * 32, NOW - 7 * HOUR, NOW - HOUR / 12, is_this=False),
+    )
     waiting = frame.ErrorPage(429, "many", wait_s=240, reference="01JD3Q7M", again="desk")
     return {
         "login": (frame.LoginPage("ACM/IDM", message="idle"), NOBODY),
@@ -679,6 +684,8 @@ def _lone_pages() -> dict[str, tuple[Page, Frame]]:
         "welcome": (door.WelcomePage(), came),
         "home": (door.HomePage(), DESK),
         "home-empty": (door.HomePage(), came),
+        "sessions": (door.SessionsPage((here, *others)), came),
+        "sessions-alone": (door.SessionsPage((here,)), came),
         "login-unset": (frame.LoginPage(), replace(NOBODY, environment="acceptance")),
         "error-many": (waiting, DESK),
         **{

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 PUBLIC: Final = "https://rrsync.example"
 HERE: Final = "http://127.0.0.1:8000"
 #: What the guard's table says of the door alone, for pages that a test makes up behind it.
-DOOR: Final = {(method, at): rule for (method, at), rule in RULES.items() if at in {"/", "/logout", "/language"}} | {
-    key: rule for key, rule in RULES.items() if key[1].startswith("/login")
+DOOR: Final = {
+    (method, at): rule
+    for (method, at), rule in RULES.items()
+    if at in {"/", "/logout", "/language"} or at.startswith(("/login", "/sessions"))
 }
 SESSION: Final = "__Host-rrs"
 START: Final = "__Host-rrs-start"

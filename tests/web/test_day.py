@@ -66,6 +66,8 @@ def at_the_desk(day: Day) -> None:
     day.page.locator("input[name=insz]").fill(day.digits(second))
     lead(day.page.locator("form:has(input[name=insz]) button"))
     day.page.wait_for_url(f"**/members/{second}")
+    day.follow("an.peeters", within="header")
+    day.look("sessions")
     day.go("/members/X999999")
     day.look("missing")
     day.troubles = [trouble for trouble in day.troubles if "404" not in trouble]

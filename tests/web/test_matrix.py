@@ -45,6 +45,8 @@ POST  /login/ended                               itself
 POST  /login/local                               open
 POST  /logout                                    open
 POST  /language                                  open
+GET   /sessions                                  all
+POST  /sessions/end                              all
 
 GET   /desk                                      desk
 POST  /desk                                      desk

@@ -29,7 +29,7 @@ from rrsync.errors import StoreError
 from rrsync.store.visits import SessionRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from rrsync.store.engine import Database
     from rrsync.store.seal import Seal
@@ -70,6 +70,7 @@ class Visit:
 class Present:
     """Somebody who is logged in, in one session: ``person`` is the keyed value of who the provider says it is."""
 
+    id: bytes
     person: bytes
     staff: Staff
     since: datetime
@@ -152,18 +153,22 @@ class Sessions:
             gone = session.execute(delete(SessionRow).where(*wanted))
             return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
 
-    def present(self) -> list[Present]:
-        """Give the sessions that have not ended, the newest first."""
-        now = self._clock()
-        wanted = select(SessionRow).where(_is_alive(now)).order_by(col(SessionRow.started_at).desc())
+    def present(self, person: bytes | None = None) -> list[Present]:
+        """Give the sessions that have not ended, the newest first: all, or those of a person by their keyed value."""
+        wanted = select(SessionRow).where(_is_alive(self._clock())).order_by(col(SessionRow.started_at).desc())
+        if person is not None:
+            wanted = wanted.where(SessionRow.person == person)
         with self._database.read() as session:
             rows = [(self._visit(row, ""), row.seen_at) for row in session.exec(wanted)]
-        return [Present(visit.person, visit.staff, visit.started_at, seen) for visit, seen in rows if visit]
+        return [Present(visit.id, visit.person, visit.staff, visit.started_at, seen) for visit, seen in rows if visit]
 
-    def end_of(self, person: bytes) -> int:
-        """End the sessions of a person by their keyed value; give how many there were."""
+    def end_of(self, person: bytes, ids: Collection[bytes] | None = None) -> int:
+        """End the sessions of a person by their keyed value: all, or these; give how many there were."""
+        wanted = [col(SessionRow.person) == person]
+        if ids is not None:
+            wanted.append(col(SessionRow.id).in_(ids))
         with self._database.write(passing=True) as session:
-            gone = session.execute(delete(SessionRow).where(col(SessionRow.person) == person))
+            gone = session.execute(delete(SessionRow).where(*wanted))
             return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
 
     def say(self, visit: Visit, text: str) -> None:

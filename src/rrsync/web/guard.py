@@ -84,6 +84,8 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("POST", PATHS["login_local"]): Open(),
     ("POST", PATHS["logout"]): Open(),
     ("POST", PATHS["language"]): Open(),
+    ("GET", PATHS["sessions"]): _EVERYBODY,
+    ("POST", PATHS["sessions_end"]): For(frozenset(Role), is_fresh=True),
     ("GET", PATHS["outside"]): _DESK,
     ("POST", PATHS["outside"]): _DESK,
     ("GET", PATHS["wish"]): _DESK,

@@ -1,4 +1,4 @@
-"""Coming in and going out: the login page, the way through the provider and back, the language, the logout."""
+"""Coming in and going out: the login page, the way through the provider and back, the language, one's sessions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rrsync.core.roles import Denial, Staff, number_of, staff_of
 from rrsync.web.guard import Guest, Inside
 from rrsync.web.house import House, house
 from rrsync.web.local import is_local, people, shown
-from rrsync.web.page import go, places, respond
+from rrsync.web.page import go, places, respond, say
 from rrsync.web.paths import PATHS, path
 from rrsync.web.session import Start
 from rrsync.web.trouble import HARMLESS, Refused, Trouble
 from rrsync.web.turned import Away, TurnedAway
-from rrsync.web.views.door import HomePage, WelcomePage
-from rrsync.web.views.frame import LoginPage
+from rrsync.web.views.door import HomePage, SessionLine, SessionsPage, WelcomePage
+from rrsync.web.views.frame import Flash, LoginPage
 from rrsync.web.words.refusals import REFUSALS
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def mount(app: FastAPI) -> None:
     app.add_api_route(PATHS["login_local"], come_in, methods=["POST"])
     app.add_api_route(PATHS["logout"], leave, methods=["POST"])
     app.add_api_route(PATHS["language"], speak, methods=["POST"])
+    app.add_api_route(PATHS["sessions"], sessions, methods=["GET"])
+    app.add_api_route(PATHS["sessions_end"], end, methods=["POST"])
 
 
 def home(request: Request, visit: Inside) -> Response:
@@ -144,6 +146,25 @@ def speak(request: Request, language: Annotated[str, Form()], address: Annotated
     if language in {"nl", "en"}:
         house(request).cookies.speak(response, language)
     return response
+
+
+def sessions(request: Request, visit: Inside) -> Response:
+    """Show where else somebody is logged in, so that a session that is not theirs is seen."""
+    lines = tuple(
+        SessionLine(one.id.hex(), one.since, one.seen, is_this=one.id == visit.id)
+        for one in house(request).entrance.sessions.present(visit.person)
+    )
+    return respond(request, SessionsPage(lines))
+
+
+def end(request: Request, visit: Inside, which: Annotated[str, Form()]) -> Response:
+    """End another session of one's own, or all others."""
+    here = house(request).entrance.sessions
+    others = [one.id for one in here.present(visit.person) if one.id != visit.id]
+    count = here.end_of(visit.person, [one for one in others if which in {"others", one.hex()}])
+    log.info("login.ended", count=count)
+    say(request, visit, Flash("good", "sessions_ended") if count else Flash("info", "sessions_over"))
+    return go("sessions")
 
 
 def _door(request: Request, message: str = "", detail: str = "") -> LoginPage:

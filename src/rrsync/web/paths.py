@@ -28,6 +28,8 @@ PATHS: Final[dict[str, str]] = {
     "login_ended": "/login/ended",
     "login_local": "/login/local",
     "logout": "/logout",
+    "sessions": "/sessions",
+    "sessions_end": "/sessions/end",
     "language": "/language",
     # the desk
     "desk": "/desk",

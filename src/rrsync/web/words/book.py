@@ -28,6 +28,7 @@ PAGES: Final[dict[str, Texts]] = {
     "login": frame.LOGIN,
     "welcome": door.WELCOME,
     "home": door.HOME,
+    "sessions": door.SESSIONS,
     "error": error.ERROR,
     "desk": desk.DESK,
     "member": desk.MEMBER,
