@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def test_something_unexpected_shows_places_and_no_values(settled: Place) -> None
     assert "Peeters" not in said.err
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C count, which a shell has us ignore that starts the tests beside its other work."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_is_one_sentence(place: Place) -> None:
     """130, and the log still has an outcome for what was asked."""
     main = threading.main_thread().ident or 0
