@@ -16,6 +16,8 @@ _ESCAPED: Final = re.compile(r"(^|; ?)'('*)(?=[=+\-@\t\r])")
 
 def escape(cell: str) -> str:
     """Give a cell that no spreadsheet takes for a formula."""
+    if cell[:1].isalnum() and ";" not in cell:  # most are so, and a whole log has millions
+        return cell
     return _FORMULA.sub(r"\1'\2", cell)
 
 
