@@ -282,7 +282,7 @@ class Canaries:
     """What must not be found: numbers, with and without separators, and words of more than five letters."""
 
     numbers: frozenset[bytes]
-    words: frozenset[bytes]
+    words: re.Pattern[bytes]
 
     @classmethod
     def of(cls, numbers: Iterable[str], words: Iterable[str]) -> Canaries:
@@ -291,7 +291,8 @@ class Canaries:
         spelled = {
             form for word in long for form in (word, word.replace('"', '\\"'), word.encode("unicode_escape").decode())
         }
-        return cls(frozenset(number.encode() for number in numbers), frozenset(word.encode() for word in spelled))
+        any_word = re.compile(_either({word.encode() for word in spelled}) if spelled else rb"(?!)")
+        return cls(frozenset(number.encode() for number in numbers), any_word)
 
     def sung(self, data: bytes) -> Iterator[str]:
         """Say what kind of thing was found."""
@@ -299,7 +300,16 @@ class Canaries:
             if re.sub(rb"\D", b"", match[1]) in self.numbers:
                 yield "a number"
                 break
-        yield from ("a name or a street" for word in self.words if word in data)
+        if self.words.search(data):
+            yield "a name or a street"
+
+
+def _either(words: set[bytes]) -> bytes:
+    """Give a pattern of any of these words, with what they begin with alike but once: thousands are sought at once."""
+    if b"" in words:
+        return b""
+    ends = {first: {word[1:] for word in words if word[0] == first} for first in {word[0] for word in words}}
+    return b"(?:" + b"|".join(re.escape(bytes([first])) + _either(rest) for first, rest in ends.items()) + b")"
 
 
 def merkle(leaves: list[bytes]) -> bytes:

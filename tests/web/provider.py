@@ -7,12 +7,13 @@ verifier it was made for; an ID token is signed with a key it publishes. Who log
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import escape
@@ -25,6 +26,7 @@ from fastapi import FastAPI, Header, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rrsync.web.listen import Listening
 from tests.support import insz
@@ -327,10 +329,31 @@ def critical(token: str) -> str:
     return f"{said}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
+_SERVERS: Final = ExitStack()
+atexit.register(_SERVERS.close)
+
+
+class Port:
+    """A server for one provider after another, for it takes a moment to begin and to end; it goes with the process."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp = Response(status_code=503)
+        server = _SERVERS.enter_context(Listening(self, "127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{server.port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+_FREE: Final[list[Port]] = []
+
+
 @contextmanager
-def running(clock: Callable[[], datetime], port: int = 0) -> Iterator[Op]:
+def running(clock: Callable[[], datetime]) -> Iterator[Op]:
     """Give a provider that listens."""
-    op = Op(clock)
-    with Listening(application(op), "127.0.0.1", port) as server:
-        op.url = f"http://127.0.0.1:{server.port}"
+    port, op = _FREE.pop() if _FREE else Port(), Op(clock)
+    port.app, op.url = application(op), port.url
+    try:
         yield op
+    finally:
+        _FREE.append(port)

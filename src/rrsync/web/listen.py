@@ -12,7 +12,7 @@ from rrsync.errors import ConfigError
 from rrsync.web.threads import Server
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
 _END_S: Final = 10
 _MOST: Final = 400
@@ -25,7 +25,7 @@ class Listening:
         ConfigError: nothing can listen there.
     """
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,  # what it would log names addresses
