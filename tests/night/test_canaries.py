@@ -10,7 +10,9 @@ from tests.night.invariants import Canaries
 from tests.support import insz
 
 NUMBER = insz(1).digits
-SOUGHT = Canaries.of({NUMBER}, {"Janssens", "Janssen", "Peetermans", "d'Aubergine", "Müller-Ünal", 'van "den" Berg', "Kort"})
+SOUGHT = Canaries.of(
+    {NUMBER}, {"Janssens", "Janssen", "Peetermans", "d'Aubergine", "Müller-Ünal", 'van "den" Berg', "Kort"}
+)
 
 
 @pytest.mark.parametrize(

@@ -342,6 +342,7 @@ class Port:
         self.url = f"http://127.0.0.1:{server.port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on what is asked (called by the server)."""
         await self.app(scope, receive, send)
 
 
