@@ -19,34 +19,28 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from bench.crowd import Crowd, Person
+from bench.crowd import Crowd, Person, Record
 from bench.night import bare, envelopes
 from bench.traffic import databases
+from rrsync.app.services import App, entrance, open_app
 from rrsync.cli.serve import free_port
-from rrsync.cli.setup import install
-from rrsync.cli.template import TEMPLATE
+from rrsync.cli.setup import TEMPLATE, install
 from rrsync.config.load import load
-from rrsync.core.entry import Kind
+from rrsync.core.log_entry import Kind
 from rrsync.core.roles import Role, Staff
-from rrsync.simulator.world import World, member_rows
+from rrsync.simulator.citizens import World, member_rows
+from rrsync.store.log_search import Wanted
 from rrsync.store.members import Incoming
-from rrsync.store.search import Wanted
-from rrsync.wiring.pages import entrance
-from rrsync.wiring.rooms import App, open_app
 from tests.night.house import member_of
 from tests.support import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bench.crowd import Record
 
 LIBRARY: Final = "demo"
 LATENCY_MS: Final = 100

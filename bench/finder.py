@@ -14,29 +14,24 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from unittest.mock import patch
 
 from rrsync.core.insz import Insz
-from rrsync.core.member import Held, Member
-from rrsync.core.person import Address, Name, PartialDate
-from rrsync.simulator.numbers import Numbers
-from rrsync.simulator.tables import FIRST_NAMES, LAST_NAMES
-from rrsync.store.beacons import fill_beacons
+from rrsync.core.person import Address, Held, Member, Name, PartialDate
+from rrsync.simulator.population import FIRST_NAMES, LAST_NAMES, Numbers
+from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.engine import Database
-from rrsync.store.finder import Finder
+from rrsync.store.member_search import Finder
 from rrsync.store.members import Incoming, Members
-from rrsync.store.rows import Rows
-from rrsync.store.seal import Keyring, Seal
+from rrsync.store.rows import Rows, fill_beacons
 from tests.support import Postgres, postgres_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LIBRARY: Final = "demo"
 BATCH: Final = 1_000

@@ -20,31 +20,26 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from bench.night import LIBRARY, prepare
+from rrsync.app.runtime import chance
+from rrsync.app.services import App, open_app
 from rrsync.config.load import load
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import RrsyncError
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World
-from rrsync.wiring.chance import chance
-from rrsync.wiring.rooms import open_app
+from rrsync.simulator.citizens import World
+from rrsync.simulator.server import Simulator
 from tests.faults import markup, packing
 from tests.registry import authority, forge, scene
 from tests.registry.scene import door, http, reference
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rrsync.wiring.rooms import App
-
-    #: Gets the right reply, the question and the connection; gives what to say, or says it itself.
-    Answer: TypeAlias = Callable[[bytes, bytes, socket.socket], "bytes | None"]
+Answer: TypeAlias = Callable[[bytes, bytes, socket.socket], "bytes | None"]
 
 PEOPLE: Final = 200
 #: The second is settled, and lives where the library thinks.

@@ -27,14 +27,14 @@ from pathlib import Path
 from random import Random
 from typing import Final, TypeAlias
 
-from rrsync.core.entry import Draft, Kind
 from rrsync.core.insz import Insz, check_digits
-from rrsync.core.tree import leaf_hash, verify_inclusion
+from rrsync.core.log_entry import Draft, Kind
+from rrsync.core.merkle import leaf_hash, verify_inclusion
+from rrsync.store.access_log import Ledger
+from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.engine import PRAGMAS, Database
-from rrsync.store.ledger import Ledger
-from rrsync.store.seal import Keyring, Seal
-from rrsync.store.tiles import Tiles
-from rrsync.store.verify import verify
+from rrsync.store.log_tree import Tiles
+from rrsync.store.log_verification import verify
 
 LIBRARY: Final = "demo"
 BATCH: Final = 1_000

@@ -18,37 +18,30 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import requests
 
-from rrsync.cli.setup import init
-from rrsync.cli.template import TEMPLATE
+from rrsync.app.runtime import chance
+from rrsync.app.services import App, open_app
+from rrsync.cli.setup import TEMPLATE, init
 from rrsync.config.load import FILE_NAME, load
 from rrsync.core.exchange import Question
 from rrsync.core.insz import Insz
-from rrsync.core.member import Held, Member
-from rrsync.core.person import Address, Name, PartialDate
-from rrsync.core.plan import tonight
-from rrsync.registry import messages
+from rrsync.core.person import Address, Held, Member, Name, PartialDate
+from rrsync.core.planning import tonight
+from rrsync.registry import request as registry_request
 from rrsync.registry.services import PERSON
 from rrsync.registry.soap import Client
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World, member_rows
+from rrsync.simulator.citizens import World, member_rows
+from rrsync.simulator.server import Simulator
 from rrsync.store.members import Incoming
 from rrsync.sync.night import NIGHT, PURPOSE
-from rrsync.wiring.chance import chance
-from rrsync.wiring.rooms import open_app
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from multiprocessing.connection import Connection
-
-    from rrsync.wiring.rooms import App
 
 LIBRARY = "demo"
 WANTED_RATIO = 0.45
@@ -109,7 +102,9 @@ def envelopes(app: App, url: str, members: int, people: int) -> Iterator[bytes]:
     for each in incoming(people, members):
         if each.member.insz is not None:
             question = Question(LIBRARY, each.member.insz, NIGHT, PURPOSE, app.chance.new_reference())
-            request = messages.request(question, app.authorisations[LIBRARY], source="RR", now=datetime.now(UTC))
+            request = registry_request.request(
+                question, app.authorisations[LIBRARY], source="RR", now=datetime.now(UTC)
+            )
             yield client.build(PERSON, request)
 
 

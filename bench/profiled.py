@@ -9,12 +9,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 from threading import Event, Thread, get_ident
-from typing import TYPE_CHECKING, Final
+from types import FrameType
+from typing import Final
 
 from rrsync.cli.app import run
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 _EVERY_S: Final = 0.01
 _MOST: Final = 60

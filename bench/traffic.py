@@ -15,33 +15,30 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from rrsync.app.installation import usual_scope
 from rrsync.core.authorisation import Authorisation, Scope
-from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Question
-from rrsync.core.traffic import Budget
+from rrsync.core.log_entry import Actor, ActorKind
+from rrsync.core.rate_limit import Budget, Went
 from rrsync.errors import RegistryError
 from rrsync.registry.fields import known_paths
-from rrsync.registry.forms import Forms
-from rrsync.registry.pace import Pace, Went
+from rrsync.registry.pace import Pace
+from rrsync.registry.request import Forms
 from rrsync.registry.services import PERSON
 from rrsync.registry.soap import Client
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World
+from rrsync.simulator.citizens import World
+from rrsync.simulator.server import Simulator
 from rrsync.store.engine import Database
-from rrsync.store.traffic import Shared
-from rrsync.wiring.install import usual_scope
+from rrsync.store.limits import Shared
 from tests.support import Postgres, postgres_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from multiprocessing.connection import Connection
 
 RATE = 10
 IN_FLIGHT = 16

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from rrsync.store.encryption import Keyring
 from rrsync.store.engine import Database
-from rrsync.store.seal import Keyring
 from tests.support import Clock, Dice, Postgres, References, Store, magda_folder, open_store, postgres_folder
 
 #: A PostgreSQL server that is started when it is first asked for.

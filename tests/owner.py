@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
-from rrsync.core.tree import Edge, leaf_hash
+from rrsync.core.merkle import Edge, leaf_hash
 from tests.support import LIBRARY, Store
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 GUARDED: Final = ("entry", "log", "checkpoint")
 

@@ -18,19 +18,18 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from rrsync.core.entry import Draft, Kind
 from rrsync.core.insz import Insz, check_digits
-from rrsync.core.member import Held, Member
-from rrsync.core.person import Address, Name, PartialDate
+from rrsync.core.log_entry import Draft, Kind
+from rrsync.core.person import Address, Held, Member, Name, PartialDate
+from rrsync.store.access_log import Head, Ledger
+from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.engine import Database
 from rrsync.store.holds import Holds
-from rrsync.store.ledger import Head, Ledger
+from rrsync.store.log_verification import Point, verify
 from rrsync.store.members import Incoming, Members, Taken
 from rrsync.store.rows import Rows
 from rrsync.store.runs import Runs
-from rrsync.store.seal import Keyring, Seal
-from rrsync.store.settle import Settlement
-from rrsync.store.verify import Point, verify
+from rrsync.store.settlement import Settlement
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 NOW: Final = datetime(2026, 7, 1, 2, 0, tzinfo=UTC)

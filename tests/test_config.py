@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rrsync.cli.template import TEMPLATE
+from rrsync.cli.setup import TEMPLATE
 from rrsync.config.load import certificate_passphrase, load, named_file, read_keys, smtp_password
-from rrsync.config.tables import FileAnchorSettings, MailAnchorSettings, Settings, WitnessAnchorSettings
-from rrsync.core.note import Signer
+from rrsync.config.settings import FileAnchorSettings, MailAnchorSettings, Settings, WitnessAnchorSettings
+from rrsync.core.signed_note import Signer
 from rrsync.errors import ConfigError
 
 SECRET = "hunter2hunter2"

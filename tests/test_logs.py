@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from rrsync import logs
+from rrsync import logging
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def _line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 def test_a_line_holds_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
     """Event, level, time and the keys that name no person; one line of JSON on standard error."""
-    logs.configure("info")
+    logging.configure("info")
     structlog.get_logger().info("night.open", run="r1", count=3)
     line = _line(capsys)
     assert line.pop("timestamp").endswith("Z")
@@ -37,7 +37,7 @@ def test_a_line_holds_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_anything_else_is_dropped_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever somebody adds later, no person can come in by it."""
-    logs.configure("debug")
+    logging.configure("debug")
     structlog.get_logger().bind(name="Peeters").debug("night.open", insz="85073003328", run="r1", exc_info=True)
     line = _line(capsys)
     assert set(line) == {"event", "level", "run", "timestamp", "count_dropped"}
@@ -46,13 +46,13 @@ def test_anything_else_is_dropped_and_counted(capsys: pytest.CaptureFixture[str]
 
 def test_no_key_that_is_allowed_names_a_person() -> None:
     """The list is short, and a reviewer reads it here."""
-    assert not logs.ALLOWED & {"insz", "number", "member", "name", "street", "subject", "text", "message", "error"}
+    assert not logging.ALLOWED & {"insz", "number", "member", "name", "street", "subject", "text", "message", "error"}
 
 
 @pytest.mark.parametrize(("level", "lines"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
 def test_the_level_says_how_much(capsys: pytest.CaptureFixture[str], level: str, lines: int) -> None:
     """What is below it is not written."""
-    logs.configure(level)
+    logging.configure(level)
     log = structlog.get_logger()
     for say in (log.debug, log.info, log.warning, log.error):
         say("night.open")

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from rrsync.cli.template import TEMPLATE
+from rrsync.app.installation import fresh_keys, fresh_signing_key, holds_data, prepare_database, usual_scope
+from rrsync.app.runtime import chance, stopping, until_stopped
+from rrsync.app.services import App, open_app
+from rrsync.cli.setup import TEMPLATE
 from rrsync.config.load import load
-from rrsync.config.tables import Settings
-from rrsync.core.entry import Actor, ActorKind, decode
+from rrsync.config.settings import Settings
+from rrsync.core.log_entry import Actor, ActorKind, decode
 from rrsync.errors import ConfigError, RegistryUnavailable
 from rrsync.store.members import Incoming
-from rrsync.wiring.chance import chance, stopping, until_stopped
-from rrsync.wiring.install import fresh_keys, fresh_signing_key, holds_data, prepare_database, usual_scope
-from rrsync.wiring.rooms import App, open_app
 from tests.registry.authority import issue
 from tests.support import NOW, member
 

@@ -21,10 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from rrsync.anchor.receipt import Signed
-from rrsync.anchor.submission import Submission
-from rrsync.core.note import Checkpoint, Note, Signer
-from rrsync.core.tree import Edge, consistency, leaf_hash
+from rrsync.anchor.witness import Submission
+from rrsync.core.merkle import Edge, consistency, leaf_hash
+from rrsync.core.signed_note import Checkpoint, Note, Signed, Signer
 from tests.support import NOW
 
 LIBRARY = "hasselt"

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from rrsync.anchor.receipt import Receipt
 from rrsync.anchor.witness import Conflict, WitnessAnchor
 from rrsync.cli.witness import witness
-from rrsync.core.note import Key, KeyKind
+from rrsync.core.signed_note import Key, KeyKind, Receipt
 from rrsync.errors import ConfigError
 from tests.anchor.scene import Log, proofs
 

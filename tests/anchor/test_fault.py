@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rrsync.anchor.fault import Fault, Faults
+from rrsync.anchor.local_state import Fault, Faults
 from rrsync.errors import AnchorError
 from tests.support import NOW
 

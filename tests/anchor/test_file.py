@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rrsync.anchor.file import FileAnchor
-from rrsync.anchor.receipt import Receipt
-from rrsync.core.note import Note, Signer
+from rrsync.core.signed_note import Note, Receipt, Signer
 from rrsync.errors import AnchorUnavailable
 from tests.anchor.scene import LIBRARY, Log, seed, signed
 

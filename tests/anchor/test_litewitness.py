@@ -20,11 +20,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from rrsync.anchor.receipt import Receipt
 from rrsync.anchor.witness import Conflict, Unavailable, WitnessAnchor
-from rrsync.core.note import Key, Signature, Signer, cosigned_at
-from rrsync.core.strict import to_base64
-from rrsync.core.tree import EMPTY
+from rrsync.core.merkle import EMPTY
+from rrsync.core.signed_note import Key, Receipt, Signature, Signer, cosigned_at, to_base64
 from tests.anchor.scene import Log, proofs, seed, signed
 
 NAME = "witness.example/lite"

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from rrsync.anchor.mail import MailAnchor
-from rrsync.anchor.receipt import Receipt
-from rrsync.core.note import Checkpoint, Note
+from rrsync.core.signed_note import Checkpoint, Note, Receipt
 from rrsync.errors import AnchorUnavailable, ConfigError
 from tests.anchor.post import PASSWORD, USER, post_office
 from tests.anchor.scene import SOON, Behaviour, Log, Trust, bad_server, drip, flood, hang, now

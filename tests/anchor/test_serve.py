@@ -21,11 +21,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rrsync.anchor.serve import Witness
-from rrsync.anchor.submission import MAX_BYTES, Submission
-from rrsync.core.note import Checkpoint, Key, Note, Signature, Signer, cosigned_at
-from rrsync.core.strict import from_decimal, to_base64
-from rrsync.core.tree import EMPTY
+from rrsync.anchor.witness import MAX_BYTES, Submission
+from rrsync.anchor.witness_server import Witness
+from rrsync.core.merkle import EMPTY
+from rrsync.core.signed_note import Checkpoint, Key, Note, Signature, Signer, cosigned_at, from_decimal, to_base64
 from rrsync.errors import ConfigError
 from tests.anchor.scene import SOON, Log, now, post, seed, signed
 from tests.support import NOW

@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from rrsync.anchor.receipt import Receipt
-from rrsync.anchor.serve import Witness
-from rrsync.anchor.submission import Submission
-from rrsync.anchor.witness import Conflict, Unavailable, WitnessAnchor
-from rrsync.core.note import Key, KeyKind, Signature, Signer, cosigned_at
+from rrsync.anchor.witness import Conflict, Submission, Unavailable, WitnessAnchor
+from rrsync.anchor.witness_server import Witness
+from rrsync.core.signed_note import Key, KeyKind, Receipt, Signature, Signer, cosigned_at
 from rrsync.errors import AnchorConflict, AnchorUnavailable, BrokenChain, ConfigError, StoreError
 from tests.anchor.scene import SOON, Behaviour, Log, Trust, bad_server, drip, flood, hang, now, proofs, seed, signed
 from tests.registry.scene import Door, door

@@ -7,10 +7,11 @@ from datetime import date, timedelta
 import pytest
 
 from rrsync.audit.sample import Overdue
-from rrsync.cli.digest import FLAGS, digest_text
+from rrsync.cli.log_queries import FLAGS
+from rrsync.cli.log_review import digest_text
 from rrsync.core.anomaly import Flag
-from rrsync.core.entry import decode
-from rrsync.core.month import Month
+from rrsync.core.belgian_time import Month
+from rrsync.core.log_entry import decode
 from rrsync.errors import ConfigError, LedgerError
 from tests.audit.watched import DPO, Watched, there, watch
 from tests.support import Store

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from rrsync.anchor import signed
+from rrsync.anchor import local_state
 from rrsync.anchor.file import FileAnchor
-from rrsync.audit.keepers import Anchor
+from rrsync.audit.anchoring import Anchor
 from rrsync.audit.notary import NIGHT
-from rrsync.core.tree import Edge, leaf_hash
+from rrsync.core.merkle import Edge, leaf_hash
 from rrsync.errors import AnchorError, BrokenChain, LedgerError
-from rrsync.store.seal import Keyring
+from rrsync.store.encryption import Keyring
 from tests.audit.test_notary import Harbour, Office
 from tests.support import LIBRARY, Dice, Store, insz, intent
 
@@ -208,7 +208,7 @@ def test_a_daily_mail_is_daily(office: Office) -> None:
 
 def test_what_signs_waits_for_nobody_for_ever(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody who holds the folder's lock stops signing with a sentence."""
-    monkeypatch.setattr(signed, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(local_state, "_PATIENCE_S", 0.05)
     office.write(1)
     (tmp_path / "signed").mkdir()
     with (tmp_path / "signed" / ".lock").open("a") as lock:

@@ -14,14 +14,11 @@ from uuid import UUID
 
 import pytest
 
-from rrsync.audit.export import Export, Filled, Format, Order
-from rrsync.audit.formats import COLUMNS, row_of, span
-from rrsync.audit.layout import KEY, VERIFIER, laid_out
-from rrsync.audit.registration import is_registered, registration
-from rrsync.core.access import Access, access
-from rrsync.core.entry import Actor, ActorKind, Draft, Kind
-from rrsync.core.note import Checkpoint, Key, Note, Signer
-from rrsync.core.tiles import entries_path, tile_path, tiles
+from rrsync.audit.export import KEY, VERIFIER, Export, Filled, Format, Order, laid_out
+from rrsync.audit.export_formats import COLUMNS, is_registered, registration, row_of, span
+from rrsync.core.log_entry import Access, Actor, ActorKind, Draft, Kind, access
+from rrsync.core.merkle import entries_path, tile_path, tiles
+from rrsync.core.signed_note import Checkpoint, Key, Note, Signer
 from rrsync.errors import BrokenChain, ConfigError, NotAuthorised
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import event
 
 from rrsync.core.anomaly import Limits
-from rrsync.core.entry import Draft, Kind, decode
-from rrsync.core.hours import Hours
+from rrsync.core.belgian_time import Hours
+from rrsync.core.log_entry import Draft, Kind, decode
 from rrsync.errors import LedgerError
 from tests.audit.watched import DPO, Watched, flags_of, there, watch
 from tests.support import Store, insz, member

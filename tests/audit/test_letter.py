@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from rrsync.audit import phrases
-from rrsync.audit.deeds import DEEDS, deed
 from rrsync.audit.letter import Letter
 from rrsync.audit.paragraphs import LABELS, PART, TEXT
+from rrsync.audit.phrases import DEEDS, deed
 from rrsync.audit.review import Told
-from rrsync.core.access import DENIED, OPEN, REUSED, Access, access
 from rrsync.core.authorisation import Authorisation, Scope
-from rrsync.core.entry import Actor, ActorKind, Kind, Status, stamp
 from rrsync.core.exchange import Question
+from rrsync.core.log_entry import DENIED, OPEN, REUSED, Access, Actor, ActorKind, Kind, Status, access, stamp
 from tests.support import NOW, insz
 
 LOOK = access("hasselt", 3, {"ts": stamp(NOW), "kind": "access.intent"})

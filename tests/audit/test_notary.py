@@ -12,16 +12,15 @@ from pathlib import Path
 import pytest
 
 from rrsync.anchor.file import FileAnchor
-from rrsync.anchor.receipt import Receipt, Signed
-from rrsync.anchor.signed import LastSigned
-from rrsync.audit.keepers import Anchor, Keepers
+from rrsync.anchor.local_state import LastSigned
+from rrsync.audit.anchoring import Anchor, Keepers
 from rrsync.audit.notary import DESK, NIGHT, Notary
-from rrsync.core.entry import Draft, Kind
-from rrsync.core.note import Checkpoint, Key, Note, Signer
-from rrsync.core.tree import verify_consistency
+from rrsync.core.log_entry import Draft, Kind
+from rrsync.core.merkle import verify_consistency
+from rrsync.core.signed_note import Checkpoint, Key, Note, Receipt, Signed, Signer
 from rrsync.errors import AnchorConflict, AnchorError, AnchorUnavailable, BrokenChain
 from rrsync.store.checkpoints import Checkpoints
-from rrsync.store.tiles import Tiles
+from rrsync.store.log_tree import Tiles
 from tests.support import LIBRARY, Store, insz, intent, outcome
 
 SEED = bytes(range(32))

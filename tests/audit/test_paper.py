@@ -11,12 +11,10 @@ from typing import Any, Final
 import pytest
 from pypdf import PdfReader
 
-from rrsync.audit.letter import Letter, Section, Sheet
-from rrsync.audit.paper import paper
+from rrsync.audit.letter import Letter, Section, Sheet, paper
 from rrsync.audit.paragraphs import TEXT
 from rrsync.audit.review import Told
-from rrsync.core.access import Access, access
-from rrsync.core.entry import Actor, ActorKind, Status, stamp
+from rrsync.core.log_entry import Access, Actor, ActorKind, Status, access, stamp
 from tests.support import NOW
 
 SENDER: Final = "Bibliotheek Čakovec-Łódź"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from rrsync.app.services import entrance
 from rrsync.audit.export import Format, Order
 from rrsync.audit.letter import Letter
 from rrsync.audit.oversight import Oversight
@@ -21,17 +22,16 @@ from rrsync.audit.paragraphs import LABELS
 from rrsync.audit.review import Review
 from rrsync.cli.app import run
 from rrsync.config.load import read_keys
-from rrsync.core.entry import Actor, ActorKind, Evidence, Kind, Status
+from rrsync.core.belgian_time import last_month
 from rrsync.core.exchange import Question
 from rrsync.core.insz import Insz
-from rrsync.core.month import last_month
-from rrsync.core.sample import Finding
+from rrsync.core.log_entry import Actor, ActorKind, Evidence, Kind, Status
+from rrsync.core.review_sample import Finding
 from rrsync.errors import NotAuthorised
 from rrsync.registry import evidence
 from rrsync.registry.services import PERSON
-from rrsync.store.seal import Keyring, Seal
-from rrsync.store.search import Wanted
-from rrsync.wiring.pages import entrance
+from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.log_search import Wanted
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House
 from tests.support import ROOT

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rrsync.audit.review import Review
-from rrsync.core.entry import Actor, ActorKind, Draft, Evidence, Kind, decode
+from rrsync.core.log_entry import Actor, ActorKind, Draft, Evidence, Kind, decode
 from rrsync.errors import BrokenChain, ConfigError, StoreError
-from rrsync.store.search import Search, Wanted
+from rrsync.store.log_search import Search, Wanted
 from tests.support import NOW, Store, insz
 
 DPO = Actor(ActorKind.PERSON, "dpo")

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from rrsync.audit.sample import Overdue, Sample
-from rrsync.core.entry import Actor, ActorKind, Draft, Kind, decode
-from rrsync.core.month import Month
-from rrsync.core.sample import WEIGHTS, Finding
+from rrsync.core.belgian_time import Month
+from rrsync.core.log_entry import Actor, ActorKind, Draft, Kind, decode
+from rrsync.core.review_sample import WEIGHTS, Finding
 from rrsync.errors import BrokenChain, ConfigError, LedgerError
 from tests.audit.watched import DPO, Watched, there, watch
 from tests.support import Store, insz

@@ -17,10 +17,8 @@ from typing import Final
 import pytest
 
 from rrsync.audit import verifier
-from rrsync.core.note import Checkpoint, Note, Signer
-from rrsync.core.proof import Proof
-from rrsync.core.tiles import bundle, entries_path, tile_path, tiles
-from rrsync.core.tree import Edge, inclusion, leaf_hash
+from rrsync.core.merkle import Edge, Proof, bundle, entries_path, inclusion, leaf_hash, tile_path, tiles
+from rrsync.core.signed_note import Checkpoint, Note, Signer
 
 LOG: Final = Signer("rrsync.example/hasselt", bytes(range(32)))
 OTHER: Final = Signer("rrsync.example/genk", bytes(range(32)))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from rrsync.audit.oversight import Oversight
 from rrsync.core.anomaly import Limits
-from rrsync.core.entry import Actor, ActorKind, Draft, Kind
-from rrsync.store.search import Search
-from rrsync.store.tiles import Tiles
+from rrsync.core.log_entry import Actor, ActorKind, Draft, Kind
+from rrsync.store.log_search import Search
+from rrsync.store.log_tree import Tiles
 from tests.support import Dice, Store, insz
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DPO: Final = Actor(ActorKind.PERSON, "dpo")
 _BRUSSELS: Final = ZoneInfo("Europe/Brussels")

@@ -17,13 +17,13 @@ from uuid import uuid4
 
 import pytest
 
+from rrsync.app.services import App
 from rrsync.cli import app as door
 from rrsync.cli.context import opened
-from rrsync.core.member import Member
+from rrsync.core.person import Member
+from rrsync.simulator.citizens import World
 from rrsync.simulator.faults import Fault
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World
-from rrsync.wiring.rooms import App
+from rrsync.simulator.server import Simulator
 
 #: Forty people, among whom M000007 went abroad, M000015 moved, M000018 has a new number, M000040 a reference address.
 WORLD: Final = World(seed=1, people=40)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rrsync.cli.brussels import clock, since, until
+from rrsync.cli.local_time import clock, since, until
 from rrsync.errors import ConfigError
 
 

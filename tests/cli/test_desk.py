@@ -10,16 +10,14 @@ from pathlib import Path
 import pytest
 
 from rrsync.audit.advice import ADVICE, FIELDS
-from rrsync.cli.desk import difference
-from rrsync.cli.words import HOLD_HEADS, MERGE, NO_NUMBER, SAY
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.cli.desk import HOLD_HEADS, MERGE, NO_NUMBER, SAY, difference
 from rrsync.core.exchange import Reason
 from rrsync.core.insz import Insz
-from rrsync.core.member import Held
-from rrsync.core.person import Address, Name
-from rrsync.core.traffic import IN_A_ROW, Went
+from rrsync.core.log_entry import Actor, ActorKind
+from rrsync.core.person import Address, Held, Name
+from rrsync.core.rate_limit import IN_A_ROW, Went
 from rrsync.errors import RegistryRefused
-from rrsync.registry.signature import Signer
+from rrsync.registry.signing import Signer
 from tests.cli.conftest import WORLD, Place
 from tests.registry.authority import issue
 

@@ -12,13 +12,12 @@ from typing import Any, Final
 
 import pytest
 
+from rrsync.app.services import open_app
 from rrsync.audit.export import Format
-from rrsync.cli.export import export
-from rrsync.cli.log import log_app
+from rrsync.cli.log import export, log_app
 from rrsync.config.load import load
-from rrsync.core.entry import Draft, Kind
-from rrsync.core.formula import unescape
-from rrsync.wiring.rooms import open_app
+from rrsync.core.log_entry import Draft, Kind
+from rrsync.core.spreadsheet import unescape
 from tests.cli.conftest import NUMBERS, Place, Said
 
 WHY: Final = "the yearly audit"

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from rrsync.app.runtime import chance
+from rrsync.app.services import open_app
 from rrsync.config.load import load
-from rrsync.core.entry import Actor, ActorKind
-from rrsync.core.month import midnight
-from rrsync.wiring.chance import chance
-from rrsync.wiring.rooms import open_app
+from rrsync.core.belgian_time import midnight
+from rrsync.core.log_entry import Actor, ActorKind
 from tests.cli.conftest import WORLD, Place
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rrsync.audit import verifier
-from rrsync.core.note import Checkpoint, Key, Note
+from rrsync.core.signed_note import Checkpoint, Key, Note
 from tests.cli.conftest import Place
 
 

@@ -25,23 +25,22 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rrsync.cli.cells import COLUMNS, EXPORTED
+from rrsync.app.installation import fresh_keys, fresh_signing_key, prepare_database, usual_scope
 from rrsync.cli.context import opened
+from rrsync.cli.member_file import COLUMNS, EXPORTED
 from rrsync.cli.members import members_app
 from rrsync.cli.output import rejects, replacing
-from rrsync.cli.template import TEMPLATE
+from rrsync.cli.setup import TEMPLATE
 from rrsync.config.load import load
 from rrsync.core.compare import Change, Verdict
-from rrsync.core.entry import Draft, Kind
 from rrsync.core.exchange import Answer, Found
-from rrsync.core.formula import escape, unescape
 from rrsync.core.insz import Insz, check_digits
-from rrsync.core.member import Held, Member
-from rrsync.core.person import Address, Name, PartialDate, Person
+from rrsync.core.log_entry import Draft, Kind
+from rrsync.core.person import Address, Held, Member, Name, PartialDate, Person
+from rrsync.core.spreadsheet import escape, unescape
 from rrsync.errors import ConfigError, RrsyncError
 from rrsync.store.members import Taken
-from rrsync.store.settle import Item
-from rrsync.wiring.install import fresh_keys, fresh_signing_key, prepare_database, usual_scope
+from rrsync.store.settlement import Item
 
 HEADER: Final = (
     "member_no,insz,last_name,first_names,birth_date,street,house_number,box,postal_code,municipality,country"

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from rrsync.app.runtime import Chance, chance
+from rrsync.app.services import open_app
 from rrsync.cli.context import Voices
 from rrsync.cli.night import _progress
 from rrsync.config.load import load
 from rrsync.core.report import Report
 from rrsync.sync.night import Progress
-from rrsync.wiring.chance import Chance, chance
-from rrsync.wiring.rooms import open_app
 from tests.cli.conftest import Place
 from tests.support import NOW, Clock
 

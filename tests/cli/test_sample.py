@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rrsync.core.month import Month, last_month
-from rrsync.core.plan import belgian_day
+from rrsync.core.belgian_time import Month, last_month
+from rrsync.core.planning import belgian_day
 from tests.anchor.post import post_office
 from tests.cli.conftest import Place, Said
 from tests.cli.test_flags import entries, refresh

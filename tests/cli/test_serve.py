@@ -13,12 +13,11 @@ from contextlib import contextmanager
 import pytest
 import requests
 
+from rrsync.app.services import App, Entrance, entrance
 from rrsync.cli import serve
-from rrsync.core.entry import Draft, Kind
+from rrsync.core.log_entry import Draft, Kind
 from rrsync.errors import LedgerError
-from rrsync.web.listen import Listening
-from rrsync.wiring.pages import Entrance, entrance
-from rrsync.wiring.rooms import App
+from rrsync.web.server import Listening
 from tests.cli.conftest import Place
 
 

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from rrsync.app.runtime import Chance, chance
+from rrsync.app.services import open_app
 from rrsync.config.load import load
-from rrsync.core.entry import Draft, Kind
-from rrsync.wiring.chance import Chance, chance
-from rrsync.wiring.rooms import open_app
+from rrsync.core.log_entry import Draft, Kind
 from tests.cli.conftest import Place
 from tests.registry import authority
 

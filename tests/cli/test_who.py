@@ -16,14 +16,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from rrsync.app.runtime import Chance, chance
+from rrsync.app.services import open_app
 from rrsync.audit import phrases
 from rrsync.audit.letter import Letter
 from rrsync.audit.paragraphs import LABELS, PART, TEXT
 from rrsync.audit.review import Review
 from rrsync.config.load import load
-from rrsync.core.entry import Actor, ActorKind
-from rrsync.wiring.chance import Chance, chance
-from rrsync.wiring.rooms import open_app
+from rrsync.core.log_entry import Actor, ActorKind
 from tests.cli.conftest import RRSYNC, WORLD, Place, Said
 from tests.cli.sealed import lines_about
 

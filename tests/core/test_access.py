@@ -6,8 +6,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rrsync.core.access import DENIED, OPEN, REUSED, Access, access, moment
-from rrsync.core.entry import JSON, Actor, ActorKind, Draft, Kind, decode, encode, stamp
+from rrsync.core.log_entry import (
+    DENIED,
+    JSON,
+    OPEN,
+    REUSED,
+    Access,
+    Actor,
+    ActorKind,
+    Draft,
+    Kind,
+    access,
+    decode,
+    encode,
+    moment,
+    stamp,
+)
 from tests.support import NOW
 
 LATER = NOW + timedelta(seconds=2)

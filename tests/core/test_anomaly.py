@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrsync.core.anomaly import Attempt, Flag, Limits, Tie, Traces, flags, looks
-from rrsync.core.hours import Hours
+from rrsync.core.belgian_time import Hours
 from tests.support import NOW
 
 AN = Attempt(NOW, "an", b"jef", "letter-118")

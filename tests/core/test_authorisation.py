@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrsync.core.authorisation import SIGNALS, Authorisation, Scope, Tree, limit
-from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Question
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import ConfigError
 from tests.support import insz
 

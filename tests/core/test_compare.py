@@ -24,8 +24,7 @@ from rrsync.core.compare import (
     plain,
 )
 from rrsync.core.exchange import Found, Reason, Refused, Unknown
-from rrsync.core.member import Held, Member
-from rrsync.core.person import Address, Name, PartialDate, Person
+from rrsync.core.person import Address, Held, Member, Name, PartialDate, Person
 from tests.support import address, held, insz, member
 
 ORDER = tuple(Reason)

@@ -9,7 +9,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.entry import JSON, MAX_BYTES, VERSION, Draft, Kind, decode, encode, stamp
+from rrsync.core.log_entry import JSON, MAX_BYTES, VERSION, Draft, Kind, decode, encode, stamp
 from tests.support import NOW, insz
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

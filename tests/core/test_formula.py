@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rrsync.core.formula import escape, unescape
+from rrsync.core.spreadsheet import escape, unescape
 
 CELLS = st.text() | st.text("=+-@\t\r;' a1é")
 

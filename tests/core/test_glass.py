@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rrsync.core.glass import WAIT, Stage, Wish
+from rrsync.core.break_glass import WAIT, Stage, Wish
 from tests.support import NOW, insz
 
 WISH = Wish(1, "hasselt", "an.peeters", NOW, insz(7), "desk", "form-1", "ref-1")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.hours import Hours
+from rrsync.core.belgian_time import Hours
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
 DAYS = ("mo", "tu", "we", "th", "fr", "sa", "su")

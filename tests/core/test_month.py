@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.month import Month, last_month, midnight
-from rrsync.core.plan import belgian_day
+from rrsync.core.belgian_time import Month, last_month, midnight
+from rrsync.core.planning import belgian_day
 
 MOMENTS = st.datetimes(
     datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2100-01-01"), timezones=st.just(UTC)

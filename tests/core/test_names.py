@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.names import beginnings, fits, held, telling, typed
+from rrsync.core.name_search import beginnings, fits, held, telling, typed
 from rrsync.core.person import Name
 
 #: Latin, Greek, Cyrillic, Hebrew and Arabic, with their accents.

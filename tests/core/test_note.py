@@ -11,8 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.note import Checkpoint, Key, KeyKind, Note, Signature, Signer, cosigned_at, is_key_name
-from rrsync.core.strict import from_base64, from_decimal
+from rrsync.core.signed_note import (
+    Checkpoint,
+    Key,
+    KeyKind,
+    Note,
+    Signature,
+    Signer,
+    cosigned_at,
+    from_base64,
+    from_decimal,
+    is_key_name,
+)
 
 LOG: Final = Signer("example.com/log", bytes(range(32)))
 WITNESS: Final = Signer("witness.example/w1", bytes(range(1, 33)))

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core import compare, entry, exchange, member, person
-from rrsync.core.entry import Draft, Kind
+from rrsync.core import compare, exchange, log_entry, person
 from rrsync.core.exchange import Found, Reason, Refused, Unknown
 from rrsync.core.insz import Insz
+from rrsync.core.log_entry import Draft, Kind
 from rrsync.core.person import Address, Masked, Name, PartialDate, Person, tidy
 
 
@@ -89,14 +89,14 @@ def test_what_is_empty_is_false() -> None:
 SECRET = "Kanarievogelstraat"
 ADDRESS = Address(street=SECRET)
 PERSON = Person(Name(SECRET, SECRET), PartialDate(1960, 1, 2), ADDRESS, None)
-HELD = member.Held(Name(SECRET), None, ADDRESS)
+HELD = person.Held(Name(SECRET), None, ADDRESS)
 VALUES = [
     ADDRESS,
     PERSON,
     PERSON.name,
     PERSON.birth_date,
     HELD,
-    member.Member("hasselt", SECRET, Insz("85073003328"), HELD),
+    person.Member("hasselt", SECRET, Insz("85073003328"), HELD),
     Found("ref-1", PERSON, frozenset({Reason.DECEASED}), Insz("85073003328")),
     Unknown("ref-1", Reason.NEW_NUMBER, Insz("85073003328")),
     Refused("ref-1", Reason.MISMATCH),
@@ -113,7 +113,7 @@ def test_values_print_as_their_type_alone(value: object) -> None:
     assert f"{value}|{value!r}|{[value]}" == f"{type(value).__name__}(***)|{value!r}|[{value!r}]"
 
 
-@pytest.mark.parametrize("room", [person, member, exchange, entry, compare], ids=lambda room: room.__name__)
+@pytest.mark.parametrize("room", [person, exchange, log_entry, compare], ids=lambda room: room.__name__)
 def test_whatever_is_masked_is_masked(room: ModuleType) -> None:
     """A dataclass makes its own repr unless told not to: none that is meant to be masked has done so."""
     masked = [

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.note import Checkpoint, Note, Signature, Signer
-from rrsync.core.proof import Proof
-from rrsync.core.tree import Edge, inclusion, leaf_hash
+from rrsync.core.merkle import Edge, Proof, inclusion, leaf_hash
+from rrsync.core.signed_note import Checkpoint, Note, Signature, Signer
 
 FORGERIES: Final = int(os.environ.get("RRSYNC_FORGERIES", "5000"))
 LOG: Final = Signer("example.com/log", bytes(range(32)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.quota import Granted, Limits, Refused, Used, Verdict, Window, judge
+from rrsync.core.desk_quota import Granted, Limits, Refused, Used, Verdict, Window, judge
 from tests.support import NOW
 
 NONE = Used(0, None)

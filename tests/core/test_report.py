@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrsync.core.brakes import ENOUGH, WINDOW, Surge
 from rrsync.core.compare import Change, Hold, Same, Verdict
 from rrsync.core.exchange import Answer, Found, Reason, Refused, Unknown
 from rrsync.core.person import Address, Person
-from rrsync.core.plan import SETTLED, Plan, seconds_left, tonight
+from rrsync.core.planning import SETTLED, Plan, seconds_left, tonight
 from rrsync.core.report import Report
-from rrsync.core.surge import ENOUGH, WINDOW, Surge
 from rrsync.errors import (
     BrokenChain,
     Busy,

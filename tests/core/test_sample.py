@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrsync.core.anomaly import Flag
-from rrsync.core.month import Month
-from rrsync.core.sample import WEIGHTS, draw, is_overdue, sample_size, weight
+from rrsync.core.belgian_time import Month
+from rrsync.core.review_sample import WEIGHTS, draw, is_overdue, sample_size, weight
 
 SEEDS = st.binary(min_size=32, max_size=32)
 POPULATIONS = st.dictionaries(st.integers(0, 2**40), st.integers(1, 12), max_size=60)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.tiles import bundle, entries_path, tile_path, tiles
+from rrsync.core.merkle import bundle, entries_path, tile_path, tiles
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rrsync.core.traffic import (
+from rrsync.core.rate_limit import (
     IN_A_ROW,
     LATE_S,
     LONGEST_REST_S,

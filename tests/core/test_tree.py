@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.tree import (
+from rrsync.core.merkle import (
     EMPTY,
-    HASH_BYTES,
     Edge,
     consistency,
     inclusion,
@@ -28,6 +27,7 @@ from rrsync.core.tree import (
     verify_consistency,
     verify_inclusion,
 )
+from rrsync.core.signed_note import HASH_BYTES
 
 FORGERIES: Final = int(os.environ.get("RRSYNC_FORGERIES", "5000"))
 LARGEST: Final = 1024

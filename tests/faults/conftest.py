@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from rrsync import logs
+from rrsync.logging import configure
 from tests.conftest import StartPostgres
 from tests.faults.catalogue import Trial
 from tests.night.house import Broken
@@ -46,7 +46,7 @@ def trial(
         return heard.getvalue()
 
     with redirect_stderr(heard):
-        logs.configure("debug")
+        configure("debug")
     root, level, handler = logging.getLogger(), logging.getLogger().level, _Heard(heard)
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from rrsync.simulator.world import Situation, World, member_rows
+from rrsync.simulator.citizens import Situation, World, member_rows
 from tests.faults.catalogue import Case, Row, Trial, ends
 from tests.faults.saying import edited, served
 from tests.night.raw import Member

@@ -8,7 +8,7 @@ from threading import Condition
 from typing import Final
 from uuid import uuid4
 
-from rrsync.core.plan import tonight
+from rrsync.core.planning import tonight
 from tests.faults.catalogue import Answer, Call, Case, Row, Trial, ends
 from tests.faults.packing import rewritten
 from tests.night.house import LIBRARY, STALE_DAYS

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from rrsync.simulator.world import Citizen, Situation, World, member_rows
+from rrsync.simulator.citizens import Citizen, Situation, World, member_rows
 from tests.faults.catalogue import Call, Case, Row, Trial, ends
 from tests.faults.saying import is_read, remark
 from tests.night.house import LIBRARY

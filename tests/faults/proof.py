@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
+from rrsync.app.installation import fresh_keys
 from rrsync.sync.night import Night
-from rrsync.wiring.install import fresh_keys
 from tests.faults.catalogue import STAFF, Case, Row, Trial, ends
 from tests.night.house import LIBRARY
 from tests.night.test_anchors import a_file, a_witness, anchored, put_aside, put_back, ticking

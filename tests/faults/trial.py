@@ -18,11 +18,11 @@ import pytest
 
 from rrsync.cli.app import run
 from rrsync.config.load import load
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.report import Report
 from rrsync.errors import RrsyncError
-from rrsync.simulator.spoil import Reply
-from rrsync.simulator.world import Situation, World, member_rows
+from rrsync.simulator.citizens import Situation, World, member_rows
+from rrsync.simulator.faults import Reply
 from rrsync.sync.refresh import Refreshed
 from tests.night import house
 from tests.night.house import LIBRARY, House

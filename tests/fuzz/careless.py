@@ -9,7 +9,7 @@ from typing import Final
 from lxml import etree
 from lxml.etree import _Element
 
-from rrsync.registry.reading import Reading
+from rrsync.registry.outcome import Reading
 from tests.fuzz.corpus import REFERENCE, Base
 from tests.fuzz.mutate import SIGNALS
 

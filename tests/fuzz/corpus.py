@@ -9,16 +9,15 @@ from importlib.resources import files
 from typing import Final
 
 from rrsync.core.authorisation import Scope
-from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Found, Question
 from rrsync.core.insz import Insz
-from rrsync.core.member import Held, Member
-from rrsync.core.person import Address, Name
+from rrsync.core.log_entry import Actor, ActorKind
+from rrsync.core.person import Address, Held, Member, Name
 from rrsync.registry.fields import known_paths
-from rrsync.registry.reading import Reader
-from rrsync.simulator.answer import NOT_FOUND, Asker, Stamp, Uitzondering, about, exceptions, fault, refusal
+from rrsync.registry.outcome import Reader
+from rrsync.simulator.citizens import World
 from rrsync.simulator.personas import Personas
-from rrsync.simulator.world import World
+from rrsync.simulator.replies import NOT_FOUND, Asker, Stamp, Uitzondering, about, exceptions, fault, refusal
 from tests.support import LIBRARY, magda_folder
 
 NOW: Final = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from typing import Final
 from rrsync.core.compare import Change, Hold, Same, Verdict, compare
 from rrsync.core.exchange import Answer, Done, Found
 from rrsync.core.person import PartialDate
-from rrsync.registry.reading import Reading
+from rrsync.registry.outcome import Reading
 from tests.fuzz.corpus import NOW, REFERENCE, Base
 from tests.fuzz.oracle import PARTS, NotWhole, Said, opinion
 

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 from rrsync.core.compare import Hold, compare
-from rrsync.store.settle import Item
+from rrsync.store.settlement import Item
 from tests.fuzz import mutate, spoil
 from tests.fuzz.careless import CARELESS, reader
 from tests.fuzz.corpus import Base, bases

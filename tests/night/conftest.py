@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from rrsync import logs
+from rrsync.logging import configure
 from tests.night import house
 from tests.night.house import Broken, House
 
@@ -47,7 +47,7 @@ def _heard() -> Iterator[io.StringIO]:
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
     root, level = logging.getLogger(), logging.getLogger().level
     with redirect_stderr(heard):
-        logs.configure("debug")
+        configure("debug")
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:

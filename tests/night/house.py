@@ -18,22 +18,21 @@ from pathlib import Path
 from typing import Any, Final, cast
 from uuid import uuid4
 
-from rrsync.cli.template import TEMPLATE
+from rrsync.app.installation import fresh_keys, fresh_signing_key, usual_scope
+from rrsync.app.runtime import Chance
+from rrsync.app.services import App, open_app
+from rrsync.cli.setup import TEMPLATE
 from rrsync.config.load import load
-from rrsync.config.tables import Settings
+from rrsync.config.settings import Settings
 from rrsync.core.insz import Insz
-from rrsync.core.member import Held, Member
-from rrsync.core.person import Address, Name, PartialDate
-from rrsync.core.plan import tonight
+from rrsync.core.person import Address, Held, Member, Name, PartialDate
+from rrsync.core.planning import tonight
 from rrsync.core.report import Report
+from rrsync.simulator.citizens import World, member_rows
 from rrsync.simulator.faults import Fault
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World, member_rows
+from rrsync.simulator.server import Simulator
 from rrsync.store.members import Incoming, Taken
 from rrsync.sync.night import Night, Progress
-from rrsync.wiring.chance import Chance
-from rrsync.wiring.install import fresh_keys, fresh_signing_key, usual_scope
-from rrsync.wiring.rooms import App, open_app
 from tests.night.invariants import Base, Canaries, Scene, after_run, due, in_clear, one_outcome
 from tests.night.raw import Key, Raw, State
 from tests.support import Clock

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from rrsync.simulator.citizen import Citizen, Situation
+from rrsync.simulator.citizens import Citizen, Situation
 from tests.night.raw import Entry, Held, Key, Member, State, Step, Written
 
 INTENT: Final = "access.intent"

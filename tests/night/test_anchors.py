@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from rrsync.anchor.serve import Witness
-from rrsync.audit.points import newest
+from rrsync.anchor.witness_server import Witness
+from rrsync.audit.notary import newest
 from rrsync.config.load import load
-from rrsync.core.entry import Actor, ActorKind, Kind
-from rrsync.core.note import Checkpoint, Note, Signer
-from rrsync.core.tree import Edge, leaf_hash, verify_consistency
+from rrsync.core.log_entry import Actor, ActorKind, Kind
+from rrsync.core.merkle import Edge, leaf_hash, verify_consistency
+from rrsync.core.signed_note import Checkpoint, Note, Signer
 from rrsync.errors import AnchorConflict, AnchorError
 from tests.anchor.post import post_office
 from tests.anchor.scene import SOON, bad_server, hang

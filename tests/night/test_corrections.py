@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import pytest
 
-from rrsync.core.entry import Actor, ActorKind, Kind
+from rrsync.app.services import entrance
+from rrsync.core.log_entry import Actor, ActorKind, Kind
 from rrsync.core.person import Address
 from rrsync.errors import ConfigError, StoreError
 from rrsync.store.corrections import Correction
 from rrsync.store.rows import Standing
-from rrsync.sync.counter import Counter, last_day
-from rrsync.wiring.pages import entrance
+from rrsync.sync.desk import Counter, last_day
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House
 from tests.support import NOW

@@ -12,18 +12,16 @@ from typing import Any, Final
 
 import pytest
 
-from rrsync.core.access import REUSED
-from rrsync.core.entry import Actor, ActorKind, Kind
+from rrsync.app.services import entrance
 from rrsync.core.exchange import Reason
-from rrsync.core.member import Member
-from rrsync.core.person import Address
+from rrsync.core.log_entry import REUSED, Actor, ActorKind, Kind
+from rrsync.core.person import Address, Member
 from rrsync.errors import Busy, ConfigError, LedgerError, NotAuthorised, RegistryUnavailable, RrsyncError, StoreError
 from rrsync.simulator.faults import Fault
-from rrsync.store.offers import KEPT, Offer
+from rrsync.store.desk_answers import KEPT, Offer
+from rrsync.store.log_search import Wanted
 from rrsync.store.rows import Standing
-from rrsync.store.search import Wanted
-from rrsync.sync.counter import Counter, Recently, Turns
-from rrsync.wiring.pages import entrance
+from rrsync.sync.desk import Counter, Recently, Turns
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House
 from tests.support import NOW

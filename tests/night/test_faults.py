@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from sqlalchemy import event
 
+from rrsync.app.installation import fresh_keys
 from rrsync.cli.app import run
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import ConfigError, LedgerError, RrsyncError, StoreError
 from rrsync.simulator.faults import Fault, FaultKind
-from rrsync.wiring.install import fresh_keys
 from tests.night.conftest import LibraryNight
 from tests.night.house import House
 

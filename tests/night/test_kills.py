@@ -16,8 +16,7 @@ from random import Random
 
 import pytest
 
-from rrsync.simulator.citizen import Citizen, Situation
-from rrsync.simulator.world import World, member_rows
+from rrsync.simulator.citizens import Citizen, Situation, World, member_rows
 from tests.night import victim
 from tests.night.conftest import LibraryNight
 from tests.night.house import House

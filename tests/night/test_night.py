@@ -15,9 +15,9 @@ from sqlalchemy import text
 
 from rrsync.cli.app import run
 from rrsync.errors import Busy
-from rrsync.simulator.answer import Asker, Stamp, Uitzondering, refusal
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import member_rows
+from rrsync.simulator.citizens import member_rows
+from rrsync.simulator.replies import Asker, Stamp, Uitzondering, refusal
+from rrsync.simulator.server import Simulator
 from rrsync.sync.night import Night, Progress
 from tests.night import victim
 from tests.night.conftest import LibraryNight

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from rrsync.config.load import read_keys
-from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.insz import Insz
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import Stopped, StoreError
+from rrsync.simulator.citizens import Citizen, Situation, World
 from rrsync.simulator.faults import Fault
-from rrsync.simulator.world import Citizen, Situation, World
+from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.holds import OpenHold
 from rrsync.store.rows import Rows
-from rrsync.store.seal import Keyring, Seal
 from rrsync.store.subscriptions import State, note
-from rrsync.sync.registrar import Grounds
-from rrsync.sync.renumber import Asked, PutOff
+from rrsync.sync.hold_decisions import Asked, PutOff
+from rrsync.sync.subscriptions import Grounds
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House
 from tests.night.raw import Entry

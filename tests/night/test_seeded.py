@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from rrsync.core.compare import Verdict
-from rrsync.core.entry import Draft
-from rrsync.core.member import Member
-from rrsync.core.plan import Due
+from rrsync.core.log_entry import Draft
+from rrsync.core.person import Member
+from rrsync.core.planning import Due
 from rrsync.registry.gate import Exchange, Gate, Recorded
-from rrsync.store.ledger import Ledger
-from rrsync.store.settle import Item, Judge, Settlement
-from rrsync.sync.course import Course
-from rrsync.sync.night import Night
+from rrsync.store.access_log import Ledger
+from rrsync.store.settlement import Item, Judge, Settlement
+from rrsync.sync.night import Course, Night
 from tests.night.conftest import LibraryNight
 from tests.night.house import House
 

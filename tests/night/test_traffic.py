@@ -8,8 +8,8 @@ from threading import Event, Lock
 
 import pytest
 
-from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Question
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import AnchorUnavailable
 from rrsync.registry.gate import Exchange, Gate, Recorded
 from rrsync.registry.pace import Resting

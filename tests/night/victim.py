@@ -8,13 +8,13 @@ from datetime import datetime
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from rrsync import logs
+from rrsync import logging
+from rrsync.app.runtime import chance
+from rrsync.app.services import open_app
 from rrsync.config.load import load
-from rrsync.core.plan import tonight
+from rrsync.core.planning import tonight
 from rrsync.store.engine import Database
 from rrsync.store.runs import Runs
-from rrsync.wiring.chance import chance
-from rrsync.wiring.rooms import open_app
 from tests.night.raw import Raw
 from tests.support import Clock
 
@@ -28,7 +28,7 @@ def hold_lease(url: str, holding: Event) -> None:
 
 def night(folder: str, now: datetime) -> None:
     """Run a whole night over everybody, or go on with the one that is open."""
-    logs.configure("debug")
+    logging.configure("debug")
     settings = load(Path(folder) / "rrsync.toml")
     luck = replace(chance(), clock=Clock(now))
     with open_app(settings, luck) as app:

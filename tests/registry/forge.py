@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
-from rrsync.registry import wss
+from rrsync.registry import xml
 from tests.registry import authority, scene
 from tests.registry.authority import Paper
 from tests.registry.scene import NOW
@@ -27,7 +27,7 @@ Token: TypeAlias = Literal["x509v3", "pkipath", "x509data", "reference-x509data"
 
 _MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
 METHODS: Final = {
-    "rsa-sha1": f"{wss.DS}rsa-sha1",
+    "rsa-sha1": f"{xml.DS}rsa-sha1",
     "rsa-sha256": f"{_MORE}rsa-sha256",
     "rsa-sha384": f"{_MORE}rsa-sha384",
     "rsa-sha512": f"{_MORE}rsa-sha512",
@@ -35,10 +35,10 @@ METHODS: Final = {
     "ecdsa-sha256": f"{_MORE}ecdsa-sha256",
     "ecdsa-sha384": f"{_MORE}ecdsa-sha384",
     "hmac-sha256": f"{_MORE}hmac-sha256",
-    "hmac-sha1": f"{wss.DS}hmac-sha1",
+    "hmac-sha1": f"{xml.DS}hmac-sha1",
 }
 DIGESTS: Final = {
-    "sha1": f"{wss.DS}sha1",
+    "sha1": f"{xml.DS}sha1",
     "sha256": "http://www.w3.org/2001/04/xmlenc#sha256",
     "sha384": f"{_MORE}sha384",
     "sha512": "http://www.w3.org/2001/04/xmlenc#sha512",
@@ -49,13 +49,13 @@ HASHES: Final[dict[str, type[hashes.HashAlgorithm]]] = {
     "sha384": hashes.SHA384,
     "sha512": hashes.SHA512,
 }
-BODY: Final = f"{{{wss.SOAP}}}Body"
-HEADER: Final = f"{{{wss.SOAP}}}Header"
-SECURITY: Final = f"{{{wss.WSSE}}}Security"
-SIGNATURE: Final = f"{{{wss.DS}}}Signature"
-TIMESTAMP: Final = f"{{{wss.WSU}}}Timestamp"
-TOKEN: Final = f"{{{wss.WSSE}}}BinarySecurityToken"
-ID: Final = f"{{{wss.WSU}}}Id"
+BODY: Final = f"{{{xml.SOAP}}}Body"
+HEADER: Final = f"{{{xml.SOAP}}}Header"
+SECURITY: Final = f"{{{xml.WSSE}}}Security"
+SIGNATURE: Final = f"{{{xml.DS}}}Signature"
+TIMESTAMP: Final = f"{{{xml.WSU}}}Timestamp"
+TOKEN: Final = f"{{{xml.WSSE}}}BinarySecurityToken"
+ID: Final = f"{{{xml.WSU}}}Id"
 
 
 def content(digits: str = scene.DIGITS, ref: str = "ref-0", home: str = scene.HOME) -> str:
@@ -70,14 +70,14 @@ CONTENT: Final = content()
 EVIL: Final = content(scene.OTHER, home=scene.HOME.replace(scene.STREET, "Roversstraat"))
 
 
-def transform(algorithm: str = wss.EXCLUSIVE, inner: str = "") -> str:
+def transform(algorithm: str = xml.EXCLUSIVE, inner: str = "") -> str:
     """Give a Transform; ``ds`` is its prefix."""
-    return f'<ds:Transform xmlns:ds="{wss.DS}" Algorithm="{algorithm}">{inner}</ds:Transform>'
+    return f'<ds:Transform xmlns:ds="{xml.DS}" Algorithm="{algorithm}">{inner}</ds:Transform>'
 
 
 def prefixes(names: str) -> str:
     """Give the list of prefixes that WSS4J puts in a transform."""
-    return f'<ec:InclusiveNamespaces xmlns:ec="{wss.EXCLUSIVE}" PrefixList="{names}"/>' if names else ""
+    return f'<ec:InclusiveNamespaces xmlns:ec="{xml.EXCLUSIVE}" PrefixList="{names}"/>' if names else ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Shape:
     lasts: timedelta | None = timedelta(seconds=300)
     secret: bytes = b""
     covers: Callable[[etree._Element], Sequence[Reference]] | None = None
-    canonical: str = wss.EXCLUSIVE
+    canonical: str = xml.EXCLUSIVE
     condition: str = ""
     key_info: str = ""
     shown: bytes = b""
@@ -131,7 +131,7 @@ def handed_on(reply: bytes, listed: str = "") -> bytes:
     """Give what may be read of a genuine reply: its Body, in an envelope of ours."""
     body = etree.fromstring(reply).find(BODY)
     assert body is not None
-    return b'<e:Envelope xmlns:e="' + wss.SOAP.encode() + b'">' + canonical(body, listed) + b"</e:Envelope>"
+    return b'<e:Envelope xmlns:e="' + xml.SOAP.encode() + b'">' + canonical(body, listed) + b"</e:Envelope>"
 
 
 def reply(shape: Shape | None = None, **changes: object) -> bytes:
@@ -141,12 +141,12 @@ def reply(shape: Shape | None = None, **changes: object) -> bytes:
     covers = _usual(drawn, shape) if shape.covers is None else shape.covers(drawn)
     ds = shape.names[3]
     signature = (
-        f'<{ds}:Signature xmlns:{ds}="{wss.DS}" Id="SIG-{shape.number}">{_info(shape, covers)}'
+        f'<{ds}:Signature xmlns:{ds}="{xml.DS}" Id="SIG-{shape.number}">{_info(shape, covers)}'
         f"<{ds}:SignatureValue>VALUE</{ds}:SignatureValue>"
         f"<{ds}:KeyInfo>{shape.key_info or _key_info(shape)}</{ds}:KeyInfo></{ds}:Signature>"
     )
     whole = _drawn(shape, signature)
-    info = next(etree.fromstring(whole.encode()).iter(f"{{{wss.DS}}}SignedInfo"))
+    info = next(etree.fromstring(whole.encode()).iter(f"{{{xml.DS}}}SignedInfo"))
     value = b64encode(_value(shape, canonical(info, shape.listed))).decode()
     return whole.replace(">VALUE<", f">{value}<").encode()
 
@@ -156,16 +156,16 @@ def _drawn(shape: Shape, signature: str) -> str:
     gap = shape.spread
     token = ""
     if shape.token in {"x509v3", "pkipath"}:
-        kind = wss.X509V3 if shape.token == "x509v3" else wss.PKIPATH
+        kind = xml.X509V3 if shape.token == "x509v3" else xml.PKIPATH
         token = (
-            f'<{w}:BinarySecurityToken EncodingType="{wss.BASE64}" {u}:Id="X509-{shape.number}" ValueType="{kind}">'
+            f'<{w}:BinarySecurityToken EncodingType="{xml.BASE64}" {u}:Id="X509-{shape.number}" ValueType="{kind}">'
             f"{gap}{b64encode(_shown(shape)).decode()}{gap}</{w}:BinarySecurityToken>{gap}"
         )
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?>{gap}<{s}:Envelope xmlns:{s}="{wss.SOAP}">{gap}<{s}:Header>{gap}'
-        f'<{w}:Security xmlns:{w}="{wss.WSSE}" xmlns:{u}="{wss.WSU}" {s}:mustUnderstand="1">{gap}'
+        f'<?xml version="1.0" encoding="UTF-8"?>{gap}<{s}:Envelope xmlns:{s}="{xml.SOAP}">{gap}<{s}:Header>{gap}'
+        f'<{w}:Security xmlns:{w}="{xml.WSSE}" xmlns:{u}="{xml.WSU}" {s}:mustUnderstand="1">{gap}'
         f"{_timestamp(shape)}{token}{signature}{gap}</{w}:Security>{gap}</{s}:Header>{gap}"
-        f'<{s}:Body xmlns:{u}="{wss.WSU}" {u}:Id="id-{shape.number}">{shape.content}</{s}:Body>{gap}</{s}:Envelope>'
+        f'<{s}:Body xmlns:{u}="{xml.WSU}" {u}:Id="id-{shape.number}">{shape.content}</{s}:Body>{gap}</{s}:Envelope>'
     )
 
 
@@ -186,7 +186,7 @@ def _shown(shape: Shape) -> bytes:
     if shape.shown:
         return shape.shown
     chain = shape.paper.chain
-    return wss.pack(chain) if shape.token == "pkipath" else chain[0].public_bytes(Encoding.DER)
+    return xml.pack(chain) if shape.token == "pkipath" else chain[0].public_bytes(Encoding.DER)
 
 
 def _usual(drawn: etree._Element, shape: Shape) -> list[Reference]:
@@ -209,7 +209,7 @@ def _info(shape: Shape, covers: Sequence[Reference]) -> str:
         for each in covers
     )
     return (
-        f'<{ds}:SignedInfo xmlns:{ds}="{wss.DS}">'
+        f'<{ds}:SignedInfo xmlns:{ds}="{xml.DS}">'
         f'<{ds}:CanonicalizationMethod Algorithm="{shape.canonical}">{prefixes(shape.listed)}'
         f"</{ds}:CanonicalizationMethod>"
         f'<{ds}:SignatureMethod Algorithm="{METHODS[shape.method]}">{shape.condition}</{ds}:SignatureMethod>'
@@ -243,7 +243,7 @@ def _value(shape: Shape, info: bytes) -> bytes:
 def _key_info(shape: Shape) -> str:
     w, ds = shape.names[1], shape.names[3]
     if shape.token in {"x509v3", "pkipath"}:
-        kind = wss.X509V3 if shape.token == "x509v3" else wss.PKIPATH
+        kind = xml.X509V3 if shape.token == "x509v3" else xml.PKIPATH
         of = f' ValueType="{kind}"' if shape.has_type else ""
         reference = f'<{w}:Reference URI="#X509-{shape.number}"{of}/>'
         return f"<{w}:SecurityTokenReference>{reference}</{w}:SecurityTokenReference>"

@@ -18,16 +18,16 @@ from typing import Final, TypeAlias
 import pytest
 
 from rrsync.core.authorisation import Authorisation, Scope
-from rrsync.core.entry import Actor, ActorKind, Draft
 from rrsync.core.exchange import Notice, Question
 from rrsync.core.insz import Insz
+from rrsync.core.log_entry import Actor, ActorKind, Draft
+from rrsync.registry.codes import warn
 from rrsync.registry.evidence import Keep
 from rrsync.registry.fields import known_paths
 from rrsync.registry.gate import Gate
 from rrsync.registry.pace import Pace
 from rrsync.registry.services import PERSON, Service
 from rrsync.registry.soap import Client
-from rrsync.registry.strange import warn
 
 NOW: Final = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
 TODAY: Final = NOW.date()

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from rrsync.errors import ConfigError
+from rrsync.net.http_client import Identity
 from rrsync.registry import certificates
-from rrsync.registry.certificates import Identity, identity, warning
+from rrsync.registry.certificates import identity, warning
 from tests.registry import authority
 from tests.registry.authority import DAY, Paper
 from tests.registry.scene import NOW

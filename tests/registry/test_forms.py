@@ -9,8 +9,8 @@ import pytest
 
 from rrsync.core.insz import Insz
 from rrsync.errors import ConfigError
-from rrsync.registry import messages
-from rrsync.registry.forms import Forms
+from rrsync.registry import request
+from rrsync.registry.request import Forms
 from rrsync.registry.services import PERSON
 from rrsync.registry.soap import Client
 from tests.registry import scene
@@ -32,7 +32,7 @@ def test_a_form_filled_in_is_what_zeep_would_write(client: Client, source: str) 
         authorisation = replace(scene.AUTHORISATION, sender=sender, capacity=f"13{step % 2}0")
         question = replace(scene.QUESTION, insz=Insz(f"0061010013{step}"), reference=f"ref-<&{step}>")
         now = NOW + timedelta(hours=step)
-        whole = client.build(PERSON, messages.request(question, authorisation, source=source, now=now))
+        whole = client.build(PERSON, request.request(question, authorisation, source=source, now=now))
         assert forms.fill(question, authorisation, now=now) == whole
 
 

@@ -15,10 +15,10 @@ from threading import Barrier
 import pytest
 
 from rrsync.core.authorisation import Scope
-from rrsync.core.entry import Actor, ActorKind, Draft, Kind, encode
 from rrsync.core.exchange import Found, Notice, Question, Reason, Refused, Unknown
 from rrsync.core.insz import Insz
-from rrsync.core.traffic import Budget
+from rrsync.core.log_entry import Actor, ActorKind, Draft, Kind, encode
+from rrsync.core.rate_limit import Budget
 from rrsync.errors import (
     ConfigError,
     Interrupted,
@@ -28,14 +28,14 @@ from rrsync.errors import (
     RegistryRefused,
     RegistryUnavailable,
 )
+from rrsync.registry.codes import TABLE, Action
 from rrsync.registry.fields import known_paths
 from rrsync.registry.gate import Exchange, Gate
-from rrsync.registry.notices import TABLE, Action
 from rrsync.registry.pace import Pace
 from rrsync.registry.services import Service
 from rrsync.registry.soap import Client
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World
+from rrsync.simulator.citizens import World
+from rrsync.simulator.server import Simulator
 from tests.registry import scene
 from tests.registry.scene import Handler, answer, fault, notice, person, repliek, saying, standing
 

@@ -15,7 +15,7 @@ from rrsync.core.authorisation import Scope, Tree, limit
 from rrsync.core.exchange import Notice
 from rrsync.core.person import Address, PartialDate
 from rrsync.errors import RegistryUnreadable
-from rrsync.registry import messages, signals
+from rrsync.registry import reply, request
 from rrsync.registry.fields import known_paths
 from rrsync.registry.services import PERSON
 from tests.registry import scene
@@ -24,13 +24,13 @@ WSDL = files("rrsync") / "wsdl" / PERSON.operation
 
 
 def _tree(xml: str) -> Tree:
-    tree = messages.reply(scene.answer(xml)).person
+    tree = reply.reply(scene.answer(xml)).person
     assert tree is not None
     return tree
 
 
 def _signals(xml: str, today: date = scene.TODAY) -> set[str]:
-    return {reason.value for reason in signals.signals(_tree(xml), today)}
+    return {reason.value for reason in reply.signals(_tree(xml), today)}
 
 
 class TestRequest:
@@ -38,7 +38,7 @@ class TestRequest:
 
     def test_it_holds_sender_capacity_reference_number_and_source(self) -> None:
         """Sender and capacity come from the authorisation, and both references are ours."""
-        asked = messages.request(scene.QUESTION, scene.AUTHORISATION, source="RR", now=scene.NOW)
+        asked = request.request(scene.QUESTION, scene.AUTHORISATION, source="RR", now=scene.NOW)
         assert asked == {
             "Context": {
                 "Naam": "GeefPersoon",
@@ -64,7 +64,7 @@ class TestRequest:
     def test_the_time_is_that_of_brussels(self) -> None:
         """A winter's night in UTC is the next day in Brussels."""
         now = datetime(2026, 12, 31, 23, 30, 5, 999, tzinfo=UTC)
-        asked = messages.request(scene.QUESTION, scene.AUTHORISATION, source="KSZ", now=now)
+        asked = request.request(scene.QUESTION, scene.AUTHORISATION, source="KSZ", now=now)
         assert "'Datum': '2027-01-01', 'Tijd': '00:30:05.000'" in str(asked)
 
 
@@ -76,7 +76,7 @@ class TestReply:
         plain = scene.answer(scene.person(), scene.notice("30042", "INFORMATIE"))
         other = re.sub(rb"(</?|xmlns:)s\b", rb"\1soap", plain)
         default = plain.replace(b"g:Geef", b"Geef").replace(b":g=", b"=").replace(b"<Repliek>", b'<Repliek xmlns="">')
-        assert messages.reply(other) == messages.reply(default) == messages.reply(plain)
+        assert reply.reply(other) == reply.reply(default) == reply.reply(plain)
         assert other != plain != default
 
     def test_leaves_are_text_and_attributes_are_marked(self) -> None:
@@ -90,7 +90,7 @@ class TestReply:
 
     def test_exceptions_of_both_levels_and_the_references(self) -> None:
         """Level 2, level 3 and content are read together."""
-        read = messages.reply(
+        read = reply.reply(
             scene.answer(
                 scene.person(),
                 scene.notice("30042", "INFORMATIE", "RR"),
@@ -108,13 +108,13 @@ class TestReply:
 
     def test_a_reply_without_answer_has_no_reference(self) -> None:
         """Only level 2: nothing of an answer is there."""
-        read = messages.reply(scene.repliek(general=scene.notice("13001"), receiver=""))
+        read = reply.reply(scene.repliek(general=scene.notice("13001"), receiver=""))
         assert (read.reference, read.receiver, read.person) == (None, "", None)
 
     def test_a_notice_that_is_none_carries_nothing_through(self) -> None:
         """Text where a code, an origin or a type belongs becomes a question mark; a long origin is fine."""
         told = scene.notice(scene.DIGITS, "Jo Peeters", scene.DIGITS) + scene.notice("1", "FOUT", "Crassus")
-        read = messages.reply(scene.answer(notices=told))
+        read = reply.reply(scene.answer(notices=told))
         assert read.answer == (Notice("?", "?", "?"), Notice("1", "Crassus", "FOUT"))
 
     @pytest.mark.parametrize(
@@ -132,26 +132,26 @@ class TestReply:
     )
     def test_faults_are_read_by_code_then_by_blame(self, text: str, code: str, expected: list[str]) -> None:
         """A code in the text counts before who is blamed."""
-        assert [one.code for one in messages.reply(scene.fault(text, code)).fault] == expected
+        assert [one.code for one in reply.reply(scene.fault(text, code)).fault] == expected
 
     @pytest.mark.parametrize("name", ["Nieuw INSZ", "nieuw insz", "NIEUW INSZ"])
     def test_the_new_number_is_read_from_the_annotation(self, name: str) -> None:
         """Names of annotations are compared without case; only 30004's count."""
         notes = [("Oud INSZ", scene.DIGITS), (name, scene.OTHER)]
         told = scene.notice("30042", annotations=[(name, "1")]) + scene.notice("30004", annotations=notes)
-        assert messages.reply(scene.answer(notices=told)).new_numbers == {scene.OTHER}
+        assert reply.reply(scene.answer(notices=told)).new_numbers == {scene.OTHER}
 
     def test_every_new_number_is_read(self) -> None:
         """Of one exception and of several, at both levels, each once."""
         names = [("Nieuw INSZ", number) for number in ("1", "2", "1")]
         told = scene.notice("30004", annotations=names) + scene.notice("30004", annotations=[("Nieuw INSZ", "3")])
         general = scene.notice("30004", annotations=[("Nieuw INSZ", "4")])
-        assert messages.reply(scene.answer(notices=told, general=general)).new_numbers == {"1", "2", "3", "4"}
+        assert reply.reply(scene.answer(notices=told, general=general)).new_numbers == {"1", "2", "3", "4"}
 
     def test_30004_without_an_annotation_gives_no_number(self) -> None:
         """No annotation, no number."""
         told = scene.notice("30004", annotations=[("Oud INSZ", scene.DIGITS)])
-        assert messages.reply(scene.answer(notices=told)).new_numbers == frozenset()
+        assert reply.reply(scene.answer(notices=told)).new_numbers == frozenset()
 
 
 BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><x>&b;</x>'
@@ -220,23 +220,23 @@ class TestRepeated:
     @pytest.mark.parametrize("name", SINGLE)
     def test_in_the_person(self, name: str) -> None:
         """A number, a name, an address or a part of one that is there twice makes the reply unreadable."""
-        assert messages.reply(scene.answer(WHOLE)).person
+        assert reply.reply(scene.answer(WHOLE)).person
         with pytest.raises(RegistryUnreadable):
-            messages.reply(scene.answer(_repeated(WHOLE, name)))
+            reply.reply(scene.answer(_repeated(WHOLE, name)))
 
     @pytest.mark.parametrize("name", LEVELS)
     def test_around_the_person(self, name: str) -> None:
         """So does every level from the body to the person."""
-        assert messages.reply(REPLY.encode()).person
+        assert reply.reply(REPLY.encode()).person
         with pytest.raises(RegistryUnreadable):
-            messages.reply(_repeated(REPLY, name).encode())
+            reply.reply(_repeated(REPLY, name).encode())
 
     @pytest.mark.parametrize("place", ["<Ontvanger>", "<Antwoord>"])
     def test_a_second_reference(self, place: str) -> None:
         """Two references, of which the second is another's, are none."""
         before, opening, after = REPLY.partition(place)
         with pytest.raises(RegistryUnreadable):
-            messages.reply((before + opening + _repeated(after, "Referte", "<Referte>other</Referte>")).encode())
+            reply.reply((before + opening + _repeated(after, "Referte", "<Referte>other</Referte>")).encode())
 
     @pytest.mark.parametrize("name", NOTICED)
     @pytest.mark.parametrize("from_end", [False, True], ids=["answer", "whole"])
@@ -246,31 +246,31 @@ class TestRepeated:
         whole = scene.repliek("" if from_end else f"<Antwoorden><Antwoord>{told}</Antwoord></Antwoorden>").decode()
         whole = whole.replace("</Repliek>", f"{told}</Repliek>") if from_end else whole
         before, opening, after = whole.partition("<Uitzonderingen>")
-        assert messages.reply(whole.encode()).new_numbers == {"1"}
+        assert reply.reply(whole.encode()).new_numbers == {"1"}
         twice = before + _repeated(opening + after, name)
         with pytest.raises(RegistryUnreadable):
-            messages.reply(twice.encode())
+            reply.reply(twice.encode())
 
     def test_the_name_of_an_annotation(self) -> None:
         """An annotation that is the new number and the old one is neither."""
         told = scene.notice("30004", annotations=[("Nieuw INSZ", "1")])
         with pytest.raises(RegistryUnreadable):
-            messages.reply(scene.answer(notices=_repeated(told, "Naam", "<Naam>Oud INSZ</Naam>")))
+            reply.reply(scene.answer(notices=_repeated(told, "Naam", "<Naam>Oud INSZ</Naam>")))
 
     @pytest.mark.parametrize("name", ["faultcode", "faultstring"])
     def test_in_a_fault(self, name: str) -> None:
         """A Fault has one code and one text."""
         with pytest.raises(RegistryUnreadable):
-            messages.reply(_repeated(scene.fault("99995").decode(), name).encode())
+            reply.reply(_repeated(scene.fault("99995").decode(), name).encode())
 
     @pytest.mark.parametrize("name", ["Achternaam", "Voornaam", "Status"])
     def test_what_may_repeat(self, name: str) -> None:
         """Last names, first names and statuses are lists."""
-        assert messages.reply(scene.answer(_repeated(WHOLE, name))).person
+        assert reply.reply(scene.answer(_repeated(WHOLE, name))).person
 
     def test_what_we_do_not_read_may_repeat(self) -> None:
         """An element of which we know nothing is no reason to refuse."""
-        assert messages.reply(scene.answer(_repeated(WHOLE, "Geslacht"))).person
+        assert reply.reply(scene.answer(_repeated(WHOLE, "Geslacht"))).person
 
 
 class TestForeign:
@@ -286,12 +286,12 @@ class TestForeign:
         other = re.sub(rf"<(/?){name}\b", rf"<\1x:{name}", REPLY).replace("<s:Body>", f'<s:Body xmlns:x="{space}">')
         assert other.count(f"<x:{name}") == 1
         with pytest.raises(RegistryUnreadable):
-            messages.reply(other.encode())
+            reply.reply(other.encode())
 
     def test_what_we_do_not_read_may_have_one(self) -> None:
         """A reply with anything more is read all the same, and nobody takes it for the register's."""
         more = scene.person(addresses='<x:Vreemd xmlns:x="urn:other"><x:Kind>a</x:Kind></x:Vreemd>')
-        found = messages.reply(scene.answer(more)).person
+        found = reply.reply(scene.answer(more)).person
         assert found is not None
         assert "{urn:other}Vreemd" in str(found)
 
@@ -299,20 +299,20 @@ class TestForeign:
         """A second main residence of somebody else's is not passed over."""
         evil = f'<x:Hoofdverblijfplaats xmlns:x="urn:evil">{scene.STREET}</x:Hoofdverblijfplaats>'
         with pytest.raises(RegistryUnreadable):
-            messages.reply(scene.answer(scene.person(addresses=evil)))
+            reply.reply(scene.answer(scene.person(addresses=evil)))
 
     def test_a_faults_detail_is_free(self) -> None:
         """What SOAP lets anybody put in a Fault is not looked at, and a code of theirs is not the code."""
         detail = b'<detail><x:why xmlns:x="urn:x"/></detail><x:faultcode xmlns:x="urn:x">Client</x:faultcode></s:Fault>'
         told = scene.fault("99995").replace(b"</s:Fault>", detail)
-        assert [one.code for one in messages.reply(told).fault] == ["99995"]
+        assert [one.code for one in reply.reply(told).fault] == ["99995"]
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
 def test_what_cannot_be_read_is_refused_without_its_words(data: bytes) -> None:
     """Every reply that is no proper message is refused, and the error quotes nothing of it."""
     with pytest.raises(RegistryUnreadable) as caught:
-        messages.reply(data)
+        reply.reply(data)
     assert scene.DIGITS not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
@@ -327,7 +327,7 @@ def test_two_mebibytes_of_anything_are_read_or_refused_quickly(inner: str) -> No
     """Whatever fits in the cap costs seconds at most, and never more than this reply."""
     started = time.monotonic()
     with suppress(RegistryUnreadable):
-        messages.reply(scene.answer(f"<Persoon>{inner}</Persoon>"))
+        reply.reply(scene.answer(f"<Persoon>{inner}</Persoon>"))
     assert time.monotonic() - started < 5
 
 
@@ -501,18 +501,18 @@ class TestCurrent:
         """Only a date that is before today, or after it, whatever its unknown parts, takes the main residence away."""
         home = _reference("").replace('DatumBegin="2004-04-04"', period)
         tree = _tree(scene.person(home=home, addresses=_abroad("PostadresBuitenland")))
-        current = signals.current(tree, scene.TODAY)
-        found = signals.person(current)
+        current = reply.current(tree, scene.TODAY)
+        found = reply.person(current)
         assert (bool(found.residence), found.name.last) == (stays, scene.LAST)
-        assert list(signals.nodes(current, "Adressen", "PostadresBuitenland"))
-        assert {one.value for one in signals.signals(current, scene.TODAY)} == {
+        assert list(reply.nodes(current, "Adressen", "PostadresBuitenland"))
+        assert {one.value for one in reply.signals(current, scene.TODAY)} == {
             "reference_address" if stays else "abroad"
         }
 
     def test_nobody_needs_one(self) -> None:
         """Without a main residence, or any address, the answer is as it was."""
         for tree in (_tree(scene.person(home="")), {}):
-            assert signals.current(tree, scene.TODAY) == tree
+            assert reply.current(tree, scene.TODAY) == tree
 
 
 class TestPerson:
@@ -521,7 +521,7 @@ class TestPerson:
     def test_every_part_comes_from_its_place(self) -> None:
         """Texts are trimmed, empty is absent, partial dates stay partial."""
         kept, withheld = limit(_tree(scene.person()), scene.SCOPE)
-        found = signals.person(kept)
+        found = reply.person(kept)
         assert (found.name.last, found.name.first) == (scene.LAST, "Jo An")
         assert found.birth_date == PartialDate(1960, 0, 0)
         assert found.residence == Address(scene.STREET, "70", "", "9000", "Gent", "44021", "BEL")
@@ -535,12 +535,12 @@ class TestPerson:
             "</Straatnaam>", "</NietGestandaardiseerdeStraatnaam><Straatnaam><String> </String></Straatnaam>"
         )
         kept, _ = limit(_tree(scene.person(home=home)), scene.SCOPE)
-        assert signals.person(kept).residence.street == scene.STREET
-        assert signals.person(kept).residence.municipality == "Gent"
+        assert reply.person(kept).residence.street == scene.STREET
+        assert reply.person(kept).residence.municipality == "Gent"
 
     def test_what_is_not_there_is_empty(self) -> None:
         """A bare person has nothing but is a person."""
-        found = signals.person({})
+        found = reply.person({})
         assert (bool(found.name), found.birth_date, bool(found.residence), found.residence_since) == (
             False,
             None,
@@ -551,7 +551,7 @@ class TestPerson:
     def test_what_the_scope_does_not_allow_is_not_there(self) -> None:
         """A scope of names alone leaves no address and no birth date."""
         scope = Scope.parse("Naam", known=known_paths())
-        found = signals.person(limit(_tree(scene.person()), scope)[0])
+        found = reply.person(limit(_tree(scene.person()), scope)[0])
         assert found.name.last
         assert not found.residence
         assert (found.birth_date, found.residence_since) == (None, None)
@@ -568,7 +568,7 @@ class TestPerson:
     def test_no_text_is_longer_than_a_real_one(self, xml: str) -> None:
         """A text of more than 300 characters, or a name of more than 30 parts, makes the reply unreadable."""
         with pytest.raises(RegistryUnreadable):
-            signals.person(limit(_tree(xml), scene.SCOPE)[0])
+            reply.person(limit(_tree(xml), scene.SCOPE)[0])
 
 
 class TestPaths:

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 import requests.adapters
 
-from rrsync.core.entry import Status
+from rrsync.core.log_entry import Status
 from rrsync.errors import ConfigError, RegistryRefused
-from rrsync.registry import wire
-from rrsync.registry.certificates import Identity, identity
-from rrsync.registry.line import tls
-from rrsync.registry.wire import Wire
+from rrsync.net import http_client
+from rrsync.net.http_client import Identity, Wire, tls
+from rrsync.registry.certificates import identity
 from tests.registry import authority, scene
 from tests.registry.authority import DAY, Paper
 from tests.registry.scene import http
@@ -166,7 +165,7 @@ class TestDistrust:
     def _refused(self, ours: Wire, opened: scene.Door, statuses: set[Status]) -> None:
         with pytest.raises(RegistryRefused, match="TLS") as caught:
             ours.post(QUESTION)
-        assert isinstance(caught.value, wire.Refused)
+        assert isinstance(caught.value, http_client.Refused)
         assert caught.value.status in statuses
         assert not opened.bodies
         assert not opened.heads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rrsync.core.exchange import Notice, Reason
-from rrsync.registry.notices import TABLE, Action, action, decide, explain, gravest
+from rrsync.registry.codes import TABLE, Action, action, decide, explain, gravest
 
 EXPECTED = {
     Action.STOP: "10001 13001 13101 20005 20110 40001 40005 40006 60011 ERR_025",

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.traffic import Budget, Traffic
+from rrsync.core.rate_limit import Budget, Traffic, Went
 from rrsync.errors import StoreError
-from rrsync.registry.pace import Pace, Resting, Went
-from rrsync.registry.slots import Alone, T
+from rrsync.registry.pace import Alone, Pace, Resting, T
 
 
 class Clock:

@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from rrsync.core.exchange import Reason
-from rrsync.registry.notices import TABLE, Action
-from rrsync.registry.signals import _STATUS
+from rrsync.registry.codes import TABLE, Action
+from rrsync.registry.reply import _STATUS
 from tests.support import ROOT
 
 PAPER: Final = (ROOT / "docs" / "register.md").read_text(encoding="utf-8")

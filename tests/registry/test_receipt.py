@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from rrsync.core.exchange import Deed, Done, Notice, Reason, Refused
-from rrsync.registry.notices import TABLE, Action
-from rrsync.registry.reading import Reading
-from rrsync.registry.receipt import Clerk
+from rrsync.registry.codes import TABLE, Action
+from rrsync.registry.outcome import Clerk, Reading
 from rrsync.registry.services import SUBSCRIBE, UNSUBSCRIBE, Service, service
 from tests.registry import scene
 from tests.registry.scene import answer, fault, notice, repliek

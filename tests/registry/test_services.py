@@ -17,10 +17,10 @@ from lxml import etree
 from rrsync.core.exchange import Deed, Question
 from rrsync.core.insz import Insz
 from rrsync.errors import ConfigError
-from rrsync.registry import messages
-from rrsync.registry.forms import Forms
+from rrsync.registry import request
+from rrsync.registry.request import Forms
 from rrsync.registry.services import PERSON, SUBSCRIBE, UNSUBSCRIBE, Service, service
-from rrsync.registry.signature import Signer
+from rrsync.registry.signing import Signer
 from rrsync.registry.soap import Client
 from tests.registry import authority, scene
 
@@ -170,7 +170,7 @@ class TestForm:
         for step, sender in enumerate(("hasselt.be/a", 'genk.be/<&">', "hasselt.be/a")):
             authorisation = replace(scene.AUTHORISATION, sender=sender, capacity=f"13{step % 2}0")
             question = replace(asked(deed, f"ref-<&{step}>"), insz=Insz(f"0061010013{step}"))
-            node = messages.request(question, authorisation, source="RR", now=scene.NOW, repertory=version)
+            node = request.request(question, authorisation, source="RR", now=scene.NOW, repertory=version)
             whole = client.build(service(deed, version), node)
             assert forms.fill(question, authorisation, now=scene.NOW) == whole
 
@@ -255,7 +255,7 @@ class TestEndpoints:
     def test_an_operation_without_one_is_not_written(self) -> None:
         """So it is not recorded either, let alone sent."""
         client = Client({PERSON.operation: NOWHERE})
-        assert client.build(PERSON, messages.request(asked(Deed.READ), scene.AUTHORISATION, source="RR", now=scene.NOW))
+        assert client.build(PERSON, request.request(asked(Deed.READ), scene.AUTHORISATION, source="RR", now=scene.NOW))
         with pytest.raises(ConfigError, match=r"no address for RegistreerInschrijving-02\.01"):
             build(client, Deed.SUBSCRIBE, "02.01")
 

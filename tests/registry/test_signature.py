@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from rrsync.errors import ConfigError
-from rrsync.registry import messages, wss
+from rrsync.registry import reply, request, xml
 from rrsync.registry.services import PERSON
-from rrsync.registry.signature import Signer
+from rrsync.registry.signing import Signer
 from rrsync.registry.soap import Client
-from rrsync.registry.verify import BadSignature, Verifier
+from rrsync.registry.verification import BadSignature, Verifier
 from tests.registry import authority, forge, scene
 from tests.registry.authority import DAY
 from tests.registry.forge import BODY, HEADER, ID, SECURITY, SIGNATURE, TOKEN
@@ -42,7 +42,7 @@ WSS4J = os.environ.get("RRSYNC_WSS4J", "")
 def envelope() -> Iterator[bytes]:
     """Give a question as zeep writes it."""
     client = Client("http://127.0.0.1:9/")
-    yield client.build(PERSON, messages.request(scene.QUESTION, scene.AUTHORISATION, source="RR", now=NOW))
+    yield client.build(PERSON, request.request(scene.QUESTION, scene.AUTHORISATION, source="RR", now=NOW))
     client.close()
 
 
@@ -74,19 +74,19 @@ class TestForm:
         assert header is not None
         (security,) = header
         assert security.tag == SECURITY
-        assert security.get(f"{{{wss.SOAP}}}mustUnderstand") == "1"
+        assert security.get(f"{{{xml.SOAP}}}mustUnderstand") == "1"
         token, signature = security
         assert (token.tag, signature.tag) == (TOKEN, SIGNATURE)
-        assert (token.get("EncodingType"), token.get("ValueType")) == (wss.BASE64, wss.X509V3)
-        (way,) = signature.findall(f".//{{{wss.WSSE}}}Reference")
-        assert way.items() == [("URI", f"#{token.get(ID)}"), ("ValueType", wss.X509V3)]
-        assert [each.get("URI") for each in signature.iter(f"{{{wss.DS}}}Reference")] == ["#Body-n1"]
-        assert _algorithms(signature) == {wss.EXCLUSIVE, forge.METHODS["rsa-sha256"], forge.DIGESTS["sha256"]}
+        assert (token.get("EncodingType"), token.get("ValueType")) == (xml.BASE64, xml.X509V3)
+        (way,) = signature.findall(f".//{{{xml.WSSE}}}Reference")
+        assert way.items() == [("URI", f"#{token.get(ID)}"), ("ValueType", xml.X509V3)]
+        assert [each.get("URI") for each in signature.iter(f"{{{xml.DS}}}Reference")] == ["#Body-n1"]
+        assert _algorithms(signature) == {xml.EXCLUSIVE, forge.METHODS["rsa-sha256"], forge.DIGESTS["sha256"]}
 
     def test_sha_1_is_used_for_all_or_for_nothing(self, envelope: bytes) -> None:
         """Only when it is set, and then for the digest as well."""
         signed = etree.fromstring(signer("rsa-sha1").sign(envelope))
-        assert _algorithms(signed) == {wss.EXCLUSIVE, forge.METHODS["rsa-sha1"], forge.DIGESTS["sha1"]}
+        assert _algorithms(signed) == {xml.EXCLUSIVE, forge.METHODS["rsa-sha1"], forge.DIGESTS["sha1"]}
 
     def test_a_token_is_our_certificate(self, envelope: bytes) -> None:
         """Alone, as DER."""
@@ -95,10 +95,10 @@ class TestForm:
     def test_a_path_leads_from_the_authority_to_us(self, envelope: bytes) -> None:
         """X.509: the subject of each certificate is the issuer of the next; BSP 1.1 wants its kind named twice."""
         signed = signer(token="pkipath").sign(envelope)
-        assert wss.unpack(_token(signed)) == authority.ours().chain
+        assert xml.unpack(_token(signed)) == authority.ours().chain
         names = re.findall(rb"root|middle|rrsync", _token(signed))
         assert names == [b"root", b"root", b"root", b"middle", b"middle", b"rrsync"]
-        kinds = etree.fromstring(signed).xpath(f"//@*[. = '{wss.PKIPATH}']")
+        kinds = etree.fromstring(signed).xpath(f"//@*[. = '{xml.PKIPATH}']")
         assert isinstance(kinds, list)
         assert len(kinds) == 3
 
@@ -153,7 +153,7 @@ def _xmlsec(signed: bytes) -> None:
     body = next(root.iter(BODY))
     context = xmlsec.SignatureContext()
     context.key = xmlsec.Key.from_memory(authority.ours().pem, xmlsec.constants.KeyDataFormatCertPem)
-    context.register_id(body, "Id", wss.WSU)
+    context.register_id(body, "Id", xml.WSU)
     context.verify(next(root.iter(SIGNATURE)))
 
 
@@ -179,7 +179,7 @@ class TestOthers:
             path.write_bytes(signer(algorithm, token).sign(envelope).replace(b">RR<", each))
             command = ["xmlsec1", "--verify", "--pubkey-cert-pem", str(tmp_path / "ours.pem")]
             done = subprocess.run(
-                [*command, "--id-attr:Id", f"{wss.SOAP}:Body", str(path)], check=False, capture_output=True
+                [*command, "--id-attr:Id", f"{xml.SOAP}:Body", str(path)], check=False, capture_output=True
             )
             said.append(done.returncode)
         assert said[0] == 0
@@ -229,7 +229,7 @@ def test_what_wss4j_signs_is_believed(tmp_path: Path, kind: str) -> None:
         with pytest.raises(BadSignature, match="X509Data"):
             verifier.verified(signed)
     else:
-        assert messages.reply(verifier.verified(signed)) == messages.reply(scene.answer(scene.person()))
+        assert reply.reply(verifier.verified(signed)) == reply.reply(scene.answer(scene.person()))
 
 
 def _wss4j(trust: Path, *paths: Path) -> list[str]:
@@ -249,7 +249,7 @@ class TestPath:
     def test_what_goes_in_comes_out(self, count: int) -> None:
         """Whatever the number."""
         chain = authority.ours().chain[:count]
-        assert wss.unpack(wss.pack(chain)) == chain
+        assert xml.unpack(xml.pack(chain)) == chain
 
     @pytest.mark.parametrize(
         "path",
@@ -267,11 +267,11 @@ class TestPath:
     def test_what_is_none_is_refused(self, path: bytes) -> None:
         """Empty, cut, of another kind, or of no length."""
         with pytest.raises(ValueError, match=r"sequence|path|values|asn1"):
-            wss.unpack(path)
+            xml.unpack(path)
 
     def test_it_is_as_openssl_reads_it(self) -> None:
         """A SEQUENCE of certificates, and nothing else."""
-        path = wss.pack(authority.ours().chain)
+        path = xml.pack(authority.ours().chain)
         inside = path[4:]
         assert path[:2] == b"\x30\x82"
         first = x509.load_der_x509_certificate(inside[: 4 + int.from_bytes(inside[2:4], "big")])

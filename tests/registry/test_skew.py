@@ -8,10 +8,9 @@ from email.utils import format_datetime
 
 import pytest
 
-from rrsync import logs
-from rrsync.core.entry import Status
-from rrsync.registry.skew import Skew
-from rrsync.registry.wire import Refused
+from rrsync import logging
+from rrsync.core.log_entry import Status
+from rrsync.net.http_client import Refused, Skew
 from tests.support import Clock
 
 
@@ -24,7 +23,7 @@ def dated(clock: Clock, **apart: float) -> str:
 def test_up_to_a_minute_is_nothing_and_more_is_said_once(capsys: pytest.CaptureFixture[str], sign: int) -> None:
     clock = Clock()
     skew = Skew(clock)
-    logs.configure("info")
+    logging.configure("info")
     skew.look(dated(clock, seconds=60 * sign))
     assert not capsys.readouterr().err
     skew.look(dated(clock, seconds=90 * sign))

@@ -26,14 +26,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from rrsync.core.entry import Status
+from rrsync.core.log_entry import Status
 from rrsync.errors import ConfigError, RegistryRefused, RegistryUnavailable, RegistryUnreadable
-from rrsync.registry import line, messages, soap, wire
+from rrsync.net import http_client
+from rrsync.net.http_client import Wire, tls
+from rrsync.registry import request, soap
 from rrsync.registry.certificates import identity
-from rrsync.registry.line import tls
+from rrsync.registry.request import RequestNode
 from rrsync.registry.services import PERSON
 from rrsync.registry.soap import Client
-from rrsync.registry.wire import Wire
 from tests.registry import scene
 from tests.registry.scene import Handler, door, http
 
@@ -41,12 +42,12 @@ NOWHERE = "http://127.0.0.1:9/"
 REPLY = scene.answer(scene.person())
 
 
-def _request(ref: str = "ref-0", digits: str = scene.DIGITS) -> messages.Node:
-    return messages.request(scene.asked(digits, ref), scene.AUTHORISATION, source="RR", now=scene.NOW)
+def _request(ref: str = "ref-0", digits: str = scene.DIGITS) -> RequestNode:
+    return request.request(scene.asked(digits, ref), scene.AUTHORISATION, source="RR", now=scene.NOW)
 
 
 @contextmanager
-def _open(handler: Handler, *, deadline_s: float = 5.0, max_bytes: int = wire.MAX_BYTES) -> Iterator[Wire]:
+def _open(handler: Handler, *, deadline_s: float = 5.0, max_bytes: int = http_client.MAX_BYTES) -> Iterator[Wire]:
     with door(handler) as opened:
         ours = Wire(opened.url, deadline_s=deadline_s, max_bytes=max_bytes)
         try:
@@ -171,7 +172,7 @@ def test_what_may_pass_is_unavailable(said: bytes, status: Status) -> None:
     """A busy, broken or foreign server: another try may do, and the log says how far it came."""
     with _open(_just(said)) as ours, pytest.raises(RegistryUnavailable) as caught:
         ours.post(b"<a/>")
-    assert isinstance(caught.value, wire.Unavailable)
+    assert isinstance(caught.value, http_client.Unavailable)
     assert caught.value.status is status
     assert caught.value.__context__ is None
 
@@ -201,7 +202,7 @@ def test_what_is_too_much_is_cut_off(said: bytes) -> None:
     started = time.monotonic()
     with _open(_just(said), max_bytes=60_000) as ours, pytest.raises(RegistryUnreadable) as caught:
         ours.post(b"<a/>")
-    assert isinstance(caught.value, wire.Unreadable)
+    assert isinstance(caught.value, http_client.Unreadable)
     assert caught.value.status is Status.INVALID_REPLY
     assert time.monotonic() - started < 2
 
@@ -235,16 +236,16 @@ def test_the_deadline_is_for_the_whole_call(first: bytes, drop: bytes) -> None:
         with pytest.raises(RegistryUnavailable, match=r"within 0\.4 seconds") as caught:
             ours.post(b"<a/>")
         assert 0.35 < time.monotonic() - started < 0.8
-        assert isinstance(caught.value, wire.Unavailable)
+        assert isinstance(caught.value, http_client.Unavailable)
         assert caught.value.status is Status.NO_REPLY
         assert ours.post(b"<a/>") == REPLY
 
 
 def test_no_read_begins_after_the_deadline() -> None:
     """Bytes that came in time enough to be read too late are not."""
-    line.watch.start(-1)
+    http_client.watch.start(-1)
     with pytest.raises(TimeoutError):
-        line.watch.left_s()
+        http_client.watch.left_s()
 
 
 def test_a_server_that_does_not_read_is_cut_off() -> None:
@@ -262,7 +263,7 @@ def test_a_refused_connection_sent_nothing() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(RegistryUnavailable, match="cannot be reached") as caught:
         Wire(f"http://127.0.0.1:{port}/").post(b"<a/>")
-    assert isinstance(caught.value, wire.Unavailable)
+    assert isinstance(caught.value, http_client.Unavailable)
     assert caught.value.status is Status.NOT_SENT
 
 
@@ -287,7 +288,7 @@ def test_a_reset_after_the_question_may_have_been_seen() -> None:
 
     with _open(handler) as ours, pytest.raises(RegistryUnavailable) as caught:
         ours.post(b"<a/>")
-    assert isinstance(caught.value, wire.Unavailable)
+    assert isinstance(caught.value, http_client.Unavailable)
     assert caught.value.status is Status.NO_REPLY
 
 
@@ -361,7 +362,7 @@ class TestTls:
         """A server of our CA that asks for our certificate is answered, twice over one connection."""
         with _tls(papers, "server", ask=True) as opened:
             client, ca = papers["client"], str(papers["ca"].certificate)
-            ours = Wire(opened.url, context=line.tls(identity(client.certificate, client.key, ""), ca))
+            ours = Wire(opened.url, context=http_client.tls(identity(client.certificate, client.key, ""), ca))
             assert [ours.post(b"<a/>"), ours.post(b"<a/>")] == [REPLY, REPLY]
             assert opened.connections == 1
             ours.close()
@@ -384,7 +385,7 @@ class TestTls:
             with pytest.raises(RegistryRefused, match="TLS") as caught:
                 ours.post(b"<a/>")
             ours.close()
-        assert isinstance(caught.value, wire.Refused)
+        assert isinstance(caught.value, http_client.Refused)
         assert caught.value.status is Status.NOT_SENT
         assert not opened.bodies
 
@@ -414,7 +415,7 @@ class TestTls:
                 ours.post(b"<a/>")
             ours.close()
         assert time.monotonic() - started < 1
-        assert isinstance(caught.value, wire.Unavailable | wire.Refused)
+        assert isinstance(caught.value, http_client.Unavailable | http_client.Refused)
         assert caught.value.status is Status.NOT_SENT
 
     def test_a_handshake_that_breaks_off_may_be_tried_again(self, papers: dict[str, Paper]) -> None:
@@ -430,7 +431,7 @@ class TestTls:
             with pytest.raises(RegistryUnavailable) as caught:
                 ours.post(b"<a/>")
             ours.close()
-        assert isinstance(caught.value, wire.Unavailable)
+        assert isinstance(caught.value, http_client.Unavailable)
         assert caught.value.status is Status.NOT_SENT
 
     def test_the_deadline_holds_over_tls(self, papers: dict[str, Paper]) -> None:

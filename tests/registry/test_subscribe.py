@@ -11,24 +11,17 @@ from itertools import count
 
 import pytest
 
-from rrsync.core.entry import Draft, Kind
 from rrsync.core.exchange import Deed, Done, Found, Notice, Question, Reason, Refused, Unknown
 from rrsync.core.insz import Insz
-from rrsync.errors import (
-    ConfigError,
-    Interrupted,
-    LedgerError,
-    NotAuthorised,
-    RegistryRefused,
-    RegistryUnavailable,
-)
+from rrsync.core.log_entry import Draft, Kind
+from rrsync.errors import ConfigError, Interrupted, LedgerError, NotAuthorised, RegistryRefused, RegistryUnavailable
 from rrsync.registry.gate import Gate
 from rrsync.registry.pace import Pace
 from rrsync.registry.services import SUBSCRIBE, UNSUBSCRIBE, Service, service
 from rrsync.registry.soap import Client
+from rrsync.simulator.citizens import World
 from rrsync.simulator.faults import Fault
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World
+from rrsync.simulator.server import Simulator
 from tests.registry import scene
 from tests.registry.scene import Handler, answer, notice, person, standing
 

@@ -15,14 +15,15 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
-from rrsync.core.entry import Draft, Evidence, Status
 from rrsync.core.exchange import Deed, Found, Notice, Reason, Refused
+from rrsync.core.log_entry import Draft, Evidence, Status
+from rrsync.core.rate_limit import Went
 from rrsync.errors import Interrupted, RegistryRefused, RegistryUnavailable, RegistryUnreadable, StoreError
+from rrsync.registry.codes import Strange
 from rrsync.registry.evidence import Keep
-from rrsync.registry.pace import Pace, Resting, Went, never
-from rrsync.registry.signature import Signer
-from rrsync.registry.strange import Strange
-from rrsync.registry.verify import BadSignature, Distrusted, Verifier
+from rrsync.registry.pace import Pace, Resting, never
+from rrsync.registry.signing import Signer
+from rrsync.registry.verification import BadSignature, Distrusted, Verifier
 from tests.registry import authority, forge, scene
 from tests.registry.scene import Handler, answer, fault, notice, person, saying, standing
 
@@ -157,7 +158,7 @@ class TestPace:
             seconds[0] += 0.25
             return scene.http(fault("99995"))
 
-        monkeypatch.setattr("rrsync.registry.tries.time", SimpleNamespace(monotonic=lambda: seconds[0]))
+        monkeypatch.setattr("rrsync.registry.gate.time", SimpleNamespace(monotonic=lambda: seconds[0]))
         with standing(handler, pace=Slow()) as stand, pytest.raises(RegistryUnavailable):
             stand.gate.ask(scene.QUESTION)
         spent = [_out(draft)["ms"] for draft in stand.log if "out" in draft.body]

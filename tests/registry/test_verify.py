@@ -16,10 +16,11 @@ from lxml import etree
 
 from rrsync.core.exchange import Found
 from rrsync.errors import ConfigError, RegistryRefused, RegistryUnreadable
-from rrsync.registry import messages, wss
-from rrsync.registry.notices import Action
-from rrsync.registry.reading import Reader
-from rrsync.registry.verify import BadSignature, Distrusted, Verifier
+from rrsync.registry import reply as registry_reply
+from rrsync.registry import xml
+from rrsync.registry.codes import Action
+from rrsync.registry.outcome import Reader
+from rrsync.registry.verification import BadSignature, Distrusted, Verifier
 from tests.registry import authority, forge, scene
 from tests.registry.authority import DAY, Paper
 from tests.registry.forge import BODY, ID, SECURITY, SIGNATURE, Shape
@@ -93,7 +94,7 @@ class TestGenuine:
         reply = forge.reply(GENUINE[name])
         handed_on = verifier().verified(reply)
         assert handed_on == forge.handed_on(reply)
-        assert messages.reply(handed_on) == messages.reply(reply)
+        assert registry_reply.reply(handed_on) == registry_reply.reply(reply)
         _xmlsec(reply, GENUINE[name].paper)
 
     def test_there_are_fifty(self) -> None:
@@ -142,7 +143,7 @@ def _xmlsec(reply: bytes, paper: Paper) -> None:
     context.key = xmlsec.Key.from_memory(paper.pem, xmlsec.constants.KeyDataFormatCertPem)
     for element in root.iter():
         if element.get(ID) is not None:
-            context.register_id(element, "Id", wss.WSU)
+            context.register_id(element, "Id", xml.WSU)
     context.verify(next(root.iter(SIGNATURE)))
 
 
@@ -160,14 +161,14 @@ def _signed_by_xmlsec(paper: Paper, *, is_token: bool) -> bytes:
     xmlsec.template.add_transform(target, xmlsec.constants.TransformExclC14N)
     info = xmlsec.template.ensure_key_info(made)
     if is_token:
-        info.append(next(old.iter(f"{{{wss.WSSE}}}SecurityTokenReference")))
+        info.append(next(old.iter(f"{{{xml.WSSE}}}SecurityTokenReference")))
     else:
         xmlsec.template.x509_data_add_certificate(xmlsec.template.add_x509_data(info))
     security.replace(old, made)
     context = xmlsec.SignatureContext()
     context.key = xmlsec.Key.from_memory(paper.secret(), xmlsec.constants.KeyDataFormatPem)
     context.key.load_cert_from_memory(paper.pem, xmlsec.constants.KeyDataFormatPem)
-    context.register_id(body, "Id", wss.WSU)
+    context.register_id(body, "Id", xml.WSU)
     context.sign(made)
     return etree.tostring(drawn)
 
@@ -290,15 +291,15 @@ class TestPolicy:
     @pytest.mark.parametrize(
         "left",
         [
-            f'<s:Header><w:Security xmlns:w="{wss.WSSE}"/></s:Header>',
-            f'<s:Header><w:BinarySecurityToken xmlns:w="{wss.WSSE}"/></s:Header>',
-            f'<s:Header><d:Signature xmlns:d="{wss.DS}"/></s:Header>',
-            f'<s:Header><d:SignatureValue xmlns:d="{wss.DS}"/></s:Header>',
-            f'<s:Header><u:Timestamp xmlns:u="{wss.WSU}"/></s:Header>',
-            f'<s:Header xmlns:u="{wss.WSU}" u:Id="x"/>',
+            f'<s:Header><w:Security xmlns:w="{xml.WSSE}"/></s:Header>',
+            f'<s:Header><w:BinarySecurityToken xmlns:w="{xml.WSSE}"/></s:Header>',
+            f'<s:Header><d:Signature xmlns:d="{xml.DS}"/></s:Header>',
+            f'<s:Header><d:SignatureValue xmlns:d="{xml.DS}"/></s:Header>',
+            f'<s:Header><u:Timestamp xmlns:u="{xml.WSU}"/></s:Header>',
+            f'<s:Header xmlns:u="{xml.WSU}" u:Id="x"/>',
             "<s:Header><Signature/></s:Header>",
             '<s:Header><x:SECURITY xmlns:x="urn:x"/></s:Header>',
-            f'<s:Header><x xmlns:w="{wss.WSSE11}" w:TokenType="x"/></s:Header>',
+            f'<s:Header><x xmlns:w="{xml.WSSE11}" w:TokenType="x"/></s:Header>',
         ],
     )
     def test_if_present_wants_all_of_what_is_there_in_part(self, verifier: Callable[..., Verifier], left: str) -> None:

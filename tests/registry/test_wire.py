@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.registry.skew import Skew
-from rrsync.registry.wire import LONGEST_S, Refused, Unavailable, Wire, _judge, _retry_after
+from rrsync.net.http_client import LONGEST_S, Refused, Skew, Unavailable, Wire, _judge, _retry_after
 from tests.registry import scene
 
 DATE = "Wed, 01 Jul 2026 02:00:00 GMT"

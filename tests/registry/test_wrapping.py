@@ -11,12 +11,12 @@ import xmlsec
 from lxml import etree
 from zeep.wsse import signature as others
 
-from rrsync.core.entry import Status
 from rrsync.core.exchange import Reason, Refused
+from rrsync.core.log_entry import Status
 from rrsync.errors import RegistryUnreadable
-from rrsync.registry import markup
-from rrsync.registry.reading import Reader
-from rrsync.registry.verify import BadSignature, Distrusted, Verifier
+from rrsync.registry import xml
+from rrsync.registry.outcome import Reader
+from rrsync.registry.verification import BadSignature, Distrusted, Verifier
 from tests.registry import authority, forge, scene, wrapping
 from tests.registry.forge import BODY, Shape
 from tests.registry.scene import NOW
@@ -78,7 +78,7 @@ def test_they_can_be_read(family: Family, base: str) -> None:
     """But for those with a document type they are XML, so that it is not for its form that one is refused."""
     for forgery in family(BASES[base]()):
         if b"<!DOCTYPE" not in forgery.reply:
-            markup.parse(forgery.reply)
+            xml.parse(forgery.reply)
 
 
 @pytest.mark.parametrize("base", ["token", "path and timestamp"])

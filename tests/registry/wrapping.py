@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 from lxml.etree import _Element
 
-from rrsync.registry import wss
+from rrsync.registry import xml
 from tests.registry import authority, forge, scene
 from tests.registry.forge import BODY, EVIL, HEADER, ID, SECURITY, SIGNATURE, TIMESTAMP, TOKEN, Reference, Shape
 from tests.registry.scene import NOW
@@ -120,7 +120,7 @@ def body_in_header(shape: Shape) -> Iterator[Forgery]:
     yield from _moved(shape, HEADER)
     yield from _moved(shape, HEADER, "Wrapper")
     yield from _moved(shape, HEADER, HEADER)
-    yield from _moved(shape, HEADER, f"{{{wss.SOAP}}}Envelope")
+    yield from _moved(shape, HEADER, f"{{{xml.SOAP}}}Envelope")
 
 
 def body_in_security(shape: Shape) -> Iterator[Forgery]:
@@ -131,9 +131,9 @@ def body_in_security(shape: Shape) -> Iterator[Forgery]:
 
 def body_in_object(shape: Shape) -> Iterator[Forgery]:
     """The signed Body stands in the signature itself."""
-    yield from _moved(shape, SIGNATURE, f"{{{wss.DS}}}Object")
-    yield from _moved(shape, f"{{{wss.DS}}}KeyInfo")
-    yield from _moved(shape, f"{{{wss.DS}}}SignedInfo", f"{{{wss.DS}}}Object")
+    yield from _moved(shape, SIGNATURE, f"{{{xml.DS}}}Object")
+    yield from _moved(shape, f"{{{xml.DS}}}KeyInfo")
+    yield from _moved(shape, f"{{{xml.DS}}}SignedInfo", f"{{{xml.DS}}}Object")
 
 
 def two_bodies(shape: Shape) -> Iterator[Forgery]:
@@ -147,7 +147,7 @@ def two_bodies(shape: Shape) -> Iterator[Forgery]:
         yield Forgery(f"genuine deep in evil, {which}", _swapped(shape, ids, lambda o, g: o.root[1][0].append(g)))
         yield Forgery(f"genuine after all, {which}", _swapped(shape, ids, lambda o, g: o.root.append(g)))
     opened = Open(shape)
-    outer = etree.Element(f"{{{wss.SOAP}}}Envelope")
+    outer = etree.Element(f"{{{xml.SOAP}}}Envelope")
     outer.append(etree.Element(HEADER))
     outer.append(opened.evil())
     outer[0].append(opened.root)
@@ -156,7 +156,7 @@ def two_bodies(shape: Shape) -> Iterator[Forgery]:
 
 def duplicate_id(shape: Shape) -> Iterator[Forgery]:
     """Something else has the id that was signed, under one of the names an id goes by."""
-    names = ["wsu", "Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id", f"{{{wss.WSU}}}id", "{urn:x}Id"]
+    names = ["wsu", "Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id", f"{{{xml.WSU}}}id", "{urn:x}Id"]
     for name in names:
         yield Forgery(f"evil has {name}", _swapped(shape, {name: ""}, _places(HEADER)["last"]))
         for parent in (HEADER, SECURITY):
@@ -183,8 +183,8 @@ def id_case(shape: Shape) -> Iterator[Forgery]:
 def namespaces(shape: Shape) -> Iterator[Forgery]:
     """A name looks right, and is another's."""
     soap12 = "http://www.w3.org/2003/05/soap-envelope"
-    for space in (soap12, "urn:x", wss.SOAP.rstrip("/"), wss.SOAP.upper()):
-        yield Forgery(f"all in {space}", forge.reply(shape).replace(wss.SOAP.encode(), space.encode()))
+    for space in (soap12, "urn:x", xml.SOAP.rstrip("/"), xml.SOAP.upper()):
+        yield Forgery(f"all in {space}", forge.reply(shape).replace(xml.SOAP.encode(), space.encode()))
         opened = Open(shape)
         moved, evil = opened.body, opened.evil()
         opened.root.replace(moved, evil)
@@ -197,7 +197,7 @@ def namespaces(shape: Shape) -> Iterator[Forgery]:
         opened = Open(shape)
         opened.root.insert(0, etree.Element(f"{{{space}}}Header"))
         yield Forgery(f"a Header before it in {space}", opened.bytes())
-    for space, what in ((wss.WSU, "wsu"), (wss.WSSE, "wsse"), (wss.DS, "ds")):
+    for space, what in ((xml.WSU, "wsu"), (xml.WSSE, "wsse"), (xml.DS, "ds")):
         yield Forgery(f"{what} is another", forge.reply(shape).replace(space.encode(), b"urn:x"))
     yield Forgery("the id is in another namespace", _swapped(shape, {"{urn:wsu}Id": ""}, _places(HEADER)["first"]))
 
@@ -232,7 +232,7 @@ def transforms(shape: Shape) -> Iterator[Forgery]:
     xpath = '<ds:XPath xmlns:ds="http://www.w3.org/2000/09/xmldsig#">not(ancestor-or-self::*[local-name()="INSZ"])</ds:XPath>'
     sheet = '<x:stylesheet xmlns:x="http://www.w3.org/1999/XSL/Transform" version="1.0"/>'
     chosen = '<f:XPath xmlns:f="http://www.w3.org/2002/06/xmldsig-filter2" Filter="intersect">//x</f:XPath>'
-    exclusive, enveloped = forge.transform(), forge.transform(f"{wss.DS}enveloped-signature")
+    exclusive, enveloped = forge.transform(), forge.transform(f"{xml.DS}enveloped-signature")
     for name, said in {
         "xpath": forge.transform("http://www.w3.org/TR/1999/REC-xpath-19991116", xpath),
         "xpath, then exclusive": forge.transform("http://www.w3.org/TR/1999/REC-xpath-19991116", xpath) + exclusive,
@@ -240,21 +240,21 @@ def transforms(shape: Shape) -> Iterator[Forgery]:
         "xslt": forge.transform("http://www.w3.org/TR/1999/REC-xslt-19991116", sheet) + exclusive,
         "enveloped": enveloped + exclusive,
         "enveloped alone": enveloped,
-        "base64": forge.transform(f"{wss.DS}base64"),
+        "base64": forge.transform(f"{xml.DS}base64"),
         "inclusive": forge.transform("http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
         "inclusive 1.1": forge.transform("http://www.w3.org/2006/12/xml-c14n11"),
-        "with comments": forge.transform(f"{wss.EXCLUSIVE}WithComments"),
+        "with comments": forge.transform(f"{xml.EXCLUSIVE}WithComments"),
         "twice": exclusive + exclusive,
         "none": "",
         "something inside": forge.transform(inner=xpath),
-        "token's": forge.transform(f"{wss.BASE64.rpartition('#')[0]}#STR-Transform"),
+        "token's": forge.transform(f"{xml.BASE64.rpartition('#')[0]}#STR-Transform"),
     }.items():
 
         def covers(drawn: _Element, said: str = said) -> list[Reference]:
             return [replace(each, transforms=said) for each in _all(drawn)]
 
         yield Forgery(name, forge.reply(shape, covers=covers))
-    for canonical in ("http://www.w3.org/TR/2001/REC-xml-c14n-20010315", f"{wss.EXCLUSIVE}WithComments", "urn:x"):
+    for canonical in ("http://www.w3.org/TR/2001/REC-xml-c14n-20010315", f"{xml.EXCLUSIVE}WithComments", "urn:x"):
         yield Forgery(f"SignedInfo in {canonical}", forge.reply(shape, canonical=canonical))
 
 
@@ -288,7 +288,7 @@ def references(shape: Shape) -> Iterator[Forgery]:
         "#nobody",
     ):
         yield Forgery(f"URI {uri!r}", saying(uri))
-    for attributes in (f' Type="{wss.DS}Object"', f' Type="{wss.DS}Manifest"', ' Id="R-1"'):
+    for attributes in (f' Type="{xml.DS}Object"', f' Type="{xml.DS}Manifest"', ' Id="R-1"'):
 
         def covers(drawn: _Element, attributes: str = attributes) -> list[Reference]:
             return [replace(each, attributes=attributes) for each in _all(drawn)]
@@ -416,7 +416,7 @@ def shared_secret(shape: Shape) -> Iterator[Forgery]:
         for method in ("hmac-sha1", "hmac-sha256"):
             yield Forgery(f"{method} with {name}", forge.reply(shape, method=method, secret=secret, content=EVIL))
     for bits in (0, 1, 8, 256):
-        cut = f'<ds:HMACOutputLength xmlns:ds="{wss.DS}">{bits}</ds:HMACOutputLength>'
+        cut = f'<ds:HMACOutputLength xmlns:ds="{xml.DS}">{bits}</ds:HMACOutputLength>'
         changed = replace(shape, condition=cut, content=EVIL)
         yield Forgery(f"cut to {bits} bits", forge.reply(changed, method="hmac-sha256", secret=secrets["PEM"]))
         yield Forgery(f"RSA, cut to {bits} bits", forge.reply(changed))
@@ -430,16 +430,16 @@ def stripped(shape: Shape) -> Iterator[Forgery]:
             (SIGNATURE,),
             (SECURITY,),
             (HEADER,),
-            (f"{{{wss.DS}}}SignedInfo",),
-            (f"{{{wss.DS}}}SignatureValue",),
-            (f"{{{wss.DS}}}KeyInfo",),
-            (f"{{{wss.DS}}}Reference",),
-            (f"{{{wss.DS}}}SignatureMethod",),
-            (f"{{{wss.DS}}}CanonicalizationMethod",),
-            (f"{{{wss.DS}}}DigestValue",),
-            (f"{{{wss.DS}}}DigestMethod",),
-            (f"{{{wss.DS}}}Transforms",),
-            (f"{{{wss.DS}}}Transform",),
+            (f"{{{xml.DS}}}SignedInfo",),
+            (f"{{{xml.DS}}}SignatureValue",),
+            (f"{{{xml.DS}}}KeyInfo",),
+            (f"{{{xml.DS}}}Reference",),
+            (f"{{{xml.DS}}}SignatureMethod",),
+            (f"{{{xml.DS}}}CanonicalizationMethod",),
+            (f"{{{xml.DS}}}DigestValue",),
+            (f"{{{xml.DS}}}DigestMethod",),
+            (f"{{{xml.DS}}}Transforms",),
+            (f"{{{xml.DS}}}Transform",),
         ):
             opened = Open(replace(shape, content=content))
             for name in names:
@@ -461,7 +461,7 @@ def wrong_values(shape: Shape) -> Iterator[Forgery]:
     """A digest or a signature value that is not the right one."""
     other = Open(replace(shape, content=EVIL))
     for tag in ("SignatureValue", "DigestValue"):
-        name = f"{{{wss.DS}}}{tag}"
+        name = f"{{{xml.DS}}}{tag}"
         right = Open(shape).one(name).text or ""
         raw = base64.b64decode(right)
         for what, value in {
@@ -485,7 +485,7 @@ def wrong_values(shape: Shape) -> Iterator[Forgery]:
                 etree.SubElement(opened.one(name), "x")
             yield Forgery(f"{tag}: {what}", opened.bytes())
     opened = Open(replace(shape, content=EVIL))
-    opened.one(f"{{{wss.DS}}}SignatureValue").text = Open(shape).one(f"{{{wss.DS}}}SignatureValue").text
+    opened.one(f"{{{xml.DS}}}SignatureValue").text = Open(shape).one(f"{{{xml.DS}}}SignatureValue").text
     yield Forgery("the genuine signature value under another digest", opened.bytes())
     opened = Open(shape)
     opened.root.replace(opened.body, other.body)
@@ -541,9 +541,9 @@ def two_signatures(shape: Shape) -> Iterator[Forgery]:
         opened.header.insert(at, etree.Element(SECURITY))
         yield Forgery(f"an empty header at {at}", opened.bytes())
         opened = Open(shape)
-        opened.header.insert(at, etree.Element(SECURITY, {f"{{{wss.SOAP}}}actor": "urn:other"}))
+        opened.header.insert(at, etree.Element(SECURITY, {f"{{{xml.SOAP}}}actor": "urn:other"}))
         yield Forgery(f"a header for another at {at}", opened.bytes())
-    for parent in (HEADER, BODY, f"{{{wss.SOAP}}}Envelope"):
+    for parent in (HEADER, BODY, f"{{{xml.SOAP}}}Envelope"):
         opened = Open(shape)
         opened.one(parent).append(opened.signature)
         yield Forgery(f"the signature in {etree.QName(parent).localname}", opened.bytes())
@@ -609,7 +609,7 @@ def who(shape: Shape) -> Iterator[Forgery]:
     rsa = replace(named, paper=authority.magda(), method="rsa-sha256", token="x509v3")
     der = base64.b64encode(authority.magda().issued.public_bytes(Encoding.DER)).decode()
     reference = (
-        f'<wsse:SecurityTokenReference><wsse:Reference URI="#X509-{rsa.number}" ValueType="{wss.X509V3}"/>'
+        f'<wsse:SecurityTokenReference><wsse:Reference URI="#X509-{rsa.number}" ValueType="{xml.X509V3}"/>'
         "</wsse:SecurityTokenReference>"
     )
     data = f"<ds:X509Data><ds:X509Certificate>{der}</ds:X509Certificate></ds:X509Data>"
@@ -627,9 +627,9 @@ def who(shape: Shape) -> Iterator[Forgery]:
         "a subject": "<ds:X509Data><ds:X509SubjectName>CN=magda</ds:X509SubjectName></ds:X509Data>",
         "elsewhere": reference.replace(f"#X509-{rsa.number}", "http://127.0.0.1:9/"),
         "the body": reference.replace(f"#X509-{rsa.number}", f"#id-{rsa.number}"),
-        "another kind": reference.replace(wss.X509V3, wss.PKIPATH),
+        "another kind": reference.replace(xml.X509V3, xml.PKIPATH),
         "nothing": "<wsse:SecurityTokenReference/>",
-        "a retrieval": f'<ds:RetrievalMethod URI="#X509-{rsa.number}" Type="{wss.DS}rawX509Certificate"/>',
+        "a retrieval": f'<ds:RetrievalMethod URI="#X509-{rsa.number}" Type="{xml.DS}rawX509Certificate"/>',
         "an embedded token": "<wsse:SecurityTokenReference><wsse:Embedded/></wsse:SecurityTokenReference>",
     }.items():
         yield Forgery(name, forge.reply(rsa, key_info=said))
@@ -643,13 +643,13 @@ def who(shape: Shape) -> Iterator[Forgery]:
     }.items():
         yield Forgery(f"token is {name}", forge.reply(rsa, shown=shown))
     for name, shown in {
-        "turned round": wss.pack(tuple(reversed(chain))),
-        "empty": wss.pack(()),
-        "cut": wss.pack(chain)[:-1],
-        "more behind": wss.pack(chain) + b"\x30\0",
+        "turned round": xml.pack(tuple(reversed(chain))),
+        "empty": xml.pack(()),
+        "cut": xml.pack(chain)[:-1],
+        "more behind": xml.pack(chain) + b"\x30\0",
         "indefinite": b"\x30\x80" + chain[0].public_bytes(Encoding.DER) + b"\0\0",
         "a certificate": chain[0].public_bytes(Encoding.DER),
-        "a stranger last": wss.pack((authority.issue("stranger").issued, *chain)),
+        "a stranger last": xml.pack((authority.issue("stranger").issued, *chain)),
     }.items():
         yield Forgery(f"path is {name}", forge.reply(rsa, token="pkipath", shown=shown))
     opened = Open(rsa)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World
+from rrsync.simulator.citizens import World
+from rrsync.simulator.server import Simulator
 from tests.simulator.talk import NOW, WSDL, Start
 
 

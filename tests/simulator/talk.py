@@ -11,8 +11,8 @@ from typing import Any
 import requests
 from lxml import etree
 
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.services import OFFERS, Offer
+from rrsync.simulator.replies import OFFERS, Offer
+from rrsync.simulator.server import Simulator
 
 NS = "http://magda.vlaanderen.be/persoon/soap/geefpersoon/v02_02"
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)

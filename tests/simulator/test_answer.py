@@ -8,11 +8,10 @@ import pytest
 from lxml import etree
 
 from rrsync.errors import ConfigError
-from rrsync.simulator import answer
-from rrsync.simulator.answer import Asker, Stamp, about
-from rrsync.simulator.faults import ON_THE_WIRE, SENTENCES, Fault, FaultKind, due
-from rrsync.simulator.spoil import Right, spoiled
-from rrsync.simulator.world import Citizen, Situation, World
+from rrsync.simulator import replies
+from rrsync.simulator.citizens import Citizen, Situation, World
+from rrsync.simulator.faults import ON_THE_WIRE, SENTENCES, Fault, FaultKind, Right, due, spoiled
+from rrsync.simulator.replies import Asker, Stamp, about
 from tests.simulator.talk import NOW, message
 
 STAMP = Stamp(NOW, "m-1")
@@ -56,9 +55,9 @@ def test_every_wellformed_fault_is_valid_for_the_government(kind: FaultKind, gov
 
 def test_exceptions_at_both_levels_are_valid_for_the_government(government_reply: etree.XMLSchema) -> None:
     """An exception with everything in it is valid on the message and on the question."""
-    full = answer.Uitzondering("30004", "<&>", "INFORMATIE", "KSZ", "PERSON_MODIFIED", (("Oud INSZ", "1"), ("n", "<")))
-    government_reply.assertValid(message(answer.exceptions(asker(), STAMP, full, answer.NOT_FOUND)))
-    government_reply.assertValid(message(answer.refusal(asker(), STAMP, full)))
+    full = replies.Uitzondering("30004", "<&>", "INFORMATIE", "KSZ", "PERSON_MODIFIED", (("Oud INSZ", "1"), ("n", "<")))
+    government_reply.assertValid(message(replies.exceptions(asker(), STAMP, full, replies.NOT_FOUND)))
+    government_reply.assertValid(message(replies.refusal(asker(), STAMP, full)))
 
 
 def test_the_roles_swap() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from rrsync.simulator.citizens import World
 from rrsync.simulator.faults import Fault, FaultKind
-from rrsync.simulator.services import OFFERS
-from rrsync.simulator.world import World
+from rrsync.simulator.replies import OFFERS
 from tests.simulator.talk import REPERTORY, SHELF, Start, ask, declaration, message, post
 
 MAKING = {operation: offer for operation, offer in REPERTORY.items() if offer.declares == "Inschrijving"}

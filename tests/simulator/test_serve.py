@@ -17,9 +17,9 @@ import requests
 from lxml import etree
 
 from rrsync.errors import ConfigError
+from rrsync.simulator.citizens import World
 from rrsync.simulator.faults import Fault
-from rrsync.simulator.serve import Simulator, Throttle
-from rrsync.simulator.world import World
+from rrsync.simulator.server import Simulator, Throttle
 from tests.simulator.talk import NOW, Start, ask, message, question
 
 LAYOUTS = (".", "GeefPersoon-02.02", "Persoon/GeefPersoon/02.02.0000")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from rrsync.core.insz import Insz, check_digits
 from rrsync.errors import ConfigError
-from rrsync.simulator.numbers import SPACE, Numbers
-from rrsync.simulator.world import Situation, World, member_rows
+from rrsync.simulator.citizens import Situation, World, member_rows
+from rrsync.simulator.population import SPACE, Numbers
 
 COLUMNS = [
     *("member_no", "insz", "last_name", "first_names", "birth_date", "street", "house_number", "box", "postal_code"),

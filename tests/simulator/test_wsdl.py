@@ -11,8 +11,8 @@ import requests
 import zeep
 from lxml import etree
 
-from rrsync.simulator.answer import Asker, Stamp, about
-from rrsync.simulator.world import World
+from rrsync.simulator.citizens import World
+from rrsync.simulator.replies import Asker, Stamp, about
 from tests.simulator.talk import NOW, NS, WSDL, message, question
 
 ASKER = Asker("hasselt.be/bib-aip", "r-1", "1300", "", "r-1", "00610100137")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from rrsync.core.quota import Granted, Limits
+from rrsync.core.desk_quota import Granted, Limits
 from rrsync.store.engine import Database
-from rrsync.store.quotas import Quotas
+from rrsync.store.limits import Quotas
 from tests.support import NOW
 
 LIMITS = Limits(per_minute=7, per_hour=9, per_day=12, library_per_day=15)

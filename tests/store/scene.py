@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rrsync.core.entry import Actor, ActorKind
-from rrsync.core.exchange import Reason, Refused
-from rrsync.store.settle import Item
-from tests.support import intent, outcome
-
-if TYPE_CHECKING:
-    from rrsync.core.compare import Verdict
-    from rrsync.core.exchange import Answer
-    from rrsync.core.insz import Insz
-    from rrsync.core.member import Member
-    from rrsync.store.settle import Judge
-    from tests.support import Store
+from rrsync.core.compare import Verdict
+from rrsync.core.exchange import Answer, Reason, Refused
+from rrsync.core.insz import Insz
+from rrsync.core.log_entry import Actor, ActorKind
+from rrsync.core.person import Member
+from rrsync.store.settlement import Item, Judge
+from tests.support import Store, intent, outcome
 
 AN: Final = Actor(ActorKind.PERSON, "an")
 _NUMBERS: Final = count(1)

@@ -9,7 +9,7 @@ import pytest
 from rrsync.core.compare import Hold, Same
 from rrsync.core.exchange import Reason
 from rrsync.errors import BrokenChain
-from rrsync.store.census import Census, Subscribed
+from rrsync.store.reports import Census, Subscribed
 from rrsync.store.subscriptions import State, note
 from tests.owner import unguard
 from tests.store.scene import record

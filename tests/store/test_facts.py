@@ -12,11 +12,11 @@ from sqlalchemy import event
 
 from rrsync.core.anomaly import Attempt, Tie, Traces
 from rrsync.core.compare import Change, Hold, Same
-from rrsync.core.entry import Actor, ActorKind, Draft, Kind
 from rrsync.core.exchange import Reason
+from rrsync.core.log_entry import Actor, ActorKind, Draft, Kind
 from rrsync.errors import LedgerError
-from rrsync.store.facts import Facts
-from rrsync.store.keys import SubjectKeys
+from rrsync.store.encryption import SubjectKeys
+from rrsync.store.log_search import Facts
 from rrsync.store.staff import Staff
 from tests.store.scene import AN, record
 from tests.support import NOW, Dice, Store, held, insz, member

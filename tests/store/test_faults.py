@@ -12,10 +12,10 @@ import pytest
 from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.exchange import Reason
 from rrsync.core.person import PartialDate
-from rrsync.core.plan import Plan
+from rrsync.core.planning import Plan
 from rrsync.errors import LedgerError, StoreError
+from rrsync.store.encryption import Keyring
 from rrsync.store.engine import Database
-from rrsync.store.seal import Keyring
 from tests.store.scene import AN, always, ask, record
 from tests.support import (
     FIRST,

@@ -16,14 +16,13 @@ from rrsync.cli.setup import install
 from rrsync.config.load import load, read_keys
 from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.exchange import Reason
-from rrsync.core.names import held as readings
-from rrsync.core.names import typed
+from rrsync.core.name_search import held as readings
+from rrsync.core.name_search import typed
 from rrsync.core.person import Name
 from rrsync.errors import StoreError
-from rrsync.store.beacons import Lamps, fill_beacons
-from rrsync.store.finder import Finder
-from rrsync.store.rows import Rows
-from rrsync.store.seal import Keyring, Seal
+from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.member_search import Finder
+from rrsync.store.rows import Lamps, Rows, fill_beacons
 from tests.store.scene import AN, present, record
 from tests.support import FIRST, LAST, Clock, Dice, Store, held, insz, member, open_store
 

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from rrsync.core.entry import Draft, Evidence, Kind
-from rrsync.store.hints import hints
-from rrsync.store.search import Search, Wanted
+from rrsync.core.log_entry import Draft, Evidence, Kind
+from rrsync.store.log_search import Search, Wanted, hints
 from rrsync.store.tables import EntryRow
 from tests.support import Store, insz
 

@@ -10,12 +10,12 @@ from threading import Event, Thread
 import pytest
 
 from rrsync.core.compare import Change, Hold, Same
-from rrsync.core.entry import Draft, Kind
 from rrsync.core.exchange import Reason
-from rrsync.core.plan import Plan
+from rrsync.core.log_entry import Draft, Kind
+from rrsync.core.planning import Plan
 from rrsync.errors import BrokenChain
-from rrsync.store.journal import Journal
-from rrsync.store.progress import Tallies
+from rrsync.store.reports import Journal
+from rrsync.store.runs import Tallies
 from rrsync.store.tables import RunRow, StepRow, enter, plain
 from tests.owner import unguard
 from tests.store.scene import record
@@ -245,7 +245,7 @@ class TestHeld:
 
     def test_there_may_be_many(self, store: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
         """They come in pages; what is decided meanwhile does not shift them."""
-        monkeypatch.setattr("rrsync.store.journal._PAGE", 2)
+        monkeypatch.setattr("rrsync.store.reports._PAGE", 2)
         store.take(*(member(serial) for serial in range(1, 6)))
         run = opened(store, "run-1")
         for serial in range(1, 6):

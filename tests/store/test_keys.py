@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rrsync.core.entry import Draft, Evidence, Kind
+from rrsync.core.log_entry import Draft, Evidence, Kind
 from rrsync.errors import LedgerError, StoreError
 from tests.support import LIBRARY, Store, insz, intent, outcome
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 import pytest
 from sqlmodel import col, select
 
-from rrsync.core.entry import Actor, ActorKind, Draft, Kind, decode, stamp
-from rrsync.core.tree import Edge, leaf_hash
+from rrsync.core.log_entry import Actor, ActorKind, Draft, Kind, decode, stamp
+from rrsync.core.merkle import Edge, leaf_hash
 from rrsync.errors import BrokenChain, LedgerError, StoreError
-from rrsync.store.seal import SubjectKey
+from rrsync.store.encryption import SubjectKey
 from rrsync.store.tables import EntryRow, LogKeyRow
 from tests.support import LIBRARY, NOW, ROOT, Dice, Store, insz, intent, open_store, outcome
 
@@ -235,7 +235,7 @@ class TestTogether:
         """Nothing that keeps the order lives in one process's memory."""
         program = (
             "import sys\n"
-            "from rrsync.store.seal import Keyring\n"
+            "from rrsync.store.encryption import Keyring\n"
             "from tests.support import Clock, Dice, insz, intent, open_store, outcome\n"
             "name, url = sys.argv[1:]\n"
             "keys = Keyring.fresh(Dice('keys'))\n"

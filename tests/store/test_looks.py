@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rrsync.core.entry import Draft, Kind
+from rrsync.core.log_entry import Draft, Kind
 from rrsync.errors import BrokenChain
-from rrsync.store.looks import Looks
-from rrsync.store.seal import Keyring
+from rrsync.store.encryption import Keyring
+from rrsync.store.log_search import Looks
 from tests.support import NOW, Clock, Dice, Store, insz, open_store
 
 KEYS = Keyring.fresh(Dice("keys"))

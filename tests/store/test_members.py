@@ -10,8 +10,7 @@ import pytest
 
 from rrsync.core.compare import Change, Hold
 from rrsync.core.exchange import Reason
-from rrsync.core.member import Held, Member
-from rrsync.core.person import Name
+from rrsync.core.person import Held, Member, Name
 from rrsync.store.members import Incoming, Taken
 from tests.store.scene import AN, present, record
 from tests.support import NOW, Store, address, held, insz, member

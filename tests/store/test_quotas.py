@@ -11,10 +11,10 @@ from threading import Barrier, Thread
 
 import pytest
 
-from rrsync.core.quota import Granted, Limits, Refused, Window
+from rrsync.core.desk_quota import Granted, Limits, Refused, Window
 from rrsync.errors import StoreError
 from rrsync.store.engine import Database
-from rrsync.store.quotas import Quotas
+from rrsync.store.limits import Quotas
 from tests.store.asker import LIMITS
 from tests.support import ROOT, Clock
 

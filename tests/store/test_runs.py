@@ -14,10 +14,10 @@ import pytest
 
 from rrsync.core.compare import Hold, Same, Verdict
 from rrsync.core.exchange import Reason
-from rrsync.core.plan import Due, Plan, Why, tonight
+from rrsync.core.planning import Due, Plan, Why, tonight
 from rrsync.errors import Busy, StoreError
+from rrsync.store.encryption import Keyring
 from rrsync.store.runs import Forecast
-from rrsync.store.seal import Keyring
 from tests.store.scene import record
 from tests.support import NOW, ROOT, Clock, Dice, Store, held, insz, member, open_store
 
@@ -243,7 +243,7 @@ def test_a_forecast_is_what_opening_makes(store: Store, seed: int) -> None:
 
 HOLDER = """
 import sys
-from rrsync.store.seal import Keyring
+from rrsync.store.encryption import Keyring
 from tests.support import Clock, Dice, open_store
 store = open_store(sys.argv[1], clock=Clock(), random=Dice(), keys=Keyring.fresh(Dice("keys")))
 with store.runs.lease():

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.member import Held
-from rrsync.core.person import Address, Name, PartialDate
+from rrsync.core.person import Address, Held, Name, PartialDate
 from rrsync.errors import ConfigError, StoreError
+from rrsync.store.encryption import KEY_BYTES, Keyring, Seal
 from rrsync.store.rows import Rows
-from rrsync.store.seal import KEY_BYTES, Keyring, Seal
 from rrsync.store.tables import MemberRow
 from tests.support import Dice, Store, held, insz, member
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from rrsync.core.access import Access
-from rrsync.core.entry import JSON, Draft, Kind
+from rrsync.core.log_entry import JSON, Access, Draft, Kind
 from rrsync.errors import BrokenChain
-from rrsync.store.search import Search, Wanted
+from rrsync.store.log_search import Search, Wanted
 from tests.support import NOW, Dice, Store, insz
 
 NIGHT: dict[str, JSON] = {"t": "process", "id": "rrsync night"}

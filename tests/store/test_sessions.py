@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from rrsync.core.roles import Role, Staff
-from rrsync.store.seal import Keyring, Seal
+from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.sessions import Lapse, Sessions, form_token
 from tests.support import Clock, Dice, Store
 

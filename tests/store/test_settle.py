@@ -18,16 +18,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rrsync.core.compare import Change, Hold, Same, Verdict
-from rrsync.core.entry import decode
 from rrsync.core.exchange import Answer, Reason
 from rrsync.core.insz import Insz
-from rrsync.core.member import Member
-from rrsync.core.person import PartialDate
-from rrsync.core.plan import Plan
+from rrsync.core.log_entry import decode
+from rrsync.core.person import Member, PartialDate
+from rrsync.core.planning import Plan
 from rrsync.errors import LedgerError, StoreError
+from rrsync.store.encryption import Keyring
 from rrsync.store.holds import OpenHold, set_hold
-from rrsync.store.seal import Keyring
-from rrsync.store.settle import Item
+from rrsync.store.settlement import Item
 from rrsync.store.subscriptions import Subscriptions
 from rrsync.store.tables import ChangeRow
 from tests.store.scene import AN, always, ask, present, record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rrsync.core.entry import Actor, ActorKind, decode
+from rrsync.core.log_entry import Actor, ActorKind, decode
 from rrsync.errors import ConfigError, LedgerError
 from rrsync.store.staff import Staff, names_of
 from tests.support import Store, insz

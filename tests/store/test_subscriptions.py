@@ -7,7 +7,7 @@ import pytest
 from rrsync.core.compare import Hold, Same
 from rrsync.core.exchange import Reason
 from rrsync.errors import LedgerError, StoreError
-from rrsync.store.settle import Item
+from rrsync.store.settlement import Item
 from rrsync.store.subscriptions import State, Subscription, Subscriptions, note
 from tests.store.scene import AN, always, ask, record
 from tests.support import NOW, Store, held, insz, intent, member, outcome

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rrsync.core.entry import Draft, Kind
+from rrsync.core.log_entry import Draft, Kind
 from rrsync.errors import BrokenChain
-from rrsync.store.tally import Group, Tally
+from rrsync.store.reports import Group, Tally
 from tests.support import NOW, Store, insz
 
 WEEK = timedelta(days=7)

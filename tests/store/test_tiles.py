@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 from sqlalchemy import event
 
-from rrsync.core.tree import Edge, leaf_hash, verify_consistency, verify_inclusion
+from rrsync.core.merkle import Edge, leaf_hash, verify_consistency, verify_inclusion
 from rrsync.errors import BrokenChain
-from rrsync.store.tiles import Tiles
+from rrsync.store.log_tree import Tiles
 from tests.owner import unguard
 from tests.support import LIBRARY, Store, intent
 

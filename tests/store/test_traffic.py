@@ -9,11 +9,11 @@ from threading import Event, Thread
 
 import pytest
 
-from rrsync.core.traffic import Ask, Budget, Grant, Traffic, Went, reserve
+from rrsync.core.rate_limit import Ask, Budget, Grant, Traffic, Went, reserve
 from rrsync.errors import StoreError
 from rrsync.registry.pace import Pace
 from rrsync.store.engine import Database
-from rrsync.store.traffic import Shared
+from rrsync.store.limits import Shared
 from tests.support import Store
 
 RATE = 200

@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from rrsync.core.entry import Draft, Kind
-from rrsync.core.tree import Edge, leaf_hash
+from rrsync.core.log_entry import Draft, Kind
+from rrsync.core.merkle import Edge, leaf_hash
 from rrsync.errors import BrokenChain, StoreError
-from rrsync.store.tiles import Tiles
-from rrsync.store.verify import Point, verify
+from rrsync.store.log_tree import Tiles
+from rrsync.store.log_verification import Point, verify
 from tests.owner import age, alter, bytes_at, rehash, unguard, write
 from tests.support import LIBRARY, Store, insz, intent, outcome
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from rrsync.core.entry import JSON, Draft, Evidence, Kind
-from rrsync.core.note import Checkpoint, Note, Signer
+from rrsync.core.log_entry import JSON, Draft, Evidence, Kind
+from rrsync.core.signed_note import Checkpoint, Note, Signer
 from rrsync.store.checkpoints import Checkpoints, Kept
-from rrsync.store.tiles import Tiles
-from rrsync.store.verify import Point
+from rrsync.store.log_tree import Tiles
+from rrsync.store.log_verification import Point
 from tests.support import LIBRARY, Store, insz
 from tests.tamper.model import Model, read
 

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from rrsync.core.note import Checkpoint, Note, Signer
-from rrsync.core.tree import Edge
+from rrsync.core.merkle import Edge
+from rrsync.core.signed_note import Checkpoint, Note, Signer
 from tests.support import LIBRARY, Store
 from tests.tamper.base import SIGNER, Base, Builder
 from tests.tamper.model import Model, Row, follow, read, say, write

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from rrsync.core.tree import Edge, leaf_hash
+from rrsync.core.merkle import Edge, leaf_hash
 from tests.support import LIBRARY, Store
 
 Row = dict[str, Any]

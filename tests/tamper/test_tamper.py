@@ -19,11 +19,11 @@ from random import Random
 
 import pytest
 
-from rrsync.audit.points import points
+from rrsync.audit.notary import points
 from rrsync.errors import BrokenChain
 from rrsync.store.checkpoints import Checkpoints
-from rrsync.store.seal import Keyring
-from rrsync.store.verify import Point
+from rrsync.store.encryption import Keyring
+from rrsync.store.log_verification import Point
 from tests.conftest import StartPostgres
 from tests.owner import age, unguard
 from tests.support import LIBRARY, NOW, Clock, Dice, Store, open_store

@@ -16,13 +16,13 @@ from uuid import uuid4
 import httpx2 as httpx
 from lxml import html
 
-from rrsync.config.tables import Settings
-from rrsync.core.entry import decode
+from rrsync.config.settings import Settings
 from rrsync.core.insz import Insz
-from rrsync.core.member import Member
+from rrsync.core.log_entry import decode
+from rrsync.core.person import Member
+from rrsync.simulator.citizens import Citizen, World, member_rows
 from rrsync.simulator.faults import Fault
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import Citizen, World, member_rows
+from rrsync.simulator.server import Simulator
 from rrsync.store.members import Incoming
 from rrsync.web.paths import path
 from tests.night.house import member_of

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from rrsync.cli.setup import install
 from rrsync.config.load import load
-from rrsync.config.tables import Settings
+from rrsync.config.settings import Settings
 from tests.support import Clock
 from tests.web import clerk
 from tests.web.browser import browser, chromium

@@ -23,9 +23,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from rrsync.core.insz import holds_insz
-from rrsync.simulator.world import Situation, member_rows
+from rrsync.simulator.citizens import Situation, member_rows
 from rrsync.store.members import Incoming
-from rrsync.web.listen import Listening
+from rrsync.web.server import Listening
 from tests.night.house import member_of
 from tests.support import Clock
 from tests.web.browser import lead

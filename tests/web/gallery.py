@@ -11,14 +11,32 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from rrsync.core.break_glass import Stage
 from rrsync.core.exchange import Reason
-from rrsync.core.glass import Stage
 from rrsync.core.person import Address, Name, PartialDate, Person
-from rrsync.web import plot
+from rrsync.web import (
+    admin,
+    desk_pages,
+    export,
+    figures,
+    log,
+    log_pages,
+    login,
+    member,
+    member_decisions,
+    member_search,
+    officer,
+    operator,
+    outside_query,
+    person,
+    render,
+    runs,
+    sample,
+)
+from rrsync.web import holds as web_holds
+from rrsync.web import person as web_person
 from rrsync.web.paths import path
-from rrsync.web.render import Page, Pages
-from rrsync.web.views import admin, desk, door, frame, log, outside, overview, review, runs
-from rrsync.web.views.frame import Choice, Filled, Flash, Frame, Place, Visitor
+from rrsync.web.render import Choice, Filled, Flash, Frame, Page, Pages, Place, Visitor
 
 NOW: Final = datetime(2026, 11, 3, 9, 42, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
@@ -47,12 +65,12 @@ OFFICER: Final = replace(
 NOBODY: Final = Frame(now=NOW, token=TOKEN)
 
 HELD: Final = Address("Kanaalstraat", "12", "3", "3500", "Hasselt", "71022", "BEL")
-WHO: Final = desk.Heading("M004512", Name("Vandenbroucke", "Elise Maria"), PartialDate(1984, 7, 30))
+WHO: Final = desk_pages.Heading("M004512", Name("Vandenbroucke", "Elise Maria"), PartialDate(1984, 7, 30))
 OTHERS: Final = (
-    desk.Heading("M000871", Name("Vandenbroucke", "Jan"), PartialDate(1951, 3, 0)),
-    desk.Heading("M010044", Name("Vandenbossche-De Ridder", "Marie-Thérèse Josephine"), PartialDate(1939, 0, 0)),
-    desk.Heading("M007003", Name("El Amrani", "Yasmina"), PartialDate(2009, 12, 1)),
-    desk.Heading("M000012", Name("Öztürk", "Deniz"), None),
+    desk_pages.Heading("M000871", Name("Vandenbroucke", "Jan"), PartialDate(1951, 3, 0)),
+    desk_pages.Heading("M010044", Name("Vandenbossche-De Ridder", "Marie-Thérèse Josephine"), PartialDate(1939, 0, 0)),
+    desk_pages.Heading("M007003", Name("El Amrani", "Yasmina"), PartialDate(2009, 12, 1)),
+    desk_pages.Heading("M000012", Name("Öztürk", "Deniz"), None),
 )
 REASONS: Final = tuple(Reason)
 
@@ -61,25 +79,25 @@ def _on_trial(around: Frame) -> Frame:
     return replace(around, environment="simulator", is_trial=True)
 
 
-def _moved() -> tuple[desk.Differing, ...]:
+def _moved() -> tuple[desk_pages.Differing, ...]:
     return (
-        desk.Differing("last", "Vandenbroucke", "Vandenbroucke", is_other=False),
-        desk.Differing("first", "Elise Maria", "Elise Maria", is_other=False),
-        desk.Differing("street", "Kanaalstraat", "Sint-Truidersteenweg"),
-        desk.Differing("house_number", "12", "214"),
-        desk.Differing("box", "3", ""),
-        desk.Differing("postal_code", "3500", "3500", is_other=False),
-        desk.Differing("municipality", "Hasselt", "Hasselt", is_other=False),
-        desk.Differing("address_since", "", "14 september 2026"),
+        desk_pages.Differing("last", "Vandenbroucke", "Vandenbroucke", is_other=False),
+        desk_pages.Differing("first", "Elise Maria", "Elise Maria", is_other=False),
+        desk_pages.Differing("street", "Kanaalstraat", "Sint-Truidersteenweg"),
+        desk_pages.Differing("house_number", "12", "214"),
+        desk_pages.Differing("box", "3", ""),
+        desk_pages.Differing("postal_code", "3500", "3500", is_other=False),
+        desk_pages.Differing("municipality", "Hasselt", "Hasselt", is_other=False),
+        desk_pages.Differing("address_since", "", "14 september 2026"),
     )
 
 
-def _member() -> desk.MemberPage:
-    return desk.MemberPage(
+def _member() -> member.MemberPage:
+    return member.MemberPage(
         who=WHO,
         address=HELD,
-        source=desk.Source.REGISTER,
-        age=desk.Age.STALE,
+        source=desk_pages.Source.REGISTER,
+        age=desk_pages.Age.STALE,
         purposes=("desk", "member-administration"),
         asked_at=NOW - 214 * DAY,
         changed_at=NOW - 400 * DAY,
@@ -87,16 +105,16 @@ def _member() -> desk.MemberPage:
         membership_end=date(2027, 2, 28),
         open_items=2,
         looks=(
-            desk.Asked(NOW - 214 * DAY, "", "member-administration", "", "same"),
-            desk.Asked(NOW - 230 * DAY, "Noor Aerts", "desk", "brief-2026-118", "no_reply"),
-            desk.Asked(NOW - 400 * DAY, "Wim Peeters", "desk", "vraag-2025-77", "change"),
+            desk_pages.Asked(NOW - 214 * DAY, "", "member-administration", "", "same"),
+            desk_pages.Asked(NOW - 230 * DAY, "Noor Aerts", "desk", "brief-2026-118", "no_reply"),
+            desk_pages.Asked(NOW - 400 * DAY, "Wim Peeters", "desk", "vraag-2025-77", "change"),
         ),
         case_example="brief-2026-118",
     )
 
 
-def _hold(number: int, reason: Reason, who: desk.Heading, *, proposes: bool = False) -> desk.HoldLine:
-    return desk.HoldLine(number, who, reason, NOW - number % 30 * DAY - HOUR, proposes=proposes)
+def _hold(number: int, reason: Reason, who: desk_pages.Heading, *, proposes: bool = False) -> desk_pages.HoldLine:
+    return desk_pages.HoldLine(number, who, reason, NOW - number % 30 * DAY - HOUR, proposes=proposes)
 
 
 def _desk_pages() -> dict[str, tuple[Page, Frame]]:
@@ -104,14 +122,14 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
     working = replace(DESK, here=Place.HOLDS)
     member = _member()
     found = (
-        desk.MemberLine(WHO, HELD, desk.Age.STALE, NOW - 214 * DAY),
-        desk.MemberLine(OTHERS[0], HELD, desk.Age.FRESH, NOW - 20 * HOUR),
-        desk.MemberLine(
-            OTHERS[1], Address("Rue de la Station", "7", "", "4000", "Liège", "", "BEL"), desk.Age.NEVER, None
+        desk_pages.MemberLine(WHO, HELD, desk_pages.Age.STALE, NOW - 214 * DAY),
+        desk_pages.MemberLine(OTHERS[0], HELD, desk_pages.Age.FRESH, NOW - 20 * HOUR),
+        desk_pages.MemberLine(
+            OTHERS[1], Address("Rue de la Station", "7", "", "4000", "Liège", "", "BEL"), desk_pages.Age.NEVER, None
         ),
-        desk.MemberLine(OTHERS[3], Address(), desk.Age.STALE, NOW - 60 * DAY, has_hold=True),
+        desk_pages.MemberLine(OTHERS[3], Address(), desk_pages.Age.STALE, NOW - 60 * DAY, has_hold=True),
     )
-    difference = desk.DifferencePage(WHO, "change", NOW, _moved(), "t-81", NOW + timedelta(minutes=15))
+    difference = member_decisions.DifferencePage(WHO, "change", NOW, _moved(), "t-81", NOW + timedelta(minutes=15))
     reasons = (Reason.NEW_NUMBER, Reason.DECEASED, Reason.PROTECTED, Reason.NAME_DIFFERS, Reason.MASS_CHANGE)
     people = (WHO, *OTHERS)
     holds = tuple(
@@ -128,10 +146,10 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
         "reason": "verhuisd, toonde huurcontract",
     }
     return {
-        "desk": (desk.DeskPage(), replace(searching, flashes=(Flash("good", "declined"),))),
-        "desk-found": (desk.DeskPage(Filled({"words": "Vandenb"}), found, is_cut=True), searching),
-        "desk-none": (desk.DeskPage(Filled({"words": "Vandenbroek"}), ()), searching),
-        "desk-wrong": (desk.DeskPage(Filled({}, {"insz": "insz_wrong"})), _on_trial(searching)),
+        "desk": (member_search.DeskPage(), replace(searching, flashes=(Flash("good", "declined"),))),
+        "desk-found": (member_search.DeskPage(Filled({"words": "Vandenb"}), found, is_cut=True), searching),
+        "desk-none": (member_search.DeskPage(Filled({"words": "Vandenbroek"}), ()), searching),
+        "desk-wrong": (member_search.DeskPage(Filled({}, {"insz": "insz_wrong"})), _on_trial(searching)),
         "member": (member, searching),
         "member-wrong": (
             replace(
@@ -145,9 +163,9 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
         "member-corrected": (
             replace(
                 member,
-                age=desk.Age.FRESH,
-                source=desk.Source.STAFF,
-                correction=desk.Correction(
+                age=desk_pages.Age.FRESH,
+                source=desk_pages.Source.STAFF,
+                correction=desk_pages.Correction(
                     "verhuisd, toonde huurcontract", "Noor Aerts", NOW - HOUR, date(2027, 1, 31)
                 ),
             ),
@@ -158,8 +176,8 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
                 member,
                 who=OTHERS[3],
                 address=Address(),
-                source=desk.Source.LIBRARY,
-                age=desk.Age.NEVER,
+                source=desk_pages.Source.LIBRARY,
+                age=desk_pages.Age.NEVER,
                 asked_at=None,
                 changed_at=None,
                 since=None,
@@ -175,7 +193,7 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
         "difference-accepted": (replace(difference, state="accepted"), searching),
         "difference-declined": (replace(difference, state="declined", from_cache=True), searching),
         "correct": (
-            desk.CorrectPage(
+            member_decisions.CorrectPage(
                 WHO,
                 HELD,
                 date(2027, 11, 3),
@@ -184,26 +202,28 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
             searching,
         ),
         "holds": (
-            desk.HoldsPage(holds, tuple((reason, at * 3 + 1) for at, reason in enumerate(reasons))),
+            web_holds.HoldsPage(holds, tuple((reason, at * 3 + 1) for at, reason in enumerate(reasons))),
             working,
         ),
         "holds-later": (
-            desk.HoldsPage(holds[:1], ((Reason.NEW_NUMBER, 214),), Reason.NEW_NUMBER, beyond=117, further=118),
+            web_holds.HoldsPage(holds[:1], ((Reason.NEW_NUMBER, 214),), Reason.NEW_NUMBER, beyond=117, further=118),
             working,
         ),
         **_outside(working),
-        "holds-none": (desk.HoldsPage(()), replace(working, waiting=0)),
-        "holds-narrow": (desk.HoldsPage((), ((Reason.DECEASED, 4),), Reason.DECEASED), working),
+        "holds-none": (web_holds.HoldsPage(()), replace(working, waiting=0)),
+        "holds-narrow": (web_holds.HoldsPage((), ((Reason.DECEASED, 4),), Reason.DECEASED), working),
         "hold": (
-            desk.HoldPage(holds[3], HELD, _moved(), can_accept=True, place=3, total=12, before=117, after=122),
+            web_holds.HoldPage(holds[3], HELD, _moved(), can_accept=True, place=3, total=12, before=117, after=122),
             working,
         ),
         "hold-twin": (
-            desk.HoldPage(holds[0], HELD, has_new_number=True, twin="M010044", chosen=Reason.NEW_NUMBER, reference="r"),
+            web_holds.HoldPage(
+                holds[0], HELD, has_new_number=True, twin="M010044", chosen=Reason.NEW_NUMBER, reference="r"
+            ),
             working,
         ),
         **{
-            f"hold-{reason}": (desk.HoldPage(_hold(140 + at, reason, WHO), HELD, can_accept=at % 2 == 1), working)
+            f"hold-{reason}": (web_holds.HoldPage(_hold(140 + at, reason, WHO), HELD, can_accept=at % 2 == 1), working)
             for at, reason in enumerate(REASONS)
         },
     }
@@ -211,19 +231,21 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
 
 def _outside(working: Frame) -> dict[str, tuple[Page, Frame]]:
     """Give breaking the glass: the form, a wish at each stage for either side, and the answer."""
-    asked = outside.WishLine(7, "noor.aerts", NOW, NOW + HOUR / 6, "desk", "inschrijving-7", Stage.WAITING, "", True)
+    asked = outside_query.WishLine(
+        7, "noor.aerts", NOW, NOW + HOUR / 6, "desk", "inschrijving-7", Stage.WAITING, "", True
+    )
     decided = {stage: replace(asked, stage=stage, decided_by="bram.claes") for stage in Stage}
     wishes = (asked, replace(decided[Stage.READY], id=8, by="bram.claes", is_own=False))
     wrong = Filled({"purpose": "desk"}, {"insz": "insz_wrong", "case": "case_wrong"})
     person = Person(WHO.name, WHO.birth_date, HELD, None)
     purposes = ("desk", "member-administration")
     return {
-        "outside": (outside.OutsidePage(purposes, wishes, 5), working),
-        "outside-wrong": (outside.OutsidePage(purposes, (), 5, filled=wrong), working),
-        **{f"wish-{stage}": (outside.WishPage(decided[stage]), working) for stage in Stage},
-        "wish-colleague": (outside.WishPage(replace(asked, is_own=False)), working),
-        "wish-answer": (outside.WishPage(decided[Stage.ASKED], True, person, (Reason.ABROAD,)), working),
-        "wish-nobody": (outside.WishPage(decided[Stage.ASKED], True, None, (Reason.UNKNOWN,)), working),
+        "outside": (outside_query.OutsidePage(purposes, wishes, 5), working),
+        "outside-wrong": (outside_query.OutsidePage(purposes, (), 5, filled=wrong), working),
+        **{f"wish-{stage}": (outside_query.WishPage(decided[stage]), working) for stage in Stage},
+        "wish-colleague": (outside_query.WishPage(replace(asked, is_own=False)), working),
+        "wish-answer": (outside_query.WishPage(decided[Stage.ASKED], True, person, (Reason.ABROAD,)), working),
+        "wish-nobody": (outside_query.WishPage(decided[Stage.ASKED], True, None, (Reason.UNKNOWN,)), working),
     }
 
 
@@ -246,11 +268,11 @@ def _run_page(run: runs.RunLine) -> runs.RunPage:
     )
 
 
-def _certificates() -> tuple[runs.Certificate, ...]:
+def _certificates() -> tuple[operator.Certificate, ...]:
     ends = datetime(2026, 11, 22, 22, 59, tzinfo=UTC)
     return (
-        runs.Certificate("client", "bibliotheek.hasselt.example", ends, 19, "warn"),
-        runs.Certificate("signing", "bibliotheek.hasselt.example", ends + 300 * DAY, 319, "good"),
+        operator.Certificate("client", "bibliotheek.hasselt.example", ends, 19, "warn"),
+        operator.Certificate("signing", "bibliotheek.hasselt.example", ends + 300 * DAY, 319, "good"),
     )
 
 
@@ -259,8 +281,8 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
     nights = replace(OPERATOR, here=Place.RUNS)
     line = replace(OPERATOR, here=Place.REGISTER)
     forecast = (
-        runs.Forecast("Bibliotheek Hasselt Limburg", 1_204, 38_110, 26, timedelta(hours=1, minutes=22)),
-        runs.Forecast("Bibliotheek Genk", 0, 8_902, 4, timedelta(minutes=19)),
+        operator.Forecast("Bibliotheek Hasselt Limburg", 1_204, 38_110, 26, timedelta(hours=1, minutes=22)),
+        operator.Forecast("Bibliotheek Genk", 0, 8_902, 4, timedelta(minutes=19)),
     )
     done, stopped = _run("done"), _run("stopped", stopped="mass_change")
     page = _run_page(done)
@@ -272,7 +294,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
     )
     return {
         "operator": (
-            runs.OperatorPage(
+            operator.OperatorPage(
                 done,
                 forecast,
                 37,
@@ -281,8 +303,8 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             ),
             morning,
         ),
-        "operator-well": (runs.OperatorPage(done, forecast, 0, _certificates()[1:]), morning),
-        "operator-new": (runs.OperatorPage(None, (), 0), _on_trial(morning)),
+        "operator-well": (operator.OperatorPage(done, forecast, 0, _certificates()[1:]), morning),
+        "operator-new": (operator.OperatorPage(None, (), 0), _on_trial(morning)),
         "runs": (
             runs.RunsPage((_run("running"), stopped, *before[:2], replace(before[2], state="left", open=311))),
             nights,
@@ -321,13 +343,13 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             nights,
         ),
         "register": (
-            runs.RegisterPage(
+            operator.RegisterPage(
                 "magdadomeinen.example",
                 "RR",
-                runs.Budget(8.0, 16, 2, 21_640, last=50, failed=3),
+                operator.Budget(8.0, 16, 2, 21_640, last=50, failed=3),
                 _certificates(),
                 (
-                    runs.Authorised(
+                    operator.Authorised(
                         "Bibliotheek Hasselt Limburg",
                         "RR 28/2009",
                         ("member-administration", "desk"),
@@ -335,15 +357,15 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
                         "good",
                     ),
                 ),
-                (runs.Subscribed("Bibliotheek Hasselt Limburg", 118_190, 4, 1, 14),),
+                (operator.Subscribed("Bibliotheek Hasselt Limburg", 118_190, 4, 1, 14),),
             ),
             line,
         ),
         "register-away": (
-            runs.RegisterPage(
+            operator.RegisterPage(
                 "",
                 "RR",
-                runs.Budget(8.0, 16, 2, 21_640, share=0.5, last=50, failed=26, rests=timedelta(minutes=4)),
+                operator.Budget(8.0, 16, 2, 21_640, share=0.5, last=50, failed=26, rests=timedelta(minutes=4)),
                 (),
                 (),
                 (),
@@ -353,7 +375,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             line,
         ),
         "register-new": (
-            runs.RegisterPage("127.0.0.1", "KSZ", runs.Budget(8.0, 16, 2, 0), (), (), ()),
+            operator.RegisterPage("127.0.0.1", "KSZ", operator.Budget(8.0, 16, 2, 0), (), (), ()),
             _on_trial(line),
         ),
     }
@@ -362,12 +384,14 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
 ROOT: Final = "9f1c7e02b4a85d3360aa17c2e8f90b55d1047c3e6a2b98f4c0d3e7716b5a4f21"
 
 
-def _look(seq: int, outcome: str, *flags: str, by: str = "noor.aerts", case: str = "brief-2026-118") -> log.LookLine:
+def _look(
+    seq: int, outcome: str, *flags: str, by: str = "noor.aerts", case: str = "brief-2026-118"
+) -> log_pages.LookLine:
     at = NOW - timedelta(minutes=37 * (40_300 - seq) % 4_000, hours=26)
-    return log.LookLine("hasselt", seq, at, by, False, "desk", case, outcome, flags, ROOT[seq % 20 :])
+    return log_pages.LookLine("hasselt", seq, at, by, False, "desk", case, outcome, flags, ROOT[seq % 20 :])
 
 
-def _looks() -> tuple[log.LookLine, ...]:
+def _looks() -> tuple[log_pages.LookLine, ...]:
     return (
         _look(40_231, "change"),
         _look(40_237, "same", "outside_hours", "no_ground"),
@@ -378,13 +402,13 @@ def _looks() -> tuple[log.LookLine, ...]:
     )
 
 
-def _logs() -> tuple[overview.LogState, ...]:
+def _logs() -> tuple[officer.LogState, ...]:
     anchors = (
-        overview.AnchorLine("/mnt/elders", "file", "good", 1_204_311, NOW - timedelta(minutes=4)),
-        overview.AnchorLine("dpo@hasselt.example", "mail", "late", 1_180_002, NOW - 31 * HOUR),
-        overview.AnchorLine("getuige.genk.example", "witness", "failing", 1_204_000, NOW - 5 * HOUR, NOW - HOUR),
+        officer.AnchorLine("/mnt/elders", "file", "good", 1_204_311, NOW - timedelta(minutes=4)),
+        officer.AnchorLine("dpo@hasselt.example", "mail", "late", 1_180_002, NOW - 31 * HOUR),
+        officer.AnchorLine("getuige.genk.example", "witness", "failing", 1_204_000, NOW - 5 * HOUR, NOW - HOUR),
     )
-    whole = overview.LogState(
+    whole = officer.LogState(
         "hasselt",
         "Bibliotheek Hasselt Limburg",
         1_204_377,
@@ -408,7 +432,7 @@ def _logs() -> tuple[overview.LogState, ...]:
             verified_size=81_004,
             signed_size=81_004,
             anchors=(),
-            fault=overview.Found(
+            fault=officer.Found(
                 "The access log of genk does not verify at entry 4118: the bytes were altered",
                 "Nothing was asked",
                 "Stop the nightly job, keep the database as it is, and call the data-protection officer",
@@ -426,8 +450,8 @@ def _logs() -> tuple[overview.LogState, ...]:
             verified_size=0,
             signed_at=None,
             signed_size=0,
-            anchors=(overview.AnchorLine("/mnt/elders", "file", "never"),),
-            trouble=overview.Found("The database stayed locked by another program", "Nothing was changed", "Close it"),
+            anchors=(officer.AnchorLine("/mnt/elders", "file", "never"),),
+            trouble=officer.Found("The database stayed locked by another program", "Nothing was changed", "Close it"),
         ),
     )
 
@@ -459,26 +483,26 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
         of="2b1f8a52-5a1d-4c66-9f3b-0d7f1f6a2b19",
         lines=((40_237, '{"actor":{"id":"noor.aerts","t":"person"},"kind":"access.intent"}'),),
         key="hasselt.example/bibliotheek/hasselt+5f0c9a52+AQpvbG9uZw",
-        decisions=(log.Decided(NOW - DAY, "hilde.wouters", "justified"),),
+        decisions=(log_pages.Decided(NOW - DAY, "hilde.wouters", "justified"),),
         has_evidence=True,
     )
-    person = log.PersonPage(
+    person = web_person.PersonPage(
         looks=_looks()[:3],
         deeds=(
             log.Deed("hasselt", 40_300, NOW - HOUR, "hilde.wouters", "zocht op wat het logboek over deze persoon zegt"),
         ),
         ticket="p-31",
-        forgotten=(log.Gone("hasselt", (2014, 2015)),),
-        noted=(log.Noted("hasselt", 40_403), log.Noted("genk", 1_207)),
+        forgotten=(web_person.Gone("hasselt", (2014, 2015)),),
+        noted=(web_person.Noted("hasselt", 40_403), web_person.Noted("genk", 1_207)),
         many=True,
     )
-    state = overview.OfficerPage(
+    state = officer.OfficerPage(
         _logs(),
         (
-            overview.Task("mixups", 1, "days", "bad"),
-            overview.Task("flagged", 3, "days", "warn"),
-            overview.Task("overdue", 1, "samples", "warn"),
-            overview.Task("sample", 14, "samples", "info"),
+            officer.Task("mixups", 1, "days", "bad"),
+            officer.Task("flagged", 3, "days", "warn"),
+            officer.Task("overdue", 1, "samples", "warn"),
+            officer.Task("sample", 14, "samples", "info"),
         ),
     )
     return {
@@ -488,8 +512,8 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
                 at[Place.OFFICER], flashes=(Flash("good", "verified", {"library": "Hasselt", "size": "1.204.377"}),)
             ),
         ),
-        "officer-quiet": (overview.OfficerPage(_logs()[:1], ()), at[Place.OFFICER]),
-        "officer-running": (overview.OfficerPage((replace(_logs()[0], is_running=True),), ()), at[Place.OFFICER]),
+        "officer-quiet": (officer.OfficerPage(_logs()[:1], ()), at[Place.OFFICER]),
+        "officer-running": (officer.OfficerPage((replace(_logs()[0], is_running=True),), ()), at[Place.OFFICER]),
         "log": (replace(searched, found=None, older=None, shown_as=None), at[Place.LOG]),
         "log-found": (searched, at[Place.LOG]),
         "log-none": (
@@ -511,10 +535,10 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
             ),
             at[Place.LOG],
         ),
-        "person": (log.PersonPage(), at[Place.PERSON]),
+        "person": (web_person.PersonPage(), at[Place.PERSON]),
         "person-found": (person, at[Place.PERSON]),
         "person-none": (
-            log.PersonPage(looks=(), ticket="p-32", noted=(log.Noted("hasselt", 40_404),)),
+            web_person.PersonPage(looks=(), ticket="p-32", noted=(web_person.Noted("hasselt", 40_404),)),
             at[Place.PERSON],
         ),
         "letter": (_letter(), at[Place.PERSON]),
@@ -526,61 +550,61 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
         "figures": (_figures(), at[Place.FIGURES]),
         "figures-none": (replace(_figures(), total=0), at[Place.FIGURES]),
         "export": (
-            log.ExportPage(
+            export.ExportPage(
                 libraries,
                 Filled({"library": "hasselt"}, {"format": "format_missing", "reason": "reason_missing"}),
-                (log.ExportLine("hasselt", NOW - 9 * DAY, "hilde.wouters", "tiles", 1_180_000, "audit 2026"),),
+                (export.ExportLine("hasselt", NOW - 9 * DAY, "hilde.wouters", "tiles", 1_180_000, "audit 2026"),),
             ),
             at[Place.EXPORT],
         ),
-        "export-new": (log.ExportPage(libraries[:1]), at[Place.EXPORT]),
+        "export-new": (export.ExportPage(libraries[:1]), at[Place.EXPORT]),
     }
 
 
-def _day() -> review.DayPage:
+def _day() -> officer.DayPage:
     looks = _looks()
-    return review.DayPage(
+    return officer.DayPage(
         date(2026, 11, 2),
         (
-            review.DayPart(
+            officer.DayPart(
                 "hasselt", "Bibliotheek Hasselt Limburg", 41, 6, looks[1:2] + looks[4:5], looks[2:3], looks[5:]
             ),
-            review.DayPart("genk", "Bibliotheek Genk", 12, 1),
-            review.DayPart("tongeren", "Bibliotheek Tongeren", 0, 0),
+            officer.DayPart("genk", "Bibliotheek Genk", 12, 1),
+            officer.DayPart("tongeren", "Bibliotheek Tongeren", 0, 0),
         ),
-        (review.Overdue("hasselt", "2026-08", 3, 20),),
+        (sample.Overdue("hasselt", "2026-08", 3, 20),),
         date(2026, 11, 1),
         date(2026, 11, 3),
     )
 
 
-def _samples() -> review.SamplesPage:
+def _samples() -> sample.SamplesPage:
     months = (
-        review.MonthLine("2026-10", 411, 20, 14, is_late=False),
-        review.MonthLine("2026-09", 2_388, 24, 0, is_late=False),
-        review.MonthLine("2026-08", 377, 20, 3, is_late=True),
+        sample.MonthLine("2026-10", 411, 20, 14, is_late=False),
+        sample.MonthLine("2026-09", 2_388, 24, 0, is_late=False),
+        sample.MonthLine("2026-08", 377, 20, 3, is_late=True),
     )
-    return review.SamplesPage(
+    return sample.SamplesPage(
         (
-            review.MonthsPart("hasselt", "Bibliotheek Hasselt Limburg", months),
-            review.MonthsPart("genk", "Bibliotheek Genk", (review.MonthLine("2026-10", 0, 0, 0, is_late=False),)),
-            review.MonthsPart("tongeren", "Bibliotheek Tongeren", ()),
+            sample.MonthsPart("hasselt", "Bibliotheek Hasselt Limburg", months),
+            sample.MonthsPart("genk", "Bibliotheek Genk", (sample.MonthLine("2026-10", 0, 0, 0, is_late=False),)),
+            sample.MonthsPart("tongeren", "Bibliotheek Tongeren", ()),
         )
     )
 
 
-def _sample() -> review.SamplePage:
+def _sample() -> sample.SamplePage:
     looks = _looks()
-    decided = (log.Decided(NOW - DAY, "hilde.wouters", "justified"),)
-    return review.SamplePage(
+    decided = (log_pages.Decided(NOW - DAY, "hilde.wouters", "justified"),)
+    return sample.SamplePage(
         "hasselt",
         "Bibliotheek Hasselt Limburg",
         "2026-10",
         (
-            review.PickLine(looks[0], False),
-            review.PickLine(looks[1], True),
-            review.PickLine(looks[2], True, decided, can_decide=False),
-            review.PickLine(looks[4], False, (log.Decided(NOW - DAY, "els.maes", "unclear"),)),
+            sample.PickLine(looks[0], False),
+            sample.PickLine(looks[1], True),
+            sample.PickLine(looks[2], True, decided, can_decide=False),
+            sample.PickLine(looks[4], False, (log_pages.Decided(NOW - DAY, "els.maes", "unclear"),)),
         ),
         411,
         3,
@@ -589,11 +613,11 @@ def _sample() -> review.SamplePage:
         "2026-09",
         None,
         "",
-        (review.Overdue("hasselt", "2026-08", 3, 20),),
+        (sample.Overdue("hasselt", "2026-08", 3, 20),),
     )
 
 
-def _figures() -> log.FiguresPage:
+def _figures() -> figures.FiguresPage:
     first = date(2026, 10, 5)
     length = 30
 
@@ -608,19 +632,19 @@ def _figures() -> log.FiguresPage:
         ("wim.peeters", counts(19, 5)),
         ("els.maes", (0,) * 24 + counts(30, 11)[24:]),
     ]
-    return log.FiguresPage(
+    return figures.FiguresPage(
         first,
         first + (length - 1) * DAY,
         length,
         (7, 30, 90),
         sum(desks) + sum(nights),
-        plot.rows([("vraag aan de balie", desks), ("ledenadministratie", nights)], first=first),
-        plot.rows([("Bibliotheek Hasselt Limburg", desks), ("Bibliotheek Genk", nights)], first=first),
-        plot.rows(staff, first=first),
+        figures.rows([("vraag aan de balie", desks), ("ledenadministratie", nights)], first=first),
+        figures.rows([("Bibliotheek Hasselt Limburg", desks), ("Bibliotheek Genk", nights)], first=first),
+        figures.rows(staff, first=first),
     )
 
 
-def _letter() -> log.LetterPage:
+def _letter() -> person.LetterPage:
     look = (
         ("Wanneer", "14 oktober 2026, 10:22:07"),
         ("Bibliotheek", "Bibliotheek Hasselt Limburg"),
@@ -631,7 +655,7 @@ def _letter() -> log.LetterPage:
         ("Gevolg", "het register zei iets anders, en de bibliotheek nam het over (straat, huisnummer)"),
         ("Logboek", "regels 40231 en 40232 van hasselt"),
     )
-    return log.LetterPage(
+    return person.LetterPage(
         "nl",
         "Wie heeft uw gegevens opgevraagd?",
         "Bibliotheek Hasselt Limburg",
@@ -646,8 +670,8 @@ def _letter() -> log.LetterPage:
             "Raadplegingen: 2. Pogingen die mislukten of geweigerd werden: 1. Andere regels over u: 0.",
         ),
         (
-            log.LetterSection("Raadplegingen", (look, look)),
-            log.LetterSection("Pogingen die mislukten of geweigerd werden", (look[:5] + look[7:],)),
+            person.LetterSection("Raadplegingen", (look, look)),
+            person.LetterSection("Pogingen die mislukten of geweigerd werden", (look[:5] + look[7:],)),
         ),
         (
             (
@@ -666,30 +690,30 @@ def _letter() -> log.LetterPage:
 
 def _lone_pages() -> dict[str, tuple[Page, Frame]]:
     people = (
-        frame.TrialPerson("desk", "Noor Aerts", ("desk",), "Bibliotheek Demo"),
-        frame.TrialPerson("operator", "Bram Claes", ("operator",), "alle bibliotheken"),
-        frame.TrialPerson("dpo", "Hilde Wouters", ("dpo",), "alle bibliotheken"),
+        login.TrialPerson("desk", "Noor Aerts", ("desk",), "Bibliotheek Demo"),
+        login.TrialPerson("operator", "Bram Claes", ("operator",), "alle bibliotheken"),
+        login.TrialPerson("dpo", "Hilde Wouters", ("dpo",), "alle bibliotheken"),
     )
     came = replace(DESK, places=(), waiting=0)
-    here = door.SessionLine("ab" * 32, NOW - HOUR, NOW, is_this=True)
+    here = login.SessionLine("ab" * 32, NOW - HOUR, NOW, is_this=True)
     others = (
-        door.SessionLine("cd" * 32, NOW - 3 * HOUR, NOW - HOUR / 6, is_this=False),
-        door.SessionLine("ef" * 32, NOW - 7 * HOUR, NOW - HOUR / 12, is_this=False),
+        login.SessionLine("cd" * 32, NOW - 3 * HOUR, NOW - HOUR / 6, is_this=False),
+        login.SessionLine("ef" * 32, NOW - 7 * HOUR, NOW - HOUR / 12, is_this=False),
     )
-    waiting = frame.ErrorPage(429, "many", wait_s=240, reference="01JD3Q7M", again="desk")
+    waiting = render.ErrorPage(429, "many", wait_s=240, reference="01JD3Q7M", again="desk")
     return {
-        "login": (frame.LoginPage("ACM/IDM", message="idle"), NOBODY),
-        "login-trial": (frame.LoginPage(trial=people), _on_trial(NOBODY)),
-        "login-refused": (frame.LoginPage("ACM/IDM", (), "refused", "je account heeft geen rol in rrsync"), NOBODY),
-        "welcome": (door.WelcomePage(), came),
-        "home": (door.HomePage(), DESK),
-        "home-empty": (door.HomePage(), came),
-        "sessions": (door.SessionsPage((here, *others)), came),
-        "sessions-alone": (door.SessionsPage((here,)), came),
-        "login-unset": (frame.LoginPage(), replace(NOBODY, environment="acceptance")),
+        "login": (login.LoginPage("ACM/IDM", message="idle"), NOBODY),
+        "login-trial": (login.LoginPage(trial=people), _on_trial(NOBODY)),
+        "login-refused": (login.LoginPage("ACM/IDM", (), "refused", "je account heeft geen rol in rrsync"), NOBODY),
+        "welcome": (login.WelcomePage(), came),
+        "home": (login.HomePage(), DESK),
+        "home-empty": (login.HomePage(), came),
+        "sessions": (login.SessionsPage((here, *others)), came),
+        "sessions-alone": (login.SessionsPage((here,)), came),
+        "login-unset": (login.LoginPage(), replace(NOBODY, environment="acceptance")),
         "error-many": (waiting, DESK),
         **{
-            f"error-{kind}": (frame.ErrorPage(status, kind, reference="01JD3Q7M"), DESK)
+            f"error-{kind}": (render.ErrorPage(status, kind, reference="01JD3Q7M"), DESK)
             for kind, status in (
                 ("missing", 404),
                 ("forbidden", 403),
@@ -706,7 +730,7 @@ def _lone_pages() -> dict[str, tuple[Page, Frame]]:
             )
         },
         "error-log": (
-            frame.ErrorPage(
+            render.ErrorPage(
                 503,
                 "log",
                 "No anchor took the access log in for a day",

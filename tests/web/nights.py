@@ -16,20 +16,19 @@ from uuid import uuid4
 import pytest
 from sqlmodel import func, select
 
+from rrsync.app.runtime import Chance
+from rrsync.app.services import App, open_app
 from rrsync.cli.setup import install
 from rrsync.config.load import load
 from rrsync.core.person import Address
-from rrsync.core.plan import tonight
+from rrsync.core.planning import tonight
 from rrsync.core.report import Report
-from rrsync.simulator.citizen import Citizen
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import Situation, World, member_rows
+from rrsync.simulator.citizens import Citizen, Situation, World, member_rows
+from rrsync.simulator.server import Simulator
 from rrsync.store.members import Incoming
 from rrsync.store.rows import Standing
 from rrsync.store.tables import ChangeRow
-from rrsync.web.house import House
-from rrsync.wiring.chance import Chance
-from rrsync.wiring.rooms import App, open_app
+from rrsync.web.guard import House
 from tests.night.house import member_of
 from tests.registry.authority import issue
 from tests.support import Clock

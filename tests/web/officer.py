@@ -15,8 +15,7 @@ import pytest
 from lxml import html
 
 from rrsync.config.load import load
-from rrsync.simulator.citizen import Citizen
-from rrsync.simulator.world import Situation
+from rrsync.simulator.citizens import Citizen, Situation
 from tests.support import Clock
 from tests.web.provider import SECRET, person, running
 from tests.web.scene import Browser, Scene, opened

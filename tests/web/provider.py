@@ -28,7 +28,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rrsync.web.listen import Listening
+from rrsync.web.server import Listening
 from tests.support import insz
 
 CLIENT: Final = "rrsync"

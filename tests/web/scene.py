@@ -6,25 +6,21 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from rrsync.app.runtime import Chance
+from rrsync.app.services import App, Entrance, entrance, open_app
+from rrsync.config.settings import Settings
+from rrsync.web.app import site
 from rrsync.web.guard import RULES
-from rrsync.web.site import site
-from rrsync.wiring.chance import Chance
-from rrsync.wiring.pages import Entrance, entrance
-from rrsync.wiring.rooms import App, open_app
 from tests.night.house import Impatient, Stopwatch
 from tests.support import Clock, Dice, References
 from tests.web.provider import Op
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from rrsync.config.tables import Settings
 
 PUBLIC: Final = "https://rrsync.example"
 HERE: Final = "http://127.0.0.1:8000"

@@ -17,21 +17,20 @@ from uuid import uuid4
 
 import httpx2 as httpx
 
+from rrsync.app.runtime import Chance
+from rrsync.app.services import App, Entrance, entrance, open_app
 from rrsync.cli.setup import install
 from rrsync.config.load import load
-from rrsync.core.apikey import Scope
-from rrsync.core.entry import Actor, ActorKind
-from rrsync.core.member import Member
+from rrsync.core.api_key import Scope
+from rrsync.core.log_entry import Actor, ActorKind
+from rrsync.core.person import Member
+from rrsync.simulator.citizens import Situation, World, member_rows
 from rrsync.simulator.faults import Fault
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import Situation, World, member_rows
-from rrsync.store.apikeys import ApiKey, Order
+from rrsync.simulator.server import Simulator
+from rrsync.store.api_keys import ApiKey, Order
 from rrsync.store.members import Incoming
-from rrsync.web.listen import Listening
-from rrsync.web.site import site
-from rrsync.wiring.chance import Chance
-from rrsync.wiring.pages import Entrance, entrance
-from rrsync.wiring.rooms import App, open_app
+from rrsync.web.app import site
+from rrsync.web.server import Listening
 from tests.night.house import Impatient, Stopwatch, member_of
 from tests.support import Clock
 
@@ -112,7 +111,7 @@ class Serving:
 
     def lines(self, library: str = "hasselt") -> list[dict[str, Any]]:
         """Give the entries of a library's log."""
-        from rrsync.core.entry import decode  # noqa: PLC0415 — used here alone
+        from rrsync.core.log_entry import decode  # noqa: PLC0415 — used here alone
 
         return [decode(data) for _, data in self.app.ledger.entries(library)]
 

@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
-from rrsync.config.tables import Settings
-from rrsync.core.entry import decode
+from rrsync.config.settings import Settings
 from rrsync.core.insz import holds_insz
+from rrsync.core.log_entry import decode
 from tests.support import Clock
 from tests.web.conftest import OIDC, Make
 from tests.web.provider import Op, person

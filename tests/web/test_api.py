@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import pytest
 
-from rrsync.core.apikey import Scope
+from rrsync.core.api_key import Scope
 from rrsync.core.insz import holds_insz
-from rrsync.simulator.world import Situation
-from rrsync.store.feed import BEGINNING, Feed
-from rrsync.store.repeats import Answered, Begun, Clash, Repeats
-from rrsync.web.threads import PAGES
+from rrsync.simulator.citizens import Situation
+from rrsync.store.api_keys import Answered, Begun, Clash, Repeats
+from rrsync.store.change_feed import BEGINNING, Feed
+from rrsync.web.server import PAGES
 from tests.support import Clock, Store, member
 from tests.web.serving import ADMIN, Serving, serving
 

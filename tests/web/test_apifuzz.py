@@ -29,7 +29,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from structlog.testing import capture_logs
 
-from rrsync.core.apikey import Scope
+from rrsync.core.api_key import Scope
 from rrsync.store.members import Incoming
 from tests.support import LAST, STREET, Clock, member
 from tests.web.serving import ADMIN, LETTERS, Serving, serving

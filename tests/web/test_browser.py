@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Page, Request
 
-from rrsync.config.tables import Settings
-from rrsync.web.listen import Listening
+from rrsync.config.settings import Settings
+from rrsync.web.server import Listening
 from tests.support import Clock
 from tests.web.browser import browser, chromium, lead
 from tests.web.conftest import OIDC

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
-from rrsync.store.search import Wanted
+from rrsync.store.log_search import Wanted
 from tests.support import insz
 from tests.web.browser import lead
 from tests.web.day import SHOTS, Day, day

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from rrsync.core.person import Address
 from rrsync.store.members import Incoming
-from rrsync.web.desk import MOST
+from rrsync.web.member_search import MOST
 from rrsync.web.paths import path
 from tests.support import insz, member
 from tests.web.clerk import MOVED, OK, OTHERS, SETTLED, Clerk, Place, citizen, dotted, is_clean, settled, text, tree

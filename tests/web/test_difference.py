@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from structlog.testing import capture_logs
 
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.log_entry import Actor, ActorKind
 from tests.support import Clock
 from tests.web.clerk import ABROAD, MOVED, REFERENCE, SETTLED, Clerk, Place, citizen, field_of, is_clean, text, tree
 

@@ -17,8 +17,8 @@ import pytest
 
 from rrsync.audit.export import Format, Order
 from rrsync.cli import app as door
-from rrsync.core.entry import JSON, Actor, ActorKind, Draft, Kind
-from rrsync.core.formula import unescape
+from rrsync.core.log_entry import JSON, Actor, ActorKind, Draft, Kind
+from rrsync.core.spreadsheet import unescape
 from rrsync.errors import BrokenChain, LedgerError
 from rrsync.web import export
 from tests.web.officer import GENK, HASSELT, HOUSE, Office, afresh, office, told

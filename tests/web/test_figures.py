@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.roles import Role
 from tests.web.watched import Watch, read, words
 from tests.web.watched import kept_town as kept_town  # noqa: PLC0414 — a fixture

@@ -9,12 +9,12 @@ import pytest
 from fastapi import APIRouter, FastAPI, Response
 from structlog.testing import capture_logs
 
-from rrsync.config.tables import Settings
+from rrsync.config.settings import Settings
 from rrsync.core.roles import Role, Staff
 from rrsync.errors import ConfigError
 from rrsync.web import login
+from rrsync.web.app import site
 from rrsync.web.guard import RULES, For, Guest, Inside, Open, Rule, Signed
-from rrsync.web.site import site
 from tests.support import Clock
 from tests.web.provider import Op
 from tests.web.scene import DOOR, SESSION, START, Browser, Scene, opened

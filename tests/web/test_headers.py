@@ -12,7 +12,7 @@ from fastapi import FastAPI, Form, Response
 from starlette.types import Message
 from structlog.testing import capture_logs
 
-from rrsync.config.tables import Settings
+from rrsync.config.settings import Settings
 from rrsync.errors import (
     BrokenChain,
     Busy,

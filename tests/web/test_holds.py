@@ -7,14 +7,14 @@ from itertools import count
 import pytest
 from structlog.testing import capture_logs
 
+from rrsync.app.services import App
 from rrsync.core.exchange import Reason
-from rrsync.core.plan import tonight
+from rrsync.core.planning import tonight
 from rrsync.registry.pace import Pace
-from rrsync.simulator.services import PERSON
+from rrsync.simulator.replies import PERSON
+from rrsync.store.holds import PAGE, Worklist
 from rrsync.store.members import Incoming
-from rrsync.store.worklist import PAGE, Worklist
 from rrsync.sync.refresh import Desk
-from rrsync.wiring.rooms import App
 from tests.support import Clock, Store, member
 from tests.web.clerk import (
     ABROAD,

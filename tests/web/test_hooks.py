@@ -21,13 +21,13 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
+from rrsync.app.services import Hook
 from rrsync.core.insz import holds_insz
 from rrsync.errors import ConfigError
-from rrsync.simulator.world import Situation
-from rrsync.store.hooks import Hooks
-from rrsync.web.courier import Courier, Message, Post, Unheard, wait_for
-from rrsync.web.jobs import Jobs
-from rrsync.wiring.serving import Hook
+from rrsync.simulator.citizens import Situation
+from rrsync.store.change_feed import Hooks
+from rrsync.web.server import Jobs
+from rrsync.web.webhooks import Courier, Message, Post, Unheard, wait_for
 from tests.anchor.scene import Trust, certified
 from tests.support import Clock, Dice, Store
 from tests.web.serving import Serving, serving

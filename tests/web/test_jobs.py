@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from rrsync.errors import Busy
-from rrsync.web.jobs import Jobs, OwnStop
+from rrsync.web.server import Jobs, OwnStop
 
 
 @pytest.fixture

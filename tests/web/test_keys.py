@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from rrsync.core.apikey import Scope, admits, key_id
-from rrsync.core.entry import Actor, ActorKind, decode
+from rrsync.core.api_key import Scope, admits, key_id
+from rrsync.core.log_entry import Actor, ActorKind, decode
 from rrsync.errors import ConfigError
-from rrsync.store.apikeys import ApiKeys, Order
-from rrsync.store.seal import Keyring, Seal
+from rrsync.store.api_keys import ApiKeys, Order
+from rrsync.store.encryption import Keyring, Seal
 from tests.support import Clock, Dice, Store
 
 DORA: Final = Actor(ActorKind.PERSON, "dora.wouters")

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from rrsync.config.tables import Settings
+from rrsync.app.services import entrance, open_app
+from rrsync.config.settings import Settings
 from rrsync.core.roles import Role, are_apart
 from rrsync.errors import ConfigError
-from rrsync.web.local import people
-from rrsync.web.site import site
-from rrsync.wiring.pages import entrance
-from rrsync.wiring.rooms import open_app
+from rrsync.web.app import site
+from rrsync.web.login import people
 from tests.support import Clock
 from tests.web.provider import Op
 from tests.web.scene import HERE, Scene, opened

@@ -13,10 +13,9 @@ import pytest
 
 from rrsync.audit import verifier
 from rrsync.core.insz import holds_insz
-from rrsync.core.proof import Proof
+from rrsync.core.merkle import Proof, leaf_hash
+from rrsync.core.review_sample import Finding
 from rrsync.core.roles import Role
-from rrsync.core.sample import Finding
-from rrsync.core.tree import leaf_hash
 from rrsync.errors import NotAuthorised
 from rrsync.web.words.codes import ENDED
 from tests.support import insz

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from rrsync.config.tables import Settings
+from rrsync.config.settings import Settings
 from rrsync.core.roles import Role
-from rrsync.web.session import Start
+from rrsync.web.session_cookies import Start
 from tests.support import Clock, Dice, insz
 from tests.web.provider import KEYS, ROLES, SECRET, Claims, Op, altered, by_secret, critical, unsigned
 from tests.web.scene import SESSION, START, Browser, Scene, opened

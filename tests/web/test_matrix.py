@@ -21,11 +21,11 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from fastapi.testclient import TestClient
 
-from rrsync.core.apikey import Scope
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.api_key import Scope
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.roles import Role, Staff
-from rrsync.simulator.world import Situation
-from rrsync.store.apikeys import Order
+from rrsync.simulator.citizens import Situation
+from rrsync.store.api_keys import Order
 from rrsync.web.guard import RULES
 from tests.support import Clock, insz
 from tests.web.provider import SECRET, running

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from rrsync.core.plan import tonight
-from rrsync.core.quota import REACHED, Limits, Window
+from rrsync.core.desk_quota import REACHED, Limits, Window
+from rrsync.core.planning import tonight
+from rrsync.store.limits import Quotas
 from rrsync.store.members import Incoming
-from rrsync.store.quotas import Quotas
 from tests.support import Clock, member
 from tests.web.clerk import (
     ABROAD,

@@ -11,7 +11,7 @@ import pytest
 from rrsync.core.roles import Role
 from rrsync.errors import NotAuthorised
 from rrsync.simulator.faults import Fault
-from rrsync.simulator.serve import Simulator
+from rrsync.simulator.server import Simulator
 from tests.support import References
 from tests.web.town import BEFORE
 from tests.web.watched import Open, Watch, read, words

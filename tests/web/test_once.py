@@ -9,7 +9,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from rrsync.web.once import Once
+from rrsync.web.idempotency import Once
 from tests.support import NOW
 
 

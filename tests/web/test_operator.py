@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lxml import html
 
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.log_entry import Actor, ActorKind
 from tests.support import Clock
 from tests.web.nights import AtNight, at_night, own_certificate
 from tests.web.provider import Op

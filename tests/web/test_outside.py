@@ -16,11 +16,11 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from rrsync.config.load import load
-from rrsync.core.entry import JSON, Actor, ActorKind
-from rrsync.core.glass import Stage
+from rrsync.core.break_glass import Stage
+from rrsync.core.log_entry import JSON, Actor, ActorKind
 from rrsync.errors import StoreError
+from rrsync.simulator.citizens import Situation
 from rrsync.simulator.faults import Fault
-from rrsync.simulator.world import Situation
 from tests.support import Clock
 from tests.web.provider import SECRET, Op, person, running
 from tests.web.scene import Browser, Scene, opened

@@ -9,15 +9,14 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from rrsync.config.tables import Settings
+from rrsync.config.settings import Settings
 from rrsync.core.roles import Role
 from rrsync.web import login
+from rrsync.web.desk_pages import own, take_turn
 from rrsync.web.guard import For, Inside
-from rrsync.web.pace import take_turn
-from rrsync.web.page import respond, say
-from rrsync.web.people import own
-from rrsync.web.views.door import HomePage
-from rrsync.web.views.frame import Flash, Place
+from rrsync.web.login import HomePage
+from rrsync.web.render import Flash, Place
+from rrsync.web.responses import respond, say
 from tests.support import Clock
 from tests.web.provider import Op
 from tests.web.scene import DOOR, Scene, opened

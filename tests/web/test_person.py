@@ -8,13 +8,13 @@ from string import Formatter
 
 import pytest
 
-from rrsync.audit.deeds import DEEDS
 from rrsync.audit.paragraphs import PART
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.audit.phrases import DEEDS
 from rrsync.core.insz import Insz
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import LedgerError
-from rrsync.store.tickets import Tickets
-from rrsync.web import looks, period
+from rrsync.store.sessions import Tickets
+from rrsync.web import log_pages
 from rrsync.web.words import deeds
 from tests.support import Clock, insz
 from tests.web.officer import GENK, HASSELT, HOUSE, Office, office, ticket, told
@@ -180,7 +180,7 @@ class TestWords:
 
     def test_who_is_not_named(self) -> None:
         """An entry that somebody wrote over names nobody."""
-        assert looks.name(Actor(ActorKind.PROCESS, "")) == "?"
+        assert log_pages.name(Actor(ActorKind.PROCESS, "")) == "?"
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ class TestWords:
 )
 def test_days_of_a_form(since: str, until: str, errors: dict[str, str]) -> None:
     """A span by the clock in Belgium, or what is wrong with it."""
-    assert period.read(since, until).errors == errors
+    assert log_pages.read(since, until).errors == errors
 
 
 def _places(text: str) -> set[str]:

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from lxml import html
 
-from rrsync.core.traffic import Went, told
+from rrsync.core.rate_limit import Went, told
+from rrsync.store.limits import Shared
 from rrsync.store.subscriptions import State, note
-from rrsync.store.traffic import Shared
 from tests.support import Clock
 from tests.web.nights import AtNight, Nights, at_night, own_certificate
 from tests.web.provider import Op

@@ -14,10 +14,10 @@ from lxml import html
 from sqlalchemy import insert, text, update
 from sqlmodel import col
 
-from rrsync.core.entry import Actor, ActorKind, Draft, Kind
+from rrsync.core.log_entry import Actor, ActorKind, Draft, Kind
 from rrsync.store.holds import Holds, OpenHold
 from rrsync.store.tables import RunRow, StepRow
-from rrsync.sync.release import Release
+from rrsync.sync.hold_decisions import Release
 from tests.support import Clock
 from tests.web.nights import STREET, AtNight, Nights, OneHouse, at_night, own_certificate
 from tests.web.provider import Op

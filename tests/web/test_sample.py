@@ -10,9 +10,9 @@ import pytest
 from lxml import html
 
 from rrsync.audit.sample import Samples
-from rrsync.core.entry import Actor, ActorKind
-from rrsync.core.month import Month
-from rrsync.core.sample import Finding
+from rrsync.core.belgian_time import Month
+from rrsync.core.log_entry import Actor, ActorKind
+from rrsync.core.review_sample import Finding
 from tests.web.officer import GENK, HASSELT, HOUSE, Office, afresh, office, told
 from tests.web.provider import person
 from tests.web.scene import Browser

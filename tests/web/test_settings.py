@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from rrsync.app.services import grants
 from rrsync.config.load import load, oidc_secret
-from rrsync.config.tables import Settings
-from rrsync.config.web import WebSettings
-from rrsync.core.quota import Limits
+from rrsync.config.settings import Settings, WebSettings
+from rrsync.core.desk_quota import Limits
 from rrsync.core.roles import Denial, Role
 from rrsync.errors import ConfigError
-from rrsync.web.trouble import Trouble
+from rrsync.web.oidc import Trouble
 from rrsync.web.words.refusals import REFUSALS
-from rrsync.wiring.pages import grants
 
 Make = Callable[[str], Settings]
 

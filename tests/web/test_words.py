@@ -12,18 +12,17 @@ from typing import Any, Final
 import pytest
 
 import rrsync.web
-from rrsync.core.access import DENIED, OPEN, REUSED
 from rrsync.core.anomaly import Flag
-from rrsync.core.entry import Status
 from rrsync.core.exchange import Reason
+from rrsync.core.log_entry import DENIED, OPEN, REUSED, Status
 from rrsync.core.person import Address, Name, PartialDate
+from rrsync.core.review_sample import Finding
 from rrsync.core.roles import Role
-from rrsync.core.sample import Finding
-from rrsync.web import plot, show
+from rrsync.text import formatting
+from rrsync.web import figures
 from rrsync.web.paths import PATHS, path
-from rrsync.web.render import Pages
-from rrsync.web.views.frame import Frame, Place
-from rrsync.web.views.runs import RunLine, RunsPage
+from rrsync.web.render import Frame, Pages, Place
+from rrsync.web.runs import RunLine, RunsPage
 from rrsync.web.words import advice, codes, deeds, frame, halts, log
 from rrsync.web.words.book import PAGES
 
@@ -144,7 +143,7 @@ class TestShow:
     def test_a_moment_is_said_as_seen_from_now(self, at: datetime, said: tuple[str, str]) -> None:
         """On the clock in Belgium, summer and winter; the day changes there too."""
         at = at if at.month == 5 or at.hour == 7 else datetime(2026, 10, 30, 23, 0, tzinfo=UTC)
-        assert (show.moment(at, "nl", NOW), show.moment(at, "en", NOW)) == said
+        assert (formatting.moment(at, "nl", NOW), formatting.moment(at, "en", NOW)) == said
 
     @pytest.mark.parametrize(
         ("span", "dutch", "english"),
@@ -159,7 +158,7 @@ class TestShow:
     )
     def test_how_long_ago_is_said_in_one_unit(self, span: timedelta, dutch: str, english: str) -> None:
         """The unit one would say it in."""
-        assert (show.ago(span, "nl"), show.ago(span, "en")) == (dutch, english)
+        assert (formatting.ago(span, "nl"), formatting.ago(span, "en")) == (dutch, english)
 
     @pytest.mark.parametrize(
         ("span", "dutch"),
@@ -172,40 +171,40 @@ class TestShow:
     )
     def test_how_long_it_takes_is_said_to_the_minute(self, span: timedelta, dutch: str) -> None:
         """At least one."""
-        assert show.lasts(span, "nl") == dutch
+        assert formatting.lasts(span, "nl") == dutch
 
     def test_part_of_a_date_is_said_in_part(self) -> None:
         """What the register does not know is not made up."""
         dates = (PartialDate(1998, 3, 12), PartialDate(1998, 3, 0), PartialDate(1998, 0, 0))
-        assert [show.partial(each, "nl") for each in dates] == ["12 maart 1998", "maart 1998", "1998"]
+        assert [formatting.partial(each, "nl") for each in dates] == ["12 maart 1998", "maart 1998", "1998"]
 
     def test_an_address_is_as_on_an_envelope(self) -> None:
         """A country only where it is another, and no line of what is not known."""
         address = Address("Kerkstraat", "12", "3", "3500", "Hasselt", "71022", "BEL")
-        assert show.lines(address) == ("Kerkstraat 12 bus 3", "3500 Hasselt")
-        assert show.lines(Address("Dam", "1", "", "1012", "Amsterdam", "", "NLD"))[-1] == "NLD"
-        assert show.lines(Address()) == ()
+        assert formatting.lines(address) == ("Kerkstraat 12 bus 3", "3500 Hasselt")
+        assert formatting.lines(Address("Dam", "1", "", "1012", "Amsterdam", "", "NLD"))[-1] == "NLD"
+        assert formatting.lines(Address()) == ()
 
     def test_a_name_is_said_or_listed(self) -> None:
         """Whichever part is missing."""
         name = Name("Peeters", "An")
-        assert (show.full_name(name), show.listed_name(name)) == ("An Peeters", "Peeters, An")
-        assert (show.full_name(Name("Peeters")), show.listed_name(Name())) == ("Peeters", "")
+        assert (formatting.full_name(name), formatting.listed_name(name)) == ("An Peeters", "Peeters, An")
+        assert (formatting.full_name(Name("Peeters")), formatting.listed_name(Name())) == ("Peeters", "")
 
     def test_numbers_have_their_thousands_apart(self) -> None:
         """Each language by its own sign; one of a thing is one."""
         words = ("{} lid", "{} leden")
-        assert (show.number(1_234_567, "nl"), show.number(1_234_567, "en")) == ("1.234.567", "1,234,567")
-        assert (show.decimal(7.94, "nl"), show.decimal(7.94, "en")) == ("7,9", "7.9")
-        assert (show.counted(1, words, "nl"), show.counted(1_000, words, "nl")) == ("1 lid", "1.000 leden")
+        assert (formatting.number(1_234_567, "nl"), formatting.number(1_234_567, "en")) == ("1.234.567", "1,234,567")
+        assert (formatting.decimal(7.94, "nl"), formatting.decimal(7.94, "en")) == ("7,9", "7.9")
+        assert (formatting.counted(1, words, "nl"), formatting.counted(1_000, words, "nl")) == ("1 lid", "1.000 leden")
 
     def test_the_rest_is_short(self) -> None:
         """Hashes, sentences, narrow columns, months, weekdays."""
-        assert show.short("0123456789abcdef") == "0123 4567 89ab"
-        assert [show.sentence(text) for text in ("", "zo is het", "Ja.")] == ["", "Zo is het.", "Ja."]
-        assert (show.brief(NOW), show.month("2026-10", "en")) == ("01/11/2026 10:00", "October 2026")
-        assert show.weekday(date(2026, 11, 1), "nl") == "zondag 1 november 2026"
-        assert show.exact(NOW, "nl") == "1 november 2026, 10:00:00"
+        assert formatting.short("0123456789abcdef") == "0123 4567 89ab"
+        assert [formatting.sentence(text) for text in ("", "zo is het", "Ja.")] == ["", "Zo is het.", "Ja."]
+        assert (formatting.brief(NOW), formatting.month("2026-10", "en")) == ("01/11/2026 10:00", "October 2026")
+        assert formatting.weekday(date(2026, 11, 1), "nl") == "zondag 1 november 2026"
+        assert formatting.exact(NOW, "nl") == "1 november 2026, 10:00:00"
 
 
 class TestPlot:
@@ -213,12 +212,12 @@ class TestPlot:
 
     def test_nothing_is_drawn_of_nothing(self) -> None:
         """No days, no bars, no division by none."""
-        drawn = plot.rows([], first=date(2026, 11, 1))
+        drawn = figures.rows([], first=date(2026, 11, 1))
         assert (drawn.days, drawn.rows, drawn.most) == ((), (), 0)
 
     def test_bars_stay_in_their_row(self) -> None:
         """A small count is still seen, and none is higher than the row; weekends and named days are in the width."""
-        drawn = plot.rows([("a", (1, 0, 1_000)), ("b", (5, 5, 5))], first=date(2026, 10, 30))
+        drawn = figures.rows([("a", (1, 0, 1_000)), ("b", (5, 5, 5))], first=date(2026, 10, 30))
         bars = [bar for row in drawn.rows for bar in row.bars]
         assert all(1 <= bar.height <= drawn.height and bar.y + bar.height == drawn.height for bar in bars)
         assert all(bar.x >= 0 and bar.x + bar.width <= drawn.width for bar in bars)

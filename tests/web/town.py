@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from rrsync.app.runtime import Chance
+from rrsync.app.services import App, open_app
 from rrsync.cli.setup import install
 from rrsync.config.load import load
-from rrsync.config.tables import Settings
-from rrsync.core.entry import Actor, ActorKind
-from rrsync.core.plan import tonight
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import Situation, World, member_rows
+from rrsync.config.settings import Settings
+from rrsync.core.log_entry import Actor, ActorKind
+from rrsync.core.planning import tonight
+from rrsync.simulator.citizens import Situation, World, member_rows
+from rrsync.simulator.server import Simulator
 from rrsync.store.members import Incoming
-from rrsync.wiring.chance import Chance
-from rrsync.wiring.rooms import App, open_app
 from tests.night.house import member_of
 from tests.support import Clock
 

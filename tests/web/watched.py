@@ -16,16 +16,14 @@ import httpx2 as httpx
 import pytest
 from lxml import html
 
+from rrsync.app.services import App, entrance, open_app
 from rrsync.config.load import load
-from rrsync.config.tables import Settings
-from rrsync.core.access import Access
-from rrsync.core.entry import Actor, ActorKind, decode
+from rrsync.config.settings import Settings
+from rrsync.core.log_entry import Access, Actor, ActorKind, decode
 from rrsync.core.roles import Role, Staff
-from rrsync.simulator.world import Situation
-from rrsync.store.search import Wanted
-from rrsync.web.site import site
-from rrsync.wiring.pages import entrance
-from rrsync.wiring.rooms import App, open_app
+from rrsync.simulator.citizens import Situation
+from rrsync.store.log_search import Wanted
+from rrsync.web.app import site
 from tests.support import Clock
 from tests.web.provider import SECRET
 from tests.web.scene import SESSION, Browser, Scene

@@ -12,18 +12,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rrsync.anchor.disk import held, keep_name
-from rrsync.anchor.receipt import Receipt, Signed
-from rrsync.core.note import MAX_BYTES, Checkpoint, Key, Note
+from rrsync.anchor.durable_file import held, keep_name
+from rrsync.core.signed_note import MAX_BYTES, Checkpoint, Key, Note, Receipt, Signed
 from rrsync.errors import AnchorUnavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _PIECE: Final = 1 << 20
 _USUAL: Final = 1 << 12

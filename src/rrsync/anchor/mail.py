@@ -11,6 +11,7 @@ import re
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,14 +19,11 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
-from rrsync.anchor.line import Allowance, connect, is_here, tls, why
-from rrsync.anchor.receipt import Receipt, Signed
+from rrsync.core.signed_note import Receipt, Signed
 from rrsync.errors import AnchorUnavailable, ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from rrsync.net.bounded_socket import Allowance, connect, is_here, tls, why
 
 _MOST: Final = 1 << 16
 _ADDRESS: Final = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+", re.ASCII)

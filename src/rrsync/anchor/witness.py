@@ -1,4 +1,4 @@
-"""An anchor that is a witness: a machine of others, which signs a log's checkpoint only if it follows on the last.
+r"""An anchor that is a witness: a machine of others, which signs a log's checkpoint only if it follows on the last.
 
 C2SP ``add-checkpoint`` (c2sp.org/tlog-witness) over HTTP, in order:
 
@@ -7,22 +7,190 @@ C2SP ``add-checkpoint`` (c2sp.org/tlog-witness) over HTTP, in order:
 3. One that is further than we are, has another root at our size, or finds that we do not follow (422), has seen
    another log: a backup was put back here, or entries were changed.
 4. A cosignature counts if it verifies under the witness' key and is not from the future; no other is kept.
+
+The way to a witness: HTTP over one connection, bounded in time and size.
+
+Redirects are not followed, proxies not used, and words go in clear to this machine only.
+
+What is posted to a witness: C2SP ``add-checkpoint``, written and read by the letter.
+
+The size that the witness last cosigned, a hash on each line that proves how the log grew from there, an empty line, and
+the signed checkpoint (c2sp.org/tlog-witness).
+
+>>> note = Note.parse("example.com/log\n0\n\n— example.com/log Zm91cmJ5dGVz\n")
+>>> print(Submission(20, (bytes(32),), note).to_text())
+old 20
+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+<BLANKLINE>
+example.com/log
+0
+<BLANKLINE>
+— example.com/log Zm91cmJ5dGVz
+<BLANKLINE>
 """
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.client import HTTPException
-from typing import Final, TypeAlias
+from http.client import HTTPConnection, HTTPException
+from typing import Final, Self, TypeAlias
+from urllib.parse import urlsplit
 
-from rrsync.anchor.door import Answer, Door
-from rrsync.anchor.receipt import Receipt, Signed
-from rrsync.anchor.submission import Submission
-from rrsync.core.note import Key, KeyKind, Note, Signature, cosigned_at
+from rrsync.core import signed_note as notes
+from rrsync.core.signed_note import (
+    HASH_BYTES,
+    Key,
+    KeyKind,
+    Note,
+    Receipt,
+    Signature,
+    Signed,
+    cosigned_at,
+    from_base64,
+    from_decimal,
+    to_base64,
+)
 from rrsync.errors import AnchorConflict, AnchorUnavailable, ConfigError
+from rrsync.net.bounded_socket import Allowance, connect, is_here, tls, why
+
+PATH: Final = "/add-checkpoint"
+SIZE_TYPE: Final = "text/x.tlog.size"
+MAX_PROOF: Final = 63
+#: The largest note that must be read, and the proof before it.
+MAX_BYTES: Final = notes.MAX_BYTES + 4096
+
+_OLD: Final = "old "
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A signed checkpoint, and the proof that it follows on the one of size ``old``."""
+
+    old: int
+    proof: tuple[bytes, ...]
+    note: Note
+
+    def to_text(self) -> str:
+        """Give the body of the request."""
+        lines = (f"{_OLD}{self.old}", *map(to_base64, self.proof), "")
+        return "\n".join(lines) + "\n" + self.note.to_text()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the body of a request.
+
+        Raises:
+            ValueError: it is none.
+        """
+        head, _, rest = text.partition("\n\n")
+        first, *lines = head.split("\n")
+        if not first.startswith(_OLD) or len(lines) > MAX_PROOF:
+            raise ValueError("a submission begins with the old size, and at most 63 hashes")
+        proof = tuple(map(from_base64, lines))
+        if any(len(one) != HASH_BYTES for one in proof):
+            raise ValueError("a proof is made of hashes of 32 bytes")
+        return cls(from_decimal(first.removeprefix(_OLD)), proof, Note.parse(rest))
+
+
+_MOST: Final = 1 << 16
+_PORTS: Final = {"http": 80, "https": 443}
+_URL: Final = re.compile(r"https?://[\[\]\w.:-]+(/[!-\"$->@-~]*)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the witness said; ``size`` is what it last cosigned, if that is what it says."""
+
+    status: int
+    body: bytes
+    size: int | None
+
+
+class _Connection(HTTPConnection):
+    """HTTP over a connection that keeps to an allowance."""
+
+    def __init__(self, host: str, port: int, allowance: Allowance, context: ssl.SSLContext | None) -> None:
+        super().__init__(host, port)
+        self.default_port = _PORTS["https" if context else "http"]
+        self._allowance = allowance
+        self._context = context
+
+    def connect(self) -> None:
+        """Connect (called by http.client)."""
+        self.sock = connect(self.host, self.port, self._allowance, self._context)
+
+
+class Door:
+    """The witness' address, over one kept connection.
+
+    Raises:
+        ConfigError: the address is none or not a safe one, or the CA file cannot be used.
+    """
+
+    def __init__(self, url: str, ca: str, deadline_s: float) -> None:
+        host, port, self._path = _parts(url)
+        self._allowance = Allowance(deadline_s, 2 * _MOST)
+        context = tls(ca, self._allowance) if url.startswith("https:") else None
+        self._connection = _Connection(host, port, self._allowance, context)
+
+    def post(self, body: bytes) -> Answer:
+        """Post a submission and give the answer.
+
+        Raises:
+            OSError: none came, in time.
+            HTTPException: it makes no sense, or is too large.
+        """
+        self._allowance.start()
+        headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "rrsync"}
+        self._connection.request("POST", self._path, body, headers)
+        response = self._connection.getresponse()
+        said = response.read(_MOST)
+        if response.read(1):
+            raise HTTPException
+        kind = response.headers.get_content_type()
+        return Answer(response.status, said, _size(said) if kind == SIZE_TYPE else None)
+
+    def reason(self, error: OSError | HTTPException) -> str:
+        """Say what the other side did that is no answer, without its words."""
+        if isinstance(error, HTTPException) and not self._allowance.is_over():
+            return "broke off, or its answer makes no sense"
+        return why(error, self._allowance)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _size(body: bytes) -> int | None:
+    """Read the size that a witness last cosigned."""
+    try:
+        return from_decimal(body.decode().removesuffix("\n"))
+    except ValueError:
+        return None
+
+
+def _parts(url: str) -> tuple[str, int, str]:
+    """Give host, port and path of a witness' address.
+
+    Raises:
+        ConfigError: it is none, or neither https nor on this machine.
+    """
+    match = _URL.fullmatch(url)
+    try:
+        parts = urlsplit(url if match else "")
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        host.encode("idna")
+    except (ValueError, KeyError) as error:
+        raise ConfigError("The address of a witness is no URL", todo="Write it as https://example.org/path") from error
+    if parts.scheme == "http" and not is_here(host):
+        raise ConfigError("The address of a witness must be https://, unless it is on this machine")
+    return host, port, parts.path.rstrip("/") + PATH
+
 
 #: Gives the hashes that prove how a library's log grew from one size to another.
 Prove: TypeAlias = Callable[[str, int, int], Sequence[bytes]]

@@ -6,16 +6,14 @@ any case. Whom it was about stands in the access log, and in no mail.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
 
 from rrsync.core.report import MIX_UP, OUTSIDE, SIGNATURE
 from rrsync.errors import RrsyncError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _WORDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "nl": {

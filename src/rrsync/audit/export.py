@@ -4,36 +4,214 @@
 2. Everything goes by as a stream: what is held at once does not grow with the log.
 3. People are in it by pseudonym only. The Auditregister alone asks for their number, and is given it while the key of
    its year is there.
+
+A log as files that anyone can check: the layout of C2SP tlog-tiles, and beside it what an auditor needs.
+
+1. ``checkpoint`` is the signed note; the log's entries up to its size stand in bundles of 256, the hashes of their tree
+   in tiles of 256. Nothing that the checkpoint does not cover is given.
+2. Every hash is computed here from the entries' exact bytes, and the root must be the checkpoint's.
+3. Entries go by once, and what is kept of them is at most 255 hashes a level, so memory does not grow with the log.
+
+Source: c2sp.org/tlog-tiles.
+
+Proofs for others: a log's newest checkpoint with who cosigned it, and one entry's way into it (C2SP tlog-proof).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from importlib.resources import files
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from string import Template
+from typing import Final, TypeAlias
 
 import orjson
 
-from rrsync.audit.formats import row_of, run_span, span
-from rrsync.audit.layout import laid_out
-from rrsync.audit.registration import is_registered, registration
-from rrsync.core.access import actor_of, moment
-from rrsync.core.entry import Draft, Kind, named
-from rrsync.core.note import Checkpoint, Note
-from rrsync.errors import ConfigError
-from rrsync.store.search import Wanted
+from rrsync.audit.export_formats import is_registered, registration, row_of, run_span, span
+from rrsync.audit.notary import Notary
+from rrsync.core.log_entry import JSON, Access, Actor, Draft, Kind, actor_of, moment, named
+from rrsync.core.merkle import WIDTH, Edge, Proof, bundle, entries_path, join, leaf_hash, tile_path
+from rrsync.core.signed_note import Checkpoint, Key, Note, Signature
+from rrsync.errors import BrokenChain, ConfigError
+from rrsync.store.access_log import Ledger
+from rrsync.store.checkpoints import Checkpoints
+from rrsync.store.log_search import Search, Wanted
+from rrsync.store.log_tree import Tiles
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from datetime import datetime
 
-    from rrsync.audit.layout import Piece
-    from rrsync.audit.prove import Prover
-    from rrsync.core.access import Access
-    from rrsync.core.entry import JSON, Actor
-    from rrsync.store.ledger import Ledger
-    from rrsync.store.search import Search
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Gives proofs of entries; who asks for one stands in the log."""
+
+    notary: Notary
+    ledger: Ledger
+    tiles: Tiles
+    checkpoints: Checkpoints
+
+    def newest(self, library: str) -> Note:
+        """Sign what a log is now and give the note, with the signatures of the witnesses that have seen it.
+
+        Raises:
+            ConfigError: the log is empty.
+            LedgerError: it cannot be signed.
+        """
+        note = self.notary.sign(library)
+        if note is None:
+            raise ConfigError(f"The access log of {library} is empty", todo="There is nothing to sign or to prove yet")
+        return self.cosigned(library, note)
+
+    def cosigned(self, library: str, note: Note) -> Note:
+        """Give a note with the signatures of the witnesses that have seen just this checkpoint."""
+        size = Checkpoint.parse(note.text).size
+        lines = [
+            line
+            for one in self.checkpoints.anchorings(library)
+            if one.size == size
+            for line in one.receipt.splitlines(keepends=True)
+        ]
+        return note.plus(*map(Signature.parse, lines))
+
+    def prove(self, library: str, seq: int, *, actor: Actor) -> Proof:
+        """Give the proof that an entry is in the log; the entry's own bytes are in it, so that it stands alone.
+
+        Raises:
+            ConfigError: there is no such entry.
+            LedgerError: the request for it cannot be written, or the log cannot be signed.
+            BrokenChain: the entry does not lead to what is signed.
+        """
+        found = list(self.ledger.entries(library, since=seq, most=1))
+        if not found or found[0][0] != seq:
+            raise ConfigError(f"The access log of {library} has no entry {seq}", todo="See `rrsync log show`")
+        view: dict[str, JSON] = {"what": "prove", "filter": {"entry": seq}, "count": 1}
+        self.ledger.append([Draft(library, Kind.VIEW, "", body={"actor": named(actor), "view": view})])
+        note = self._covering(library, seq)
+        data = found[0][1]
+        proof = Proof(seq, tuple(self.tiles.inclusion(library, seq, Checkpoint.parse(note.text).size)), note, data)
+        try:
+            proof.check(leaf_hash(data), self.notary.key(library))
+        except ValueError as error:
+            raise BrokenChain(
+                f"Entry {seq} of the access log of {library} does not lead to what is signed: {error}",
+                todo="Run `rrsync log verify`: it names the cause",
+            ) from error
+        return proof
+
+    def _covering(self, library: str, seq: int) -> Note:
+        """Give the newest note over an entry that a witness has seen; when none has, the newest there can be."""
+        seen = {one.size for one in self.checkpoints.anchorings(library) if one.receipt and one.size > seq}
+        kept = [one for one in self.checkpoints.all(library) if one.size in seen]
+        return self.cosigned(library, Note.parse(kept[-1].note)) if kept else self.newest(library)
+
+
+#: A file to be: its path from the log's folder, and its bytes.
+Piece: TypeAlias = tuple[str, bytes]
+
+VERIFIER: Final = "verifier.py"
+KEY: Final = "log.vkey"
+
+
+def laid_out(library: str, entries: Iterable[bytes], *, note: Note, key: Key) -> Iterator[Piece]:
+    """Give the files of a log, as a stream; ``entries`` are those that the note covers, in their order.
+
+    Raises:
+        BrokenChain: they are not those that were signed. It is known after the last of them, and no ``checkpoint`` is
+            given then.
+    """
+    checkpoint = Checkpoint.parse(note.text)
+    forest = _Forest()
+    yield from forest.pieces(entries)
+    if (forest.size, forest.root()) != (checkpoint.size, checkpoint.root):
+        raise BrokenChain(
+            f"The entries of the access log of {library} are not those that its checkpoint was signed for",
+            kept="Nothing was written",
+            todo="Run `rrsync log verify`: it names the entry",
+        )
+    yield "checkpoint", note.to_text().encode()
+    yield KEY, f"{key.text}\n".encode()
+    yield VERIFIER, (files("rrsync") / "audit" / VERIFIER).read_bytes()
+    yield "README.txt", _readme(checkpoint, key).encode()
+
+
+class _Forest:
+    """The tiles that are not full yet: for each level its hashes, and how many full tiles went before them."""
+
+    def __init__(self) -> None:
+        self._open: list[list[bytes]] = []
+        self._full: list[int] = []
+        self.size = 0
+
+    def pieces(self, entries: Iterable[bytes]) -> Iterator[Piece]:
+        """Give the bundles and the tiles of these entries."""
+        waiting: list[bytes] = []
+        for data in entries:
+            waiting.append(data)
+            if len(waiting) == WIDTH:
+                yield from self._take(waiting)
+                waiting = []
+        if waiting:
+            yield from self._take(waiting)
+        for level, (tile, number) in enumerate(zip(self._open, self._full, strict=True)):
+            if tile:
+                yield tile_path(level, number, len(tile)), b"".join(tile)
+
+    def root(self) -> bytes:
+        """Give the root of all that went by."""
+        return join([one for tile in reversed(self._open) for one in Edge().extend(tile).hashes])
+
+    def _take(self, entries: list[bytes]) -> Iterator[Piece]:
+        yield entries_path(self.size // WIDTH, len(entries)), bundle(entries)
+        self.size += len(entries)
+        yield from self._grow(0, [leaf_hash(data) for data in entries])
+
+    def _grow(self, level: int, hashes: list[bytes]) -> Iterator[Piece]:
+        """Add hashes to a level that stay within its tile; a tile that is full goes up as one hash."""
+        if level == len(self._open):
+            self._open.append([])
+            self._full.append(0)
+        tile = self._open[level]
+        tile += hashes
+        if len(tile) == WIDTH:
+            yield tile_path(level, self._full[level]), b"".join(tile)
+            self._open[level], self._full[level] = [], self._full[level] + 1
+            yield from self._grow(level + 1, [Edge().extend(tile).root()])
+
+
+def _readme(checkpoint: Checkpoint, key: Key) -> str:
+    return _README.substitute(origin=checkpoint.origin, size=checkpoint.size, id=key.id.hex(), key=KEY)
+
+
+_README: Final = Template(
+    """\
+The access log of $origin: its first $size entries.
+
+Who looked at whose data in the National Registry, when, why and what came of it, one entry each.
+People stand in it as keyed pseudonyms; nobody can be found in it without the library's keys.
+
+checkpoint      the log's size and the root of its tree, signed by the log's key (C2SP signed-note, tlog-checkpoint),
+                and by every witness that saw it
+tile/           the log itself, laid out as C2SP tlog-tiles says: the entries in tile/entries/, hashes in tile/0/ and up
+$key        the log's public key, $id. Do not take it from here alone: ask the library for it by another way
+verifier.py     checks all of this; it needs Python 3.9 or newer and the package `cryptography`, and nothing of ours
+
+To check it:
+
+    python3 -m pip install cryptography
+    python3 verifier.py export . --key $key
+
+That the log was not cut, nor written anew, is shown by a checkpoint that was kept elsewhere: ask the data-protection
+officer for the anchor's file or the mail, and give it with --earlier; give a witness's public key with --witness.
+`python3 verifier.py --help` says more.
+
+To check it with somebody else's program, the fsck of https://github.com/transparency-dev/tessera (cmd/fsck):
+
+    fsck --storage_url=file://$$PWD/ --public_key=$key --ui=false -N=16 -v=1
+
+It says "Successfully fsck'd log with size $size", or "fsck failed"; its exit code is 0 either way.
+"""
+)
 
 _PAGE: Final = 500
 _EVERY: Final = 1_000

@@ -7,34 +7,198 @@
    seconds.
 3. When no anchor took a checkpoint in for four hours the night stops; for a day, the desk too (as X-Road's message log
    does, ``acceptable-timestamp-failure-period``).
+
+From signed notes to roots that a log is held against: what its own key did not sign counts for nothing.
+
+When the turn of a log has come: to be signed, and to be looked at again before something is asked.
+
+What is said when a log is not the one that was signed: what is wrong, what was kept safe, what to do.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+import quopri
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from itertools import pairwise
+from threading import Lock
+from typing import Final
 
-from rrsync.anchor.receipt import Signed
-from rrsync.audit import faults
-from rrsync.audit.points import point, points
-from rrsync.audit.rhythm import Rhythm
-from rrsync.core.note import Checkpoint, Key, Note, Signer, origin
-from rrsync.core.tree import Edge, verify_consistency
-from rrsync.errors import AnchorConflict, AnchorUnavailable
-from rrsync.store.checkpoints import Kept
-from rrsync.store.verify import Point, verify
+from rrsync.anchor.local_state import LastSigned
+from rrsync.audit.anchoring import Keepers
+from rrsync.core.merkle import Edge, verify_consistency
+from rrsync.core.signed_note import Checkpoint, Key, Note, Signed, Signer, origin
+from rrsync.errors import AnchorConflict, AnchorUnavailable, BrokenChain
+from rrsync.store.access_log import Head, Ledger
+from rrsync.store.checkpoints import Checkpoints, Kept
+from rrsync.store.encryption import Seal
+from rrsync.store.engine import Database
+from rrsync.store.log_tree import Tiles
+from rrsync.store.log_verification import Point, verify
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+_KEPT: Final = "Nothing was asked"
+_VERIFY: Final = (
+    "Run `rrsync log verify`: it names the entry; keep everything as it is and call the data-protection officer"
+)
 
-    from rrsync.anchor.signed import LastSigned
-    from rrsync.audit.keepers import Keepers
-    from rrsync.store.checkpoints import Checkpoints
-    from rrsync.store.engine import Database
-    from rrsync.store.ledger import Head, Ledger
-    from rrsync.store.seal import Seal
-    from rrsync.store.tiles import Tiles
+
+def shorter(head: Head, known: Point) -> AnchorConflict:
+    """The log has fewer entries than a checkpoint of it."""
+    return AnchorConflict(
+        f"The access log of {head.library} holds {head.size} entries, but {known.source} has a checkpoint of "
+        f"{known.size}",
+        kept=_KEPT,
+        todo="An older backup was put back, or entries were cut: put the newest database back; if there is none, keep "
+        "everything as it is and call the data-protection officer",
+    )
+
+
+def another(head: Head, known: Point) -> AnchorConflict:
+    """The log has other entries than a checkpoint of it."""
+    what = f"The access log of {head.library} is not the one of which {known.source} has a checkpoint of {known.size}"
+    return AnchorConflict(f"{what} entries", kept=_KEPT, todo=_VERIFY)
+
+
+def gaps(head: Head) -> BrokenChain:
+    """Entries are missing that the head counts."""
+    what = f"The access log of {head.library} does not hold the {head.size} entries that its head counts"
+    return BrokenChain(what, kept=_KEPT, todo=_VERIFY)
+
+
+def broken(library: str) -> BrokenChain:
+    """The entries do not lead from one checkpoint to the next."""
+    what = f"The access log of {library} does not go on from the last checkpoint signed"
+    return BrokenChain(what, kept="Nothing was signed or asked", todo=_VERIFY)
+
+
+def renamed(library: str) -> BrokenChain:
+    """The database has the log under a name that it should not have."""
+    return BrokenChain(
+        f"The access log of {library} is not begun under the name it should have",
+        kept="Nothing was signed or asked",
+        todo="If the library's sender changed in the settings before anything was signed, put the old one back; else "
+        "keep the database as it is, and call the data-protection officer",
+    )
+
+
+def lost_key(library: str, year: int) -> BrokenChain:
+    """A year's key is gone, and nobody destroyed it."""
+    return BrokenChain(
+        f"The key of {year} of the access log of {library} is missing, and no entry says that it was destroyed",
+        kept=_KEPT,
+        todo="Put it back from a backup of the database; call the data-protection officer",
+    )
+
+
+#: A checkpoint is signed after so many entries, or so long after the last.
+ENTRIES: Final = 1_000
+SECONDS: Final = timedelta(seconds=60)
+#: So long a look at a log lasts, for a process that asks all day.
+AGAIN: Final = timedelta(seconds=10)
+
+
+class Rhythm:
+    """The turns of one process; ``grown`` gives how many entries it wrote to a log. Threads share it."""
+
+    def __init__(self, grown: Callable[[str], int], clock: Callable[[], datetime]) -> None:
+        self._grown = grown
+        self._clock = clock
+        self._signed: dict[str, tuple[int, datetime | None]] = {}
+        self._looked: dict[str, datetime] = {}
+        self._turns: defaultdict[str, Lock] = defaultdict(Lock)
+
+    def signed(self, library: str) -> None:
+        """Note that a log was signed as it is now."""
+        self._signed[library] = self._grown(library), self._clock()
+
+    def is_due(self, library: str) -> bool:
+        """Whether a log is to be signed."""
+        fresh, at = self._fresh(library)
+        return fresh >= ENTRIES or (fresh > 0 and (at is None or self._clock() - at >= SECONDS))
+
+    def has_grown(self, library: str) -> bool:
+        """Whether this process wrote to a log since it last signed it."""
+        return self._fresh(library)[0] > 0
+
+    @contextmanager
+    def looking(self, library: str) -> Iterator[bool]:
+        """Have the turn of a log, and learn whether to look at it; a look that fails is none."""
+        with self._turns[library]:
+            at = self._looked.get(library)
+            is_needed = at is None or abs(self._clock() - at) >= AGAIN or self.is_due(library)
+            if is_needed:
+                self._looked.pop(library, None)
+            yield is_needed
+            if is_needed:
+                self._looked[library] = self._clock()
+
+    def _fresh(self, library: str) -> tuple[int, datetime | None]:
+        entries, at = self._signed.get(library, (0, None))
+        return self._grown(library) - entries, at
+
+
+def point(library: str, note: Note, key: Key, *, source: str) -> Point:
+    """Give the root that a note says, once its signature holds; ``source`` is where the note was found.
+
+    Raises:
+        BrokenChain: the log's key did not sign it, or it is of another log.
+    """
+    try:
+        checkpoint = Checkpoint.parse(note.text)
+        if not note.is_signed_by(key):
+            raise _forged(library, "a checkpoint", source, "it is not signed by the log's key")
+    except ValueError as error:
+        raise _forged(library, "a checkpoint", source, str(error)) from error
+    if checkpoint.origin != key.name:
+        raise _forged(library, f"the checkpoint of {checkpoint.size}", source, "it is of another log")
+    return Point(checkpoint.size, checkpoint.root, source)
+
+
+def newest(library: str, data: bytes, key: Key, *, source: str) -> Point | None:
+    """Give the root that the newest of the log's own notes in a file says: a note, an anchor's file, or a saved mail.
+
+    What is half written, of another log, or signed by others is passed over; ``None`` when there is none of this log.
+    """
+    text = (data + b"\n\n" + quopri.decodestring(data)).decode(errors="replace")  # a mail that was saved is encoded
+    blocks, found = text.replace("\r\n", "\n").split("\n\n"), []
+    for body, lines in pairwise(blocks):
+        with suppress(ValueError, BrokenChain):
+            note = Note.parse(f"{body.strip(chr(10))}\n\n{lines.strip(chr(10))}\n")
+            found.append(point(library, note, key, source=source))
+    return max(found, key=lambda one: one.size, default=None)
+
+
+def points(kept: Sequence[Kept], key: Key, source: str) -> list[Point]:
+    """Give the roots that the notes kept in the database say.
+
+    Raises:
+        BrokenChain: one is no note, is not signed by the log's key, or does not say what its row says.
+    """
+    return [_kept(each, key, source) for each in kept]
+
+
+def _kept(kept: Kept, key: Key, source: str) -> Point:
+    what = f"the checkpoint of {kept.size}"
+    try:
+        found = point(kept.library, Note.parse(kept.note), key, source=source)
+    except (TypeError, ValueError) as error:  # SQLite takes anything in any column
+        raise _forged(kept.library, what, source, "it is no signed note") from error
+    except BrokenChain as error:
+        raise _forged(kept.library, what, source, error.what.rpartition(": ")[2]) from error
+    if found.size != kept.size:
+        raise _forged(kept.library, what, source, f"its note is of {found.size}")
+    return found
+
+
+def _forged(library: str, what: str, source: str, cause: str) -> BrokenChain:
+    return BrokenChain(
+        f"In the access log of {library}, {what} in {source} cannot be believed: {cause}",
+        kept="Nothing was asked",
+        todo="Stop the nightly job, keep everything as it is, and call the data-protection officer",
+    )
+
 
 NIGHT: Final = timedelta(hours=4)
 DESK: Final = timedelta(hours=24)
@@ -107,7 +271,7 @@ class Notary:
         name = note.text.partition("\n")[0] if note else self._origins.get(library)
         begun = origin(self._ledger.origin(library))
         if name is None or (begun != name and self._ledger.began(library) is not None):
-            raise faults.renamed(library)
+            raise renamed(library)
         return self._sign_as(name)
 
     def sign(self, library: str) -> Note | None:
@@ -151,7 +315,7 @@ class Notary:
         known = self.outside(library)  # before the head: it may grow, and be signed, meanwhile
         head = self._ledger.head(library)
         if self._ledger.count(library) < head.size:
-            raise faults.gaps(head)
+            raise gaps(head)
         for one in known:
             self._hold(library, one, head)
 
@@ -176,7 +340,7 @@ class Notary:
         known = [*kept, *self.outside(library)]
         head = verify(self._database, library, seal=self._seal, points=known, since=since, progress=progress)
         if (year := next(iter(self._lost_keys(library)), None)) is not None:
-            raise faults.lost_key(library, year)
+            raise lost_key(library, year)
         return head
 
     def proof(self, library: str, old: int, new: int) -> list[bytes]:
@@ -192,7 +356,7 @@ class Notary:
         self._tiles.root_like(library, new, signed.root)
         proof, before = self._tiles.consistency(library, old, new), self._tiles.root(library, old)
         if not verify_consistency(old=old, new=new, proof=proof, old_root=before, new_root=signed.root):
-            raise faults.broken(library)
+            raise broken(library)
         return proof
 
     def anchor(self, libraries: Sequence[str], *, force: bool = False, seeing: bool = False) -> list[AnchorUnavailable]:
@@ -282,9 +446,9 @@ class Notary:
 
     def _hold(self, library: str, known: Point, head: Head) -> None:
         if known.size > head.size:
-            raise faults.shorter(head, known)
+            raise shorter(head, known)
         if self._tiles.root_like(library, known.size, known.root) != known.root:
-            raise faults.another(head, known)
+            raise another(head, known)
 
     def _prove(self, library: str, old: Point, head: Head) -> None:
         """See that the log goes on from what was signed, by the proof that anybody else would ask for."""
@@ -295,4 +459,4 @@ class Notary:
         if not is_whole or not verify_consistency(
             old=old.size, new=head.size, proof=proof, old_root=old.root, new_root=root
         ):
-            raise faults.broken(library)
+            raise broken(library)

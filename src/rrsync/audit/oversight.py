@@ -1,38 +1,183 @@
 """Who watches the watchers: flags as accesses are logged, the day's digest, the month's sample, figures, who is staff.
 
 Whoever looks at one of them is put in the log before anything is shown; if that cannot be written, nothing is.
+
+What stood out on one day, in one library: flagged looks, refused attempts, mix-ups, what is overdue.
+
+Marks what stands out, on the entry itself, before it is committed; the rules are in ``core.anomaly``.
+
+What cannot be judged is not let through: when the facts cannot be read, neither can the log be, and nothing is asked
+or denied unmarked. What a process asks is not looked at, and costs nothing. Two looks that are logged in the same
+moment may miss each other; the next one sees both.
+
+The terms under which a library asks, as the access log knows them: who changes a setting that matters is seen.
+
+The settings are a file, so who changed them is not known here; that they changed, when and which, is.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Final
 
-from rrsync.audit.digest import Digests
-from rrsync.audit.flags import Flags
-from rrsync.audit.sample import Samples
-from rrsync.core.entry import JSON, Actor, Draft, Kind, named
-from rrsync.core.month import midnight
-from rrsync.store.facts import Facts
-from rrsync.store.keys import SubjectKeys
-from rrsync.store.looks import Looks
+from rrsync.audit.sample import Overdue, Sample, Samples
+from rrsync.core.anomaly import Attempt, Limits, Traces, flags
+from rrsync.core.belgian_time import Month, midnight
+from rrsync.core.log_entry import DENIED, JSON, LOOKS, Access, Actor, ActorKind, Draft, Kind, Status, actor_of, named
+from rrsync.core.planning import belgian_day
+from rrsync.errors import ConfigError
+from rrsync.store.access_log import Ledger
+from rrsync.store.encryption import Seal, SubjectKeys
+from rrsync.store.engine import Database
+from rrsync.store.log_search import Facts, Looks, Search, Wanted
+from rrsync.store.reports import Group, Tally
 from rrsync.store.rows import Rows
 from rrsync.store.staff import Staff
-from rrsync.store.tally import Tally
 
-if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import date, datetime
+_ACTOR: Final = Actor(ActorKind.PROCESS, "rrsync")
 
-    from rrsync.audit.digest import Digest
-    from rrsync.audit.sample import Sample
-    from rrsync.core.anomaly import Limits
-    from rrsync.core.month import Month
-    from rrsync.store.engine import Database
-    from rrsync.store.ledger import Ledger
-    from rrsync.store.seal import Seal
-    from rrsync.store.search import Search
-    from rrsync.store.tally import Group
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Notes the terms of each library; ``terms`` gives them as they are now, each as a digest without any secret."""
+
+    ledger: Ledger
+    search: Search
+    terms: Callable[[str], Mapping[str, str]]
+
+    def note(self, library: str) -> None:
+        """Write an entry when the terms are not those of the last such entry, or none was written yet.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        now: dict[str, JSON] = dict(self.terms(library))
+        before: JSON = {}
+        for _, line in self.search.deeds(library, {Kind.SETTINGS}):
+            said = line.get("terms")
+            before = said.get("now", {}) if isinstance(said, dict) else before  # a key that was made is no term
+        if before == now:
+            return
+        old = before if isinstance(before, dict) else {}
+        changed: list[JSON] = [name for name in sorted(now) if old.get(name) != now[name]]
+        body: dict[str, JSON] = {"actor": named(_ACTOR), "terms": {"now": now, "changed": changed}}
+        self.ledger.append([Draft(library, Kind.SETTINGS, "", body=body)])
+
+
+class Flags:
+    """Marks entries that are about to be logged; ``limits`` are each library's own, else the usual ones."""
+
+    def __init__(self, facts: Facts, limits: Mapping[str, Limits], clock: Callable[[], datetime]) -> None:
+        self._facts = facts
+        self._limits = limits
+        self._clock = clock
+
+    def mark(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Give the drafts, with ``flags`` on the looks of persons that stand out.
+
+        Raises:
+            LedgerError: it cannot be seen whether one stands out; none of them may be logged.
+        """
+        marked: list[Draft] = []
+        before: list[Attempt] = []
+        for draft in drafts:
+            found = self._look(draft)
+            if found is None:
+                marked.append(draft)
+                continue
+            attempt, traces = found
+            said = flags(attempt, _joined(traces, attempt, before), self._limits.get(draft.library, Limits()))
+            words: list[JSON] = [*said]
+            marked.append(replace(draft, body={**draft.body, "flags": words}) if words else draft)
+            before.append(attempt)
+        return marked
+
+    def _look(self, draft: Draft) -> tuple[Attempt, Traces] | None:
+        """Give a person's look, and what is known around it; ``None`` for anything else."""
+        if draft.kind not in LOOKS or draft.subject is None:
+            return None
+        actor = actor_of(draft.body)
+        if actor.kind is not ActorKind.PERSON:
+            return None
+        why = draft.body.get("why")
+        case = str(why.get("case", "")) if isinstance(why, dict) else ""
+        attempt, traces = self._facts.around(
+            draft.library,
+            draft.subject,
+            name=actor.name,
+            at=self._clock(),
+            case=case,
+            is_denied=draft.kind is Kind.DENIED,
+        )
+        return replace(attempt, is_again=draft.kind is Kind.REUSE), traces
+
+
+def _joined(traces: Traces, attempt: Attempt, before: Sequence[Attempt]) -> Traces:
+    """Give what is known around a look with those that are logged together with it."""
+    looks = tuple(each for each in before if each.name == attempt.name)
+    staff = {each.name for each in before if each.subject == attempt.subject}
+    return replace(traces, looks=(*traces.looks, *looks), staff=traces.staff | staff)
+
+
+_REFUSED: Final = frozenset({DENIED, Status.REFUSED.value})
+_MIX_UP: Final = frozenset({Status.MISMATCH.value, Status.SIG_BAD.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """One day in Belgium: how many ``looks`` by how many ``people``, and what somebody should look into."""
+
+    library: str
+    day: date
+    looks: int
+    people: int
+    flagged: tuple[Access, ...]
+    refused: tuple[Access, ...]
+    mixups: tuple[Access, ...]
+    overdue: tuple[Overdue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Makes digests; what processes did is not in them, but for what the register got wrong."""
+
+    search: Search
+    samples: Samples
+    clock: Callable[[], datetime]
+
+    def yesterday(self) -> date:
+        """Give the last day that has ended in Belgium."""
+        return belgian_day(self.clock()) - timedelta(days=1)
+
+    def of(self, library: str, day: date) -> Digest:
+        """Give what stood out on a day.
+
+        Raises:
+            ConfigError: the day has not begun.
+            BrokenChain: the log cannot be read.
+        """
+        if day > belgian_day(self.clock()):
+            raise ConfigError(f"{day.isoformat()} is still to come", todo="Name an earlier day")
+        since, until = midnight(day), midnight(day + timedelta(days=1))
+        looks, mixups = [], []
+        for access in self.search.accesses(Wanted(library, since=since, until=until)):
+            if access.actor.kind is ActorKind.PERSON:
+                looks.append(access)
+            if access.status in _MIX_UP:
+                mixups.append(access)
+        return Digest(
+            library=library,
+            day=day,
+            looks=len(looks),
+            people=len({look.actor.name for look in looks}),
+            flagged=tuple(look for look in looks if look.flags),
+            refused=tuple(look for look in looks if look.status in _REFUSED),
+            mixups=tuple(mixups),
+            overdue=tuple(self.samples.overdue(library)),
+        )
 
 
 class Oversight:

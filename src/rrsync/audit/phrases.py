@@ -1,28 +1,22 @@
-"""The words of the log for who was looked up: a purpose, an end, a field and a deed in plain Dutch and English."""
+"""The words of the log for who was looked up: a purpose, an end, a field and a deed in plain Dutch and English.
+
+What was done, in an entry about a person that is no look: a key of every table that has words for it. Pure.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from rrsync.audit.advice import ADVICE, FIELDS
-from rrsync.core.access import DENIED, OPEN, REUSED
-from rrsync.core.entry import Status
 from rrsync.core.exchange import Reason
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from rrsync.core.log_entry import DENIED, JSON, OPEN, REUSED, Kind, Status
+from rrsync.text.formatting import MONTHS
 
 _BRUSSELS: Final = ZoneInfo("Europe/Brussels")
-#: Language -> the months of a year.
-MONTHS: Final = {
-    language: words.split()
-    for language, words in {
-        "nl": "januari februari maart april mei juni juli augustus september oktober november december",
-        "en": "January February March April May June July August September October November December",
-    }.items()
-}
 
 #: Purpose, by its code in the authorisation -> why.
 PURPOSES: Final[dict[str, dict[str, str]]] = {
@@ -197,3 +191,52 @@ def clause(text: str, language: str) -> str:
             if found := re.fullmatch(english, text):
                 return found.expand(dutch)
     return text
+
+
+#: What ``deed`` may give.
+DEEDS: Final = (
+    *("show", "answer", "evidence", "view", "accepted", "dismissed", "taken", "declined", "correct", "uncorrect"),
+    *("wanted", "approved", "refused", "add", "remove", "other"),
+)
+
+_OFFERS: Final = {"accepted": "taken", "declined": "declined"}
+_VIEWS: Final = {"show": "show", "who": "answer", "evidence": "evidence"}
+
+
+def deed(line: Mapping[str, JSON], language: str) -> tuple[str, dict[str, str]]:
+    """Give one of ``DEEDS``, and the words that fill its places in a text."""
+    words = _words(line)
+    match words["kind"]:
+        case Kind.VIEW:
+            return _VIEWS.get(words["what"], "view"), words
+        case Kind.DECISION if words["decision"] in {"accepted", "dismissed"}:
+            words["hold"] = hold(words["hold"], language)
+            words["changed"] = fields(tuple(words["changed"].split()), language)
+            return words["decision"], words
+        case Kind.OFFER if words["decision"] in _OFFERS:
+            words["changed"] = fields(tuple(words["changed"].split()), language)
+            return _OFFERS[words["decision"]], words
+        case Kind.CORRECT:
+            return "correct", words
+        case Kind.UNCORRECT:
+            words["ended"] = ENDS[language].get(words["ended"], words["ended"])
+            return "uncorrect", words
+        case Kind.OUTSIDE if words["decision"] in {"wanted", "approved", "refused"}:
+            return words["decision"], words
+        case Kind.STAFF if words["deed"] in {"add", "remove"}:
+            return words["deed"], words
+        case _:
+            return "other", words
+
+
+def _words(line: Mapping[str, JSON]) -> dict[str, str]:
+    """Give the words of an entry that is no look, by their last name; what it does not say is empty."""
+    names = ("kind", "what", "of", "note", "decision", "hold", "changed", "deed", "name", "until", "ended", "case")
+    words = dict.fromkeys(names, "")
+    for part in (line, *(line.get(name) for name in ("view", "why", "staff"))):
+        for name, value in part.items() if isinstance(part, dict) else ():
+            if name == "filter" and isinstance(value, dict):
+                words["of"] = str(value.get("of", ""))
+            elif name in words:
+                words[name] = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return words

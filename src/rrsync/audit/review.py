@@ -2,26 +2,28 @@
 
 Who looks, at what, for how many entries, and why when it must be said, is a ``log.view`` entry. It is about the person
 who was looked for, so that a later answer to that person names it too. If it cannot be written, nothing is shown.
+
+Recomputes logs for somebody: who did stands in the log, and a fault stays known until the log was found whole again.
+
+Nothing is added to a log that is broken, so that what was found of it is kept beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rrsync.core.entry import JSON, LOOKS, Draft, Kind, named, stamp
+from rrsync.anchor.local_state import Fault, Faults
+from rrsync.audit.notary import Notary
+from rrsync.core.insz import Insz
+from rrsync.core.log_entry import JSON, LOOKS, Access, Actor, Draft, Evidence, Kind, actor_of, moment, named, stamp
 from rrsync.errors import BrokenChain, ConfigError
-from rrsync.store.search import Wanted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from rrsync.core.access import Access
-    from rrsync.core.entry import Actor, Evidence
-    from rrsync.core.insz import Insz
-    from rrsync.store.ledger import Ledger
-    from rrsync.store.search import Search
+from rrsync.store.access_log import Head, Ledger
+from rrsync.store.log_search import Search, Wanted
+from rrsync.store.log_verification import Point
 
 #: What may stand in a log about a person besides the looks: decisions, and whatever else was done.
 ABOUT: Final = frozenset(Kind) - LOOKS - {Kind.OUTCOME}
@@ -229,3 +231,81 @@ def _check(access: Access, evidence: Evidence) -> None:
             kept="Nothing was written",
             todo="Keep the database as it is, and call the data-protection officer",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Recounted:
+    """That a log was found whole: when, by whom, how many entries; ``since`` is from which one on, 0 for all."""
+
+    at: datetime
+    by: Actor
+    size: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """Recomputes the logs of one database."""
+
+    notary: Notary
+    ledger: Ledger
+    search: Search
+    faults: Faults
+    clock: Callable[[], datetime]
+
+    def verify(
+        self,
+        library: str,
+        viewer: Actor,
+        *,
+        since: Point | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Head:
+        """Recompute a log, whole or since a root that is known; only the whole log makes a fault forgotten.
+
+        Raises:
+            BrokenChain: naming the library, the sequence and the cause of the first fault.
+            LedgerError: it cannot be read, or what was found cannot be kept.
+        """
+        try:
+            head = self.notary.verify(library, since=since, progress=progress)
+        except BrokenChain as error:
+            self.faults.keep(library, Fault(self.clock(), viewer.name, error.what, error.kept, error.todo))
+            raise
+        said: dict[str, JSON] = {"size": head.size, "root": head.root, "since": since.size if since else 0}
+        if head.size:
+            self.ledger.append([Draft(library, Kind.VERIFY, "", body={"actor": named(viewer), "verify": said})])
+        if since is None:
+            self.faults.forget(library)
+        return head
+
+    def fault(self, library: str) -> Fault | None:
+        """Give what was found last of a log that nobody found whole since; raises what ``Faults.read`` raises."""
+        return self.faults.read(library)
+
+    def last(self, library: str) -> Recounted | None:
+        """Give when a log was last found whole.
+
+        Raises:
+            BrokenChain: the entry that says so cannot be read.
+        """
+        found = self.search.last_deed(library, Kind.VERIFY)
+        if found is None:
+            return None
+        seq, line = found
+        said = line.get("verify")
+        size, since = (said.get("size"), said.get("since")) if isinstance(said, dict) else (None, None)
+        try:
+            at = moment(line)
+        except ValueError as error:
+            raise _unreadable(library, seq) from error
+        if not isinstance(size, int) or not isinstance(since, int):
+            raise _unreadable(library, seq)
+        return Recounted(at, actor_of(line), size, since)
+
+
+def _unreadable(library: str, seq: int) -> BrokenChain:
+    return BrokenChain(
+        f"Entry {seq} of the access log of {library} cannot be read",
+        todo="Run `rrsync log verify`: it names the cause",
+    )

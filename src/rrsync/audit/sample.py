@@ -8,24 +8,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
-from rrsync.core.access import actor_of, moment
-from rrsync.core.entry import JSON, Actor, Draft, Kind, is_same_name, named
-from rrsync.core.month import Month, last_month
-from rrsync.core.sample import Finding, Lot, draw, is_overdue, sample_size, weight
+from rrsync.core.belgian_time import Month, last_month
+from rrsync.core.log_entry import JSON, Access, Actor, Draft, Kind, actor_of, is_same_name, moment, named
+from rrsync.core.review_sample import Finding, Lot, draw, is_overdue, sample_size, weight
 from rrsync.errors import BrokenChain, ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
-
-    from rrsync.core.access import Access
-    from rrsync.store.ledger import Ledger
-    from rrsync.store.looks import Looks
-    from rrsync.store.search import Search
+from rrsync.store.access_log import Ledger
+from rrsync.store.log_search import Looks, Search
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,11 @@ from typing import Annotated, Final
 
 import typer
 
-from rrsync.cli import demo, desk, digest, export, look, night, serve, setup, simulator, who, witness
+from rrsync.cli import demo, desk, log, log_queries, log_review, night, serve, setup, simulator, witness
 from rrsync.cli.context import BEFORE, LATE, ConfigOption
 from rrsync.cli.log import log_app
+from rrsync.cli.log_review import sample_app, staff_app
 from rrsync.cli.members import members_app
-from rrsync.cli.sample import sample_app
-from rrsync.cli.staff import staff_app
 from rrsync.errors import RrsyncError
 
 _UNEXPECTED: Final = 1
@@ -46,7 +45,7 @@ app.add_typer(log_app, name="log")
 app.command()(serve.serve)
 app.command(epilog=simulator.FAULTS)(simulator.simulator)
 app.command()(witness.witness)
-for command in (look.show, who.who, look.evidence, export.export, digest.digest):
+for command in (log_queries.show, log_queries.who, log_queries.evidence, log.export, log_review.digest):
     log_app.command()(command)
 log_app.add_typer(sample_app, name="sample", short_help="The month's sample: a second pair of eyes.")
 log_app.add_typer(staff_app, name="staff", short_help="The list of staff: add, remove, list.")

@@ -2,29 +2,99 @@
 
 A command's result goes to standard output; progress and messages go to standard error. With ``--json`` standard output
 is one JSON document and nothing else.
+
+Who stands before a door, and the short words that go into the access log for good.
+
+A national number, typed where nobody reads along: never in the arguments, which other users and logs can see.
 """
 
 from __future__ import annotations
 
+import getpass
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import orjson
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from rrsync import logs
+from rrsync import logging
+from rrsync.app.services import App, open_app
 from rrsync.config.load import load
-from rrsync.config.tables import Settings
+from rrsync.config.settings import Settings
+from rrsync.core.insz import Insz, holds_insz
+from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import ConfigError, RrsyncError
-from rrsync.wiring.rooms import App, open_app
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+
+def typed(question: str, *, production: bool) -> Insz:
+    """Ask for a number at a hidden prompt; without a terminal, read one line from standard input.
+
+    Raises:
+        NotAnInsz: what was typed is no number; it is not shown.
+        KeyboardInterrupt: the prompt was left by Ctrl-C or Ctrl-D.
+    """
+    try:
+        text = typer.prompt(question, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except UnicodeDecodeError:
+        text = ""  # not even a text
+    return Insz.parse(str(text), production=production)
+
+
+_LENGTH: Final = 40
+
+ActorOption = Annotated[
+    str, typer.Option("--actor", help="Who acts: the name your library knows them by.", metavar="NAME")
+]
+ViewerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--actor", help="Who looks: it goes into the log too. Else the name you are logged in by.", metavar="NAME"
+    ),
+]
+
+
+def person(name: str) -> Actor:
+    """Give the person of this name; raises what ``short`` raises."""
+    return Actor(ActorKind.PERSON, short("--actor", name))
+
+
+def viewer(name: str | None) -> Actor:
+    """Give who looks at the log: the person named, else the user of this machine.
+
+    Raises:
+        ConfigError: the name cannot be used, or the user has none.
+    """
+    if name is None:
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError) as error:  # a container's bare number: an OSError from Python 3.13 on
+            raise ConfigError("The user of this machine has no name", todo="Say who you are with --actor") from error
+    return person(name)
+
+
+def short(option: str, text: str) -> str:
+    """Give what an option says, trimmed; it is to stand in the access log for good.
+
+    Raises:
+        ConfigError: it is empty, longer than 40 characters, not printable, or holds a national number.
+    """
+    text, kept = text.strip(), "Nothing was asked or changed"
+    if not text or len(text) > _LENGTH or not text.isprintable():
+        raise ConfigError(f"{option} must be 1 to {_LENGTH} printable characters", kept=kept)
+    if holds_insz(text):
+        todo = "Use a reference or name that names no person by number: the access log keeps it in clear"
+        raise ConfigError(f"{option} holds a national number", kept=kept, todo=todo)
+    return text
+
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="Settings file; else RRSYNC_CONFIG, else ./rrsync.toml.", metavar="FILE")
@@ -76,7 +146,7 @@ def opened(config: Path | None) -> Iterator[App]:
     What a command wrote in an access log is signed at its end, however it ends; what goes wrong then is told after the
     command has said what it has to say.
     """
-    logs.configure("warning")
+    logging.configure("warning")
     with open_app(load(config or BEFORE.get())) as app:
         try:
             yield app

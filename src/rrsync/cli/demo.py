@@ -8,26 +8,22 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
-from rrsync.cli.context import opened, voices
+from rrsync.app.runtime import chance
+from rrsync.cli.context import Voices, opened, voices
 from rrsync.cli.log import verify
 from rrsync.cli.members import import_members
 from rrsync.cli.night import night
 from rrsync.cli.serve import attend, free_port
-from rrsync.cli.setup import install
+from rrsync.cli.setup import TEMPLATE, install
 from rrsync.cli.simulator import SEED, write_members
-from rrsync.cli.template import TEMPLATE
 from rrsync.config.load import FILE_NAME, load
 from rrsync.errors import ConfigError
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import Situation, World, member_rows
-from rrsync.wiring.chance import chance
-
-if TYPE_CHECKING:
-    from rrsync.cli.context import Voices
+from rrsync.simulator.citizens import Situation, World, member_rows
+from rrsync.simulator.server import Simulator
 
 _LIBRARY: Final = "demo"
 _ENDPOINT: Final = "http://127.0.0.1:8080/"

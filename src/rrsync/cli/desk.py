@@ -1,32 +1,103 @@
-"""The doors for desk staff: refresh one member, and the holds that await a person."""
+"""The doors for desk staff: refresh one member, and the holds that await a person.
+
+The words for desk staff, in Dutch by default and in English.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Final
 
 import typer
+from rich.table import Table
 
+from rrsync.app.services import App
 from rrsync.audit.advice import ADVICE, FIELDS
-from rrsync.cli.actor import ActorOption, person, short
-from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, table, voices
-from rrsync.cli.words import HOLD_HEADS, MERGE, NO_NUMBER, SAY
+from rrsync.cli.context import (
+    ActorOption,
+    ConfigOption,
+    JsonOption,
+    LibraryOption,
+    Voices,
+    chosen,
+    opened,
+    person,
+    short,
+    table,
+    voices,
+)
 from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.exchange import Found, Reason
-from rrsync.core.person import Address, Name, PartialDate
+from rrsync.core.person import Address, Held, Name, PartialDate
 from rrsync.errors import ConfigError, RegistryError, RrsyncError, StoreError
-from rrsync.sync.renumber import Asked, PutOff
+from rrsync.store.holds import OpenHold
+from rrsync.sync.hold_decisions import Asked, PutOff, Renumbered
+from rrsync.sync.refresh import Refreshed
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+#: A new number that cannot be taken over -> language -> (what it means, what to do). The first names the other member.
+MERGE: Final[dict[str, tuple[str, str]]] = {
+    "nl": (
+        "dit lid en lid {twin} zijn één persoon: het nieuwe rijksregisternummer is al dat van {twin}",
+        "voeg de twee samen in het bibliotheeksysteem; wijs dit daarna af",
+    ),
+    "en": (
+        "this member and member {twin} are one person: the new national number is that of {twin} already",
+        "join the two in the library system; then dismiss this",
+    ),
+}
+NO_NUMBER: Final[dict[str, tuple[str, str]]] = {
+    "nl": (
+        "het register spreekt van een nieuw nummer, maar geeft er geen, of een dat dit lid al heeft of had",
+        "kijk het nummer na op de identiteitskaart en verbeter het in het bibliotheeksysteem",
+    ),
+    "en": (
+        "the register speaks of a new number, but gives none, or one that this member has or had",
+        "check the number against the identity card and correct it in the library system",
+    ),
+}
 
-    from rich.table import Table
+#: The heads of the list of holds.
+HOLD_HEADS: Final[dict[str, tuple[str, ...]]] = {
+    "nl": ("nr.", "bibliotheek", "lid", "sinds", "reden", "wat het betekent"),
+    "en": ("hold", "library", "member", "since", "reason", "what it means"),
+}
 
-    from rrsync.core.member import Held
-    from rrsync.store.holds import OpenHold
-    from rrsync.sync.refresh import Refreshed
-    from rrsync.sync.renumber import Renumbered
-    from rrsync.wiring.rooms import App
+#: Short sentences of the desk.
+SAY: Final[dict[str, dict[str, str]]] = {
+    "nl": {
+        "same": "Het register bevestigt wat we hebben.",
+        "change": "Het register zegt iets anders; het is overgenomen.",
+        "preview": "Voorbeeld: er is niets overgenomen. De raadpleging staat wel in het logboek.",
+        "hold": "Dit moet iemand bekijken",
+        "see": "Het staat in de lijst: zie `rrsync holds list`.",
+        "none": "Er is niets te bekijken.",
+        "before": "wij hebben",
+        "after": "het register zegt",
+        "todo": "wat te doen",
+        "accepted": "Overgenomen.",
+        "dismissed": "Afgewezen: wat we hebben blijft staan.",
+        "new_insz": "Er is een nieuw rijksregisternummer; het wordt hier niet getoond.",
+        "asked": "Het register is gevraagd naar het nieuwe nummer van",
+        "put_off": "Het nieuwe nummer is overgenomen; wat het register daarvoor nog moet doen is uitgesteld, voor",
+    },
+    "en": {
+        "same": "The register confirms what we hold.",
+        "change": "The register says otherwise; it was taken over.",
+        "preview": "Preview: nothing was taken over. The access is in the log.",
+        "hold": "A person must look at this",
+        "see": "It is in the list: see `rrsync holds list`.",
+        "none": "There is nothing to look at.",
+        "before": "we hold",
+        "after": "the register says",
+        "todo": "what to do",
+        "accepted": "Taken over.",
+        "dismissed": "Dismissed: what we hold stays.",
+        "new_insz": "There is a new national number; it is not shown here.",
+        "asked": "The register was asked about the new number of",
+        "put_off": "The new number was taken over; what the register still has to do for it is put off, for",
+    },
+}
 
 _HOLD_DIGITS = 9  # fewer than a national number has, so that none is looked up or lost in one
 

@@ -6,29 +6,24 @@ it said before changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
-from rrsync.cli.cells import EXPORTED, Reader, row_of
+from rrsync.app.runtime import stopping
+from rrsync.app.services import App
 from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, voices
-from rrsync.cli.output import Rejects, rejects, replacing
-from rrsync.cli.progress import progress
-from rrsync.cli.rowfile import Look, RowFile, shown
-from rrsync.cli.rowfile import opened as opened_file
+from rrsync.cli.member_file import EXPORTED, Look, Reader, RowFile, row_of, shown
+from rrsync.cli.member_file import opened as opened_file
+from rrsync.cli.output import Rejects, progress, rejects, replacing
 from rrsync.errors import ConfigError, Interrupted, StoreError
 from rrsync.store.members import Incoming, Taken
-from rrsync.wiring.chance import stopping
-from rrsync.wiring.rooms import App
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from rrsync.store.rows import Standing
+from rrsync.store.rows import Standing
 
 _BATCH: Final = 1_000
 _AGAIN: Final = "Running the import again is safe: rows that were taken over are recognised"

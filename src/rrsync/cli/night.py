@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from rrsync.app.runtime import stopping
+from rrsync.app.services import App
 from rrsync.cli.context import ConfigOption, JsonOption, Voices, chosen, opened, table, voices
-from rrsync.core.plan import Plan, Why, seconds_left, tonight
+from rrsync.core.planning import Plan, Why, seconds_left, tonight
+from rrsync.core.report import Report
 from rrsync.errors import ConfigError
-from rrsync.wiring.chance import stopping
-from rrsync.wiring.rooms import App
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from rrsync.core.report import Report
-    from rrsync.sync.night import Progress
+from rrsync.sync.night import Progress
 
 _EVERY_S: Final = 10
 _WHY: Final = {

@@ -1,4 +1,7 @@
-"""Files written for people: readable by their owner alone, and never left half."""
+"""Files written for people: readable by their owner alone, and never left half.
+
+How far a long work is: a bar on a terminal, else a line now and then.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,40 @@ import csv
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import Final, TextIO
 
-from rrsync.cli.rowfile import shown
-from rrsync.core.formula import escape
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from rrsync.cli.context import Voices
+from rrsync.cli.member_file import shown
+from rrsync.core.spreadsheet import escape
 from rrsync.errors import ConfigError, InputError
+from rrsync.store.members import Taken
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+_LINE_EVERY: Final = 100_000
 
-    from rrsync.store.members import Taken
+
+@contextmanager
+def progress(speak: Voices, title: str, total: int, *, lines: str = "") -> Iterator[Callable[[int], None]]:
+    """Give what shows how far it is: a bar on a terminal, else a line every 100 000 if ``lines`` names them."""
+    if not speak.err.is_terminal:
+
+        def line(done: int) -> None:
+            if lines and done % _LINE_EVERY == 0:
+                speak.err.print(f"{done} of {total} {lines}")
+
+        yield line
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Bar(*columns, console=speak.err, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
 
 _PRIVATE: Final = 0o600
 

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import gc
 import socket
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
-from rrsync import logs
-from rrsync.cli.context import ConfigOption, opened, voices
+from rrsync import logging
+from rrsync.app.runtime import stopping
+from rrsync.app.services import App, Entrance, entrance
+from rrsync.cli.context import ConfigOption, Voices, opened, voices
 from rrsync.errors import RrsyncError
-from rrsync.wiring.chance import stopping
-from rrsync.wiring.pages import entrance
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rrsync.cli.context import Voices
-    from rrsync.wiring.pages import Entrance
-    from rrsync.wiring.rooms import App
 
 _BEAT_S: Final = 60.0
 #: A page makes some ten thousand objects: what can be thrown away is looked for once a page, not fifteen times.
@@ -39,7 +33,7 @@ def serve(config: ConfigOption = None) -> None:
     """
     speak = voices()
     with opened(config) as app:
-        logs.configure("info")
+        logging.configure("info")
         attend(speak, app)
 
 
@@ -50,9 +44,9 @@ def attend(speak: Voices, app: App) -> None:
         ConfigError: they cannot be served there, or nobody could come in.
         RrsyncError: they stopped by themselves.
     """
-    from rrsync.web.courier import courier  # noqa: PLC0415 — no other command waits for what the pages need
-    from rrsync.web.listen import Listening  # noqa: PLC0415 — the same
-    from rrsync.web.site import site  # noqa: PLC0415 — the same
+    from rrsync.web.app import site  # noqa: PLC0415 — the same
+    from rrsync.web.server import Listening  # noqa: PLC0415 — the same
+    from rrsync.web.webhooks import courier  # noqa: PLC0415 — no other command waits for what the pages need
 
     web, way_in = app.settings.web, entrance(app)
     made = site(app, way_in)

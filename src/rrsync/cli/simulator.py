@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
+from rrsync.app.runtime import chance, until_stopped
 from rrsync.cli.context import voices
 from rrsync.errors import ConfigError
+from rrsync.simulator.citizens import World, member_rows
 from rrsync.simulator.faults import SENTENCES, Fault
-from rrsync.simulator.serve import Simulator
-from rrsync.simulator.world import World, member_rows
-from rrsync.wiring.chance import chance, until_stopped
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from rrsync.simulator.server import Simulator
 
 #: The people it knows, unless it is told otherwise.
 SEED: Final = 1

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
-from rrsync.anchor.disk import create
-from rrsync.anchor.serve import Witness
+from rrsync.anchor.durable_file import create
+from rrsync.anchor.witness_server import Witness
+from rrsync.app.log_keeping import SEED_BYTES, key_text, seed_of
+from rrsync.app.runtime import chance, until_stopped
 from rrsync.cli.context import voices
-from rrsync.core.note import Key, Signer, is_key_name
+from rrsync.core.signed_note import Key, Signer, is_key_name
 from rrsync.errors import ConfigError
-from rrsync.wiring.chance import chance, until_stopped
-from rrsync.wiring.keeping import SEED_BYTES, key_text, seed_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _COMMENT: Final = "# The key of an rrsync witness: who has it can sign as the witness. Keep a copy in a safe place."
 

@@ -16,9 +16,16 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_settings.exceptions import SettingsError
 
-from rrsync.config.registry import FILES
-from rrsync.config.tables import PREFIX, KeySettings, LibrarySettings, LogSettings, Settings, StoreSettings
-from rrsync.config.web import WebSettings
+from rrsync.config.settings import (
+    FILES,
+    PREFIX,
+    KeySettings,
+    LibrarySettings,
+    LogSettings,
+    Settings,
+    StoreSettings,
+    WebSettings,
+)
 from rrsync.errors import ConfigError
 
 FILE_NAME: Final = "rrsync.toml"

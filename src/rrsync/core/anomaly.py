@@ -24,17 +24,14 @@ shown again. In this order:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rrsync.core.plan import belgian_day
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from rrsync.core.hours import Hours
+from rrsync.core.belgian_time import Hours
+from rrsync.core.planning import belgian_day
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)

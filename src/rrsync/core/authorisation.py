@@ -12,17 +12,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
+from rrsync.core.exchange import Question
 from rrsync.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from datetime import date
-
-    from rrsync.core.exchange import Question
 
 #: A register reply as plain data: element or ``@attribute`` name -> its occurrences, each a text or a tree.
 Tree: TypeAlias = "dict[str, list[Tree | str]]"

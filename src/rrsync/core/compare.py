@@ -19,16 +19,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from rrsync.core.exchange import Answer, Found, Reason, Refused, Unknown
-from rrsync.core.member import Held
-from rrsync.core.person import Address, Masked, Name
-
-if TYPE_CHECKING:
-    from rrsync.core.insz import Insz
-    from rrsync.core.member import Member
-    from rrsync.core.person import PartialDate, Person
+from rrsync.core.insz import Insz
+from rrsync.core.person import Address, Held, Masked, Member, Name, PartialDate, Person
 
 _ORDER: Final = tuple(Reason)
 _LEVELS: Final = (("country",), ("postal_code", "municipality"), ("street",), ("house_number",), ("box",))

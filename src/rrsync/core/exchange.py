@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from rrsync.core.insz import Insz
+from rrsync.core.log_entry import Actor
 from rrsync.core.person import Masked, Person
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rrsync.core.entry import Actor
-    from rrsync.core.insz import Insz
 
 
 class Reason(StrEnum):

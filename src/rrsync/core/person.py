@@ -1,6 +1,8 @@
 """What the register may say of a person, and how an address, a name and a date are held.
 
 Every value prints masked, so that no log line, traceback or test failure shows a person.
+
+What a library holds of one member.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import unicodedata
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Final, Self
+
+from rrsync.core.insz import Insz
 
 _PARTIAL: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 
@@ -113,3 +117,31 @@ class Person(Masked):
     birth_date: PartialDate | None
     residence: Address
     residence_since: PartialDate | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Held(Masked):
+    """The part of a member that the register can confirm or correct."""
+
+    name: Name = Name()
+    birth_date: PartialDate | None = None
+    address: Address = Address()
+    address_since: PartialDate | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Member(Masked):
+    """One member of one library, under the library's own member number; ``version`` counts the writes to it.
+
+    ``pinned`` says that staff put the address there, for as long as their correction is in force: see ``core.compare``.
+    """
+
+    library: str
+    number: str
+    insz: Insz | None
+    held: Held
+    membership_end: date | None = None
+    open_items: int = 0
+    restricted: bool = False
+    version: int = 0
+    pinned: bool = False

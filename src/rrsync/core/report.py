@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, assert_never
+from datetime import datetime
+from typing import Final, assert_never
 
 from rrsync.core.compare import Change, Hold, Same, Verdict
 from rrsync.core.exchange import Answer, Found, Refused, Unknown
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 #: Why a run stopped, and the officer is told: the register answered about somebody else, or in another's hand.
 MIX_UP: Final = "mix_up"

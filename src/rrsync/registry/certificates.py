@@ -8,61 +8,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key, pkcs12
 
-from rrsync.core.person import Masked
 from rrsync.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-    from pathlib import Path
-
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+from rrsync.net.http_client import Identity
 
 MIN_RSA_BITS: Final = 2048
 MIN_CURVE_BITS: Final = 256
-
-Key: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 _PEM: Final = b"-----BEGIN "
 _NONE: Final = "Nothing was asked"
 _WRONG: Final = "The passphrase does not open {name}, or the file is damaged"
 _GIVE: Final = "Give the passphrase as the credential rrsync.certificate, or in RRSYNC_CERTIFICATE_PASSPHRASE"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Identity(Masked):
-    """Our key, and its certificate with those of its issuers, ours first."""
-
-    key: Key
-    chain: tuple[x509.Certificate, ...]
-
-    @property
-    def certificate(self) -> x509.Certificate:
-        """The certificate of the key."""
-        return self.chain[0]
-
-    @property
-    def begins(self) -> datetime:
-        """From when the certificate counts."""
-        return self.certificate.not_valid_before_utc
-
-    @property
-    def ends(self) -> datetime:
-        """Until when the certificate counts."""
-        return self.certificate.not_valid_after_utc
-
-    def valid(self, now: datetime) -> bool:
-        """Whether the certificate counts at a moment."""
-        return self.begins <= now <= self.ends
 
 
 def identity(certificate: Path, private_key: Path | None, passphrase: str) -> Identity:

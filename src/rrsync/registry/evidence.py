@@ -11,21 +11,17 @@ service, ``scope`` the digest of the scope file, ``why`` the purpose, its legal 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rrsync.core.entry import JSON, Draft, Evidence, Kind, Status, named
-from rrsync.core.exchange import Deed, Found
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rrsync.core.authorisation import Authorisation
-    from rrsync.core.exchange import Question
-    from rrsync.registry.reading import Reading
-    from rrsync.registry.services import Service
+from rrsync.core.authorisation import Authorisation
+from rrsync.core.exchange import Deed, Found, Question
+from rrsync.core.log_entry import JSON, Draft, Evidence, Kind, Status, named
+from rrsync.registry.outcome import Reading
+from rrsync.registry.services import Service
 
 MAX_CODES: Final = 20
 _FINE: Final = frozenset({Status.OK, Status.NOT_FOUND, Status.REPLACED, Status.CANCELLED})

@@ -7,10 +7,9 @@ once at most, but for the parts of a name and the statuses, which are lists.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
-if TYPE_CHECKING:
-    from rrsync.core.authorisation import Tree
+from rrsync.core.authorisation import Tree
 
 _Branch: TypeAlias = "dict[str, _Branch]"
 

@@ -5,14 +5,12 @@ Each has a folder of our own under ``wsdl``, named as the operation. Only the ro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rrsync.core.exchange import Deed
 from rrsync.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,24 +6,21 @@ The only module in which ``Any`` may stand: zeep's types are made at run time.
 from __future__ import annotations
 
 import logging
+import ssl
+from collections.abc import Callable, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lxml import etree
 from zeep import Client as Zeep
 from zeep import Settings, Transport
 
 from rrsync.errors import ConfigError
-from rrsync.registry.wire import Wire, undated
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Mapping
-
-    from rrsync.registry.messages import Node
-    from rrsync.registry.services import Service
+from rrsync.net.http_client import Wire, undated
+from rrsync.registry.request import RequestNode
+from rrsync.registry.services import Service
 
 _SPOKEN: Final = ("zeep", "urllib3", "requests", "charset_normalizer", "signxml")
 
@@ -91,7 +88,7 @@ class Client:
         self._operations: dict[str, Any] = {}
         self._reading = Lock()
 
-    def build(self, asked: Service, request: Node) -> bytes:
+    def build(self, asked: Service, request: RequestNode) -> bytes:
         """Give the envelope of a Verzoek, as the exact bytes that are sent when nothing is signed.
 
         Raises:

@@ -14,8 +14,7 @@ from typing import Final
 from lxml import etree
 
 from rrsync.errors import ConfigError
-from rrsync.simulator.answer import Asker, envelope
-from rrsync.simulator.services import OFFERS, PERSON, Offer
+from rrsync.simulator.replies import OFFERS, PERSON, Asker, Offer, envelope
 
 _NOT_FOUND: Final = "notfound"
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import Text, cast, text
 from sqlalchemy import select as choose
 from sqlmodel import col, select
 
 from rrsync.errors import BrokenChain, LedgerError
+from rrsync.store.encryption import Seal
+from rrsync.store.engine import Database
 from rrsync.store.tables import AnchorRow, CheckpointRow, plain, table
-
-if TYPE_CHECKING:
-    from rrsync.store.engine import Database
-    from rrsync.store.seal import Seal
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,36 +9,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sqlalchemy import or_, true, update
+from sqlalchemy import ColumnElement, or_, true, update
 from sqlmodel import Session, col, select
 
 from rrsync.core.compare import address_differs, corrected
-from rrsync.core.entry import JSON, Actor, ActorKind, Draft, Kind, named
-from rrsync.core.member import Held
-from rrsync.core.person import Masked
-from rrsync.core.plan import belgian_day
+from rrsync.core.insz import Insz
+from rrsync.core.log_entry import JSON, Actor, ActorKind, Draft, Kind, named
+from rrsync.core.person import Address, Held, Masked, Member
+from rrsync.core.planning import belgian_day
 from rrsync.errors import ConfigError, StoreError
-from rrsync.store.changes import Written, write_changes
-from rrsync.store.offered import CorrectionRow
-from rrsync.store.rows import member_rows
-from rrsync.store.tables import MemberRow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import date, datetime
-
-    from sqlalchemy import ColumnElement
-
-    from rrsync.core.insz import Insz
-    from rrsync.core.member import Member
-    from rrsync.core.person import Address
-    from rrsync.store.engine import Database
-    from rrsync.store.ledger import Ledger
-    from rrsync.store.rows import Rows
+from rrsync.store.access_log import Ledger
+from rrsync.store.engine import Database
+from rrsync.store.rows import Rows, Written, member_rows, write_changes
+from rrsync.store.tables import CorrectionRow, MemberRow
 
 _PAGE: Final = 200
 #: Who ends a correction when nobody does.

@@ -6,15 +6,19 @@ transaction takes its lock at once (``BEGIN IMMEDIATE``), so it never fails half
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from select import POLLIN, poll
+from sqlite3 import Connection as DBAPIConnection
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg import Connection as PostgresConnection
 from sqlalchemy import Connection, Engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
@@ -22,13 +26,6 @@ from sqlmodel import Session, create_engine
 
 from rrsync.errors import ConfigError, StoreError
 from rrsync.store.tables import CheckpointRow, EvidenceRow, LogKeyRow, LogRow, MemberRow, table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from sqlite3 import Connection as DBAPIConnection
-
-    from psycopg import Connection as PostgresConnection
 
 _POOL: Final = 24
 PRAGMAS: Final = (

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
 from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
-from rrsync.core.member import Held, Member
-from rrsync.core.person import Address, Masked, Name
+from rrsync.core.insz import Insz
+from rrsync.core.person import Address, Held, Masked, Member, Name
 from rrsync.errors import ConfigError, StoreError
-from rrsync.store.beacons import write_beacons
 from rrsync.store.corrections import outdate
+from rrsync.store.engine import Database
 from rrsync.store.holds import close_holds
-from rrsync.store.rows import member_rows
+from rrsync.store.rows import Rows, Standing, member_rows, write_beacons
 from rrsync.store.tables import ChangeRow, MemberRow, table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-
-    from rrsync.core.insz import Insz
-    from rrsync.store.engine import Database
-    from rrsync.store.rows import Rows, Standing
 
 _PAGE: Final = 1_000
 _MARK: Final = 8

@@ -5,21 +5,16 @@ It is there so that a look at one's own data, or at a colleague's, stands out (`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from rrsync.core.entry import Draft, Kind, named
+from rrsync.core.insz import Insz
+from rrsync.core.log_entry import JSON, Actor, Draft, Kind, named
 from rrsync.errors import ConfigError
+from rrsync.store.access_log import Ledger
+from rrsync.store.encryption import Seal
+from rrsync.store.engine import Database
 from rrsync.store.tables import StaffRow
-
-if TYPE_CHECKING:
-    from rrsync.core.entry import JSON, Actor
-    from rrsync.core.insz import Insz
-    from rrsync.store.engine import Database
-    from rrsync.store.ledger import Ledger
-    from rrsync.store.seal import Seal
 
 
 class Staff:

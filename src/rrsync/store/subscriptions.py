@@ -7,26 +7,22 @@ the register made it; ``ending`` once the library has no ground for it any more,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import bindparam, exists, text
 from sqlmodel import Session, col, select
 
 from rrsync.core.insz import Insz
+from rrsync.core.log_entry import Draft
 from rrsync.core.person import Masked
-from rrsync.store.moment import Utc
-from rrsync.store.tables import MemberRow, SubscriptionRow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
-
-    from rrsync.core.entry import Draft
-    from rrsync.store.engine import Database
-    from rrsync.store.ledger import Ledger
-    from rrsync.store.rows import Rows
+from rrsync.store.access_log import Ledger
+from rrsync.store.engine import Database
+from rrsync.store.rows import Rows
+from rrsync.store.tables import MemberRow, SubscriptionRow, Utc
 
 _PAGE: Final = 1_000
 

@@ -1,4 +1,13 @@
-"""The tables. Whatever tells who somebody is or where they live is a sealed column or a keyed value."""
+"""The tables. Whatever tells who somebody is or where they live is a sealed column or a keyed value.
+
+The tables of the pages' own: who is logged in, what was asked at the desk of late, and wishes.
+
+The tables of what the library system is served with: its keys, the answers it got, the news it is told.
+
+The tables of what a person decides at the desk: what the register said otherwise, and what staff know better.
+
+A moment as a column.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +15,23 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Index, LargeBinary, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, DateTime, Dialect, Index, LargeBinary, Table, Text, TypeDecorator, text
 from sqlmodel import Field, Session, SQLModel
 
-from rrsync.store.moment import Utc
+
+class Utc(TypeDecorator[datetime]):
+    """A moment: aware in Python, UTC in the database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 — SQLAlchemy's
+        """Store UTC without its name."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 — SQLAlchemy's
+        """Give UTC with its name."""
+        return None if value is None else value.replace(tzinfo=UTC)
 
 
 class MemberRow(SQLModel, table=True):
@@ -297,3 +319,137 @@ def enter(session: Session, row: type[SQLModel], lines: Sequence[tuple[object, .
 def plain(at: datetime) -> str:
     """Give a moment as both databases read it, in UTC."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+class OfferRow(SQLModel, table=True):
+    """The newest answer that was given at a desk about a member; all that it says is sealed.
+
+    ``asking_until`` is set while a process asks about the member, and until when that counts should it die.
+    """
+
+    __tablename__: ClassVar[Any] = "offer"
+    __table_args__ = (Index("offer_age", "asked_at"),)
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    number: str = Field(primary_key=True, sa_type=Text)
+    reference: str = Field(default="", sa_type=Text)
+    asked_at: datetime | None = Field(default=None, sa_type=Utc)
+    state: str = Field(default="", sa_type=Text)
+    said: bytes | None = Field(default=None, sa_type=LargeBinary)
+    before: bytes | None = Field(default=None, sa_type=LargeBinary)
+    after: bytes | None = Field(default=None, sa_type=LargeBinary)
+    asking_until: datetime | None = Field(default=None, sa_type=Utc)
+
+
+class CorrectionRow(SQLModel, table=True):
+    """An address that staff put in the place of the register's, through the day ``until``.
+
+    ``is_over`` says that the library's own file gave another address since: it counts no more, and is to be ended.
+    """
+
+    __tablename__: ClassVar[Any] = "correction"
+    __table_args__ = (Index("correction_until", "library", "until"),)
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    number: str = Field(primary_key=True, sa_type=Text)
+    at: datetime = Field(sa_type=Utc)
+    until: date
+    is_over: bool = False
+    by: bytes = Field(sa_type=LargeBinary)
+    address: bytes = Field(sa_type=LargeBinary)
+    reason: bytes = Field(sa_type=LargeBinary)
+
+
+class ApiKeyRow(SQLModel, table=True):
+    """A key of a library system: the SHA-256 of it, and what it may do; ``mac`` shows that we wrote the row."""
+
+    __tablename__: ClassVar[Any] = "api_key"
+    __table_args__ = (Index("api_key_library", "library"),)
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    library: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    digest: bytes = Field(sa_type=LargeBinary)
+    scopes: str = Field(sa_type=Text)
+    networks: str = Field(sa_type=Text)
+    made_by: str = Field(sa_type=Text)
+    made_at: datetime = Field(sa_type=Utc)
+    expires_at: datetime = Field(sa_type=Utc)
+    used_at: datetime | None = Field(default=None, sa_type=Utc)
+    revoked_by: str = Field(default="", sa_type=Text)
+    revoked_at: datetime | None = Field(default=None, sa_type=Utc)
+    mac: bytes = Field(sa_type=LargeBinary)
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """A call that is done once: keyed values of whose and what it is, and its answer, sealed, when there is one."""
+
+    __tablename__: ClassVar[Any] = "idempotency"
+    __table_args__ = (Index("idempotency_at", "at"),)
+
+    id: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    mark: bytes = Field(sa_type=LargeBinary)
+    at: datetime = Field(sa_type=Utc)
+    answer: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class HookRow(SQLModel, table=True):
+    """How far a library system was told of its changes; ``turn`` is whose turn it is to tell it, ``until`` when."""
+
+    __tablename__: ClassVar[Any] = "hook"
+
+    library: str = Field(primary_key=True, sa_type=Text)
+    cursor: int = Field(sa_type=BigInteger)
+    failures: int = 0
+    why: str = Field(default="", sa_type=Text)
+    next_at: datetime = Field(sa_type=Utc)
+    told_at: datetime | None = Field(default=None, sa_type=Utc)
+    turn: bytes = Field(default=b"", sa_type=LargeBinary)
+    until: datetime = Field(sa_type=Utc)
+
+
+class SessionRow(SQLModel, table=True):
+    """Somebody who is logged in; ``id`` is the hash of what their browser shows, ``staff`` is sealed to it."""
+
+    __tablename__: ClassVar[Any] = "session"
+    __table_args__ = (Index("session_person", "person"), Index("session_sid", "sid"))
+
+    id: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    staff: bytes = Field(sa_type=LargeBinary)
+    person: bytes = Field(sa_type=LargeBinary)
+    sid: bytes | None = Field(default=None, sa_type=LargeBinary)
+    started_at: datetime = Field(sa_type=Utc)
+    seen_at: datetime = Field(sa_type=Utc)
+    said: str = Field(default="", sa_type=Text)
+
+
+class AskRow(SQLModel, table=True):
+    """That somebody asked at a library's desk; it counts against the limits for a day, and goes then."""
+
+    __tablename__: ClassVar[Any] = "ask"
+    __table_args__ = (Index("ask_library", "library", "at"), Index("ask_name", "library", "name", "at"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    library: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=Utc)
+
+
+class GlassRow(SQLModel, table=True):
+    """A wish to ask about somebody outside a library's file; ``insz`` is sealed."""
+
+    __tablename__: ClassVar[Any] = "glass"
+    __table_args__ = (Index("glass_library", "library", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    library: str = Field(sa_type=Text)
+    by: str = Field(sa_type=Text)
+    at: datetime = Field(sa_type=Utc)
+    insz: bytes = Field(sa_type=LargeBinary)
+    purpose: str = Field(sa_type=Text)
+    case: str = Field(sa_type=Text)
+    reference: str = Field(sa_type=Text)
+    decided_by: str = Field(default="", sa_type=Text)
+    decided_at: datetime | None = Field(default=None, sa_type=Utc)
+    is_approved: bool = Field(default=False, sa_type=Boolean)
+    is_asked: bool = Field(default=False, sa_type=Boolean)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from rrsync.core.compare import Hold, compare
-from rrsync.core.entry import Status
-from rrsync.core.exchange import Question, Reason
-from rrsync.core.person import Masked
+from rrsync.core.compare import Hold, Verdict, compare
+from rrsync.core.exchange import Answer, Question, Reason
+from rrsync.core.log_entry import JSON, Actor, Status
+from rrsync.core.person import Masked, Member
 from rrsync.core.report import MIX_UP, SIGNATURE
 from rrsync.errors import ConfigError, RegistryRefused, StoreError
-from rrsync.store.settle import Item
-from rrsync.sync.course import status_of
-from rrsync.sync.registrar import quiet
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rrsync.core.compare import Verdict
-    from rrsync.core.entry import JSON, Actor
-    from rrsync.core.exchange import Answer
-    from rrsync.core.member import Member
-    from rrsync.registry.gate import Exchange, Gate
-    from rrsync.store.corrections import Corrections
-    from rrsync.store.members import Members
-    from rrsync.store.settle import Settlement
+from rrsync.registry.gate import Exchange, Gate
+from rrsync.store.corrections import Corrections
+from rrsync.store.members import Members
+from rrsync.store.settlement import Item, Settlement
+from rrsync.sync.night import status_of
+from rrsync.sync.subscriptions import quiet
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -2,6 +2,8 @@
 
 A member of another library is as unknown as one that does not exist. Who is named as the end user is who acts in the
 access log, with the name of the key, and to whom the desk's limits apply.
+
+The OpenAPI document of /api: its routes alone, with what they take, give and refuse, and how one shows a key.
 """
 
 from __future__ import annotations
@@ -9,26 +11,27 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import fields
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Final
+from importlib.metadata import version
+from typing import Annotated, Final
 
-from fastapi import FastAPI, Header, Query, Request
-from fastapi.responses import Response
+from fastapi import FastAPI, Header, Query, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 
-from rrsync.core.entry import Actor, ActorKind
+from rrsync.core.api_key import Scope
 from rrsync.core.exchange import Reason
-from rrsync.core.member import Held
+from rrsync.core.log_entry import Actor, ActorKind
+from rrsync.core.person import Held
 from rrsync.errors import LedgerError, StoreError
-from rrsync.store.feed import BEGINNING
-from rrsync.store.judged import changed
-from rrsync.store.repeats import Answered, Clash
-from rrsync.web import problem
-from rrsync.web.caller import caller
-from rrsync.web.house import house
-from rrsync.web.openapi import document, problems
-from rrsync.web.pace import take_turn_about
-from rrsync.web.paths import PATHS, part
-from rrsync.web.problem import Problem
-from rrsync.web.schema import (
+from rrsync.store.api_keys import Answered, Clash
+from rrsync.store.change_feed import BEGINNING
+from rrsync.store.desk_answers import Offer
+from rrsync.store.rows import Standing
+from rrsync.store.settlement import changed
+from rrsync.web import api_errors
+from rrsync.web.api_errors import MEDIA, Problem
+from rrsync.web.api_schema import (
     ChangeDocument,
     ChangesDocument,
     HeldData,
@@ -36,15 +39,87 @@ from rrsync.web.schema import (
     HoldsDocument,
     MemberDocument,
     PostalAddress,
+    ProblemDocument,
     RefreshAnswer,
     RefreshRequest,
+    State,
 )
-from rrsync.web.threads import asking
+from rrsync.web.desk_pages import take_turn_about
+from rrsync.web.guard import Keyed, caller, house
+from rrsync.web.paths import PATHS, part
+from rrsync.web.server import asking
 
-if TYPE_CHECKING:
-    from rrsync.store.answered import Offer
-    from rrsync.store.rows import Standing
-    from rrsync.web.schema import State
+_SCHEME: Final = "key"
+_REF: Final = "#/components/schemas/ProblemDocument"
+_DESCRIPTION: Final = """\
+What a library system may ask of rrsync: members as they are held, one refreshed from the National Registry for an end \
+user with a reason, and what changed, in order. Every key is one library's, and good for the scopes it names.
+
+No document holds a national number. Every error is a problem (RFC 9457) with what was wrong, what was kept and what \
+to do.
+"""
+_KEYED: Final = {
+    HTTPStatus.UNAUTHORIZED: "There is no key, or it opens nothing.",
+    HTTPStatus.FORBIDDEN: "The key is not good for this, or from there; or the register may not be asked for this.",
+    HTTPStatus.NOT_FOUND: "It is not there, or another library's.",
+    HTTPStatus.REQUEST_TIMEOUT: "The request took too long to come.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is no JSON.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "What was sent is not as it must be.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong that nobody foresaw.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The database, the access log or the register cannot be used now.",
+}
+#: What a header of an answer says, by status.
+_HEADERS: Final = {
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate", "Bearer, and what is wrong with the key.", "string"),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "How many seconds to wait.", "integer"),
+}
+
+
+def problems(more: dict[HTTPStatus, str] | None = None) -> dict[int | str, dict[str, object]]:
+    """Give what a route under a key may refuse, for FastAPI."""
+    return {int(status): _problem(status, said) for status, said in sorted((_KEYED | (more or {})).items())}
+
+
+def document(request: Request) -> Response:
+    """Give the document."""
+    here = house(request)
+    keyed = [
+        (route, method.lower(), rule.scope.value)
+        for route in request.app.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+        if isinstance(rule := here.rules[method, route.path], Keyed)
+    ]
+    said = get_openapi(
+        title="rrsync",
+        version=version("rrsync"),
+        description=_DESCRIPTION,
+        routes=[route for route, _, _ in keyed],
+        servers=[{"url": here.app.settings.web.origin}],
+    )
+    for route, method, scope in keyed:
+        said["paths"][route.path][method]["security"] = [{_SCHEME: [scope]}]
+    parts = said["components"]
+    parts["schemas"]["ProblemDocument"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts["schemas"] |= parts["schemas"]["ProblemDocument"].pop("$defs")
+    parts["securitySchemes"] = {_SCHEME: _scheme()}
+    return JSONResponse(said)
+
+
+def _scheme() -> dict[str, str]:
+    scopes = ", ".join(Scope)
+    said = f"A key that whoever administers rrsync makes, of one library and some of the scopes {scopes}."
+    return {"type": "http", "scheme": "bearer", "bearerFormat": "rrs_<id>_<secret>", "description": said}
+
+
+def _problem(status: HTTPStatus, said: str) -> dict[str, object]:
+    given: dict[str, object] = {"description": said, "content": {MEDIA: {"schema": {"$ref": _REF}}}}
+    if status in _HEADERS:
+        name, what, kind = _HEADERS[status]
+        given["headers"] = {name: {"description": what, "schema": {"type": kind}}}
+    return given
+
 
 _LONGEST: Final = 100
 _HIGHEST: Final = 2**53 - 1
@@ -108,7 +183,7 @@ def mount(app: FastAPI) -> None:
         operation_id="holds",
         summary="Whom a person must look at",
     )
-    problem.mount(app)
+    api_errors.mount(app)
 
 
 def member_held(request: Request, library: str, member: str) -> MemberDocument:

@@ -9,31 +9,55 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, ClassVar, Final
 
 from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import StreamingResponse
 
+from rrsync.audit import export
 from rrsync.audit.export import Format, Order
-from rrsync.audit.formats import COLUMNS
-from rrsync.core.formula import escape
-from rrsync.core.plan import belgian_day
-from rrsync.web import looks
-from rrsync.web.guard import Inside
-from rrsync.web.house import house
-from rrsync.web.page import respond
+from rrsync.audit.export_formats import COLUMNS
+from rrsync.core.planning import belgian_day
+from rrsync.core.spreadsheet import escape
+from rrsync.store.sessions import Visit
+from rrsync.web import log_pages
+from rrsync.web.desk_pages import OK, UNUSABLE, actor, is_number
+from rrsync.web.guard import Inside, house
+from rrsync.web.log_pages import Period, read
 from rrsync.web.paths import PATHS
-from rrsync.web.people import OK, UNUSABLE, actor, is_number
-from rrsync.web.period import Period, read
-from rrsync.web.views.frame import BLANK, Filled, Place
-from rrsync.web.views.log import ExportLine, ExportPage
+from rrsync.web.render import BLANK, Choice, Filled, Place
+from rrsync.web.responses import respond
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
-    from rrsync.audit import export
-    from rrsync.store.sessions import Visit
+@dataclass(frozen=True, slots=True)
+class ExportLine:
+    """A part of the log that was taken out: when, by whom, as what, how many entries, why."""
+
+    library: str
+    at: datetime
+    by: str
+    format: str
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPage:
+    """The form to take a part of the log out, and what was taken out before.
+
+    Fields: ``library``, ``format`` (``csv``, ``jsonl``, ``tiles``, ``auditregister``, ``ldv``), ``since``, ``until``
+    (days), ``reason``.
+    """
+
+    name: ClassVar[str] = "export"
+
+    libraries: tuple[Choice, ...]
+    filled: Filled = BLANK
+    before: tuple[ExportLine, ...] = ()
+
 
 _LONGEST: Final = 200
 _MOST: Final = 20
@@ -71,7 +95,7 @@ def take(
 ) -> Response:
     """Send a part of a log, once the log says who takes it and why."""
     home = house(request)
-    name, period, why = looks.chosen(request, visit, library), read(since, until), reason.strip()
+    name, period, why = log_pages.chosen(request, visit, library), read(since, until), reason.strip()
     errors = _errors(name, form, period, why)
     if errors:
         kept = {"library": name, "format": form, "since": since, "until": until}
@@ -88,11 +112,11 @@ def _shown(request: Request, visit: Visit, filled: Filled, *, status: int = OK) 
     source = house(request).app.export()
     before = [
         ExportLine(name, each.at, each.by, each.format, each.count, each.why)
-        for name in looks.libraries(request, visit)
+        for name in log_pages.libraries(request, visit)
         for each in source.before(name, most=_MOST)
     ]
     newest = sorted(before, key=lambda line: (line.at, line.library), reverse=True)[:_MOST]
-    page = ExportPage(looks.choices(request, visit), filled, tuple(newest))
+    page = ExportPage(log_pages.choices(request, visit), filled, tuple(newest))
     return respond(request, page, status=status, here=Place.EXPORT)
 
 

@@ -8,34 +8,200 @@ A route that has no row, or a row that has no route, and the pages do not start.
 3. Who is not logged in is sent to the login; or told, if something was sent, that nothing was done.
 4. Who has none of the route's roles is refused; so is, where it asks for that, who proved who they are too long ago.
 5. Another library, in the address, is as unknown as one that does not exist.
+
+Who calls under /api: a library system, by its key. No cookie is looked at there, and no session.
+
+What every handler has at hand: the rooms, who may come in, the cookies, the provider, and what the table says.
+
+How a request is turned away, and what it is told.
 """
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from datetime import datetime, timedelta
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Final, TypeAlias
 
-from fastapi import Depends, Request
+import structlog
+from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 
-from rrsync.core.apikey import Scope
+from rrsync.app.services import App, Entrance
+from rrsync.core.api_key import Scope, admits
 from rrsync.core.roles import Role
 from rrsync.errors import ConfigError
+from rrsync.store.api_keys import ApiKey
 from rrsync.store.sessions import Visit
-from rrsync.web.caller import require_key
-from rrsync.web.house import House, house
+from rrsync.web.api_errors import Problem, is_api
+from rrsync.web.headers import Policy
+from rrsync.web.oidc import Flow
 from rrsync.web.paths import PATHS
-from rrsync.web.problem import is_api
-from rrsync.web.turned import Away, TurnedAway
+from rrsync.web.render import Language, Pages
+from rrsync.web.server import Jobs
+from rrsync.web.session_cookies import Cookies
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from fastapi import FastAPI
+class Away(StrEnum):
+    """Why a request is turned away."""
+
+    TO_LOGIN = "to_login"
+    UNPROVED = "unproved"
+    OUTSIDE = "outside"
+    FOREIGN = "foreign"
+    STALE = "stale"
+    FORBIDDEN = "forbidden"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The status, the kind of error page (``views.frame.ErrorPage``), and the page that leads on."""
+
+    status: HTTPStatus
+    kind: str
+    again: str = "home"
+
+
+TOLD: Final = {
+    Away.TO_LOGIN: Told(HTTPStatus.SEE_OTHER, "outside", "login"),
+    Away.UNPROVED: Told(HTTPStatus.FORBIDDEN, "unproved", "login_again"),
+    Away.OUTSIDE: Told(HTTPStatus.UNAUTHORIZED, "outside", "login"),
+    Away.FOREIGN: Told(HTTPStatus.FORBIDDEN, "stale"),
+    Away.STALE: Told(HTTPStatus.FORBIDDEN, "stale"),
+    Away.FORBIDDEN: Told(HTTPStatus.FORBIDDEN, "forbidden"),
+    Away.MISSING: Told(HTTPStatus.NOT_FOUND, "missing"),
+}
+
+
+class TurnedAway(Exception):
+    """A request may not go where it wants; the message is the reason alone."""
+
+    def __init__(self, why: Away) -> None:
+        self.why = why
+        super().__init__(why.value)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rooms and all that the pages add to them; ``flow`` is ``None`` without a provider."""
+
+    app: App
+    entrance: Entrance
+    cookies: Cookies
+    policy: Policy
+    flow: Flow | None
+    rules: Mapping[tuple[str, str], Rule]
+    pages: Pages
+    jobs: Jobs
+
+    @property
+    def now(self) -> datetime:
+        """The moment, aware and in UTC."""
+        return self.app.chance.clock()
+
+    @property
+    def random(self) -> Callable[[int], bytes]:
+        """The dice."""
+        return self.app.chance.random
+
+    @property
+    def language(self) -> Language:
+        """The language of who chose none."""
+        return self.app.settings.language
+
+    @property
+    def libraries(self) -> Mapping[str, str]:
+        """The libraries that the settings name: id -> name."""
+        return {library.id: library.name for library in self.app.settings.library}
+
+    def visit(self, request: Request) -> Visit | None:
+        """Give the session that a browser shows; one of a library that the settings name no more is over.
+
+        Raises:
+            StoreError: the database cannot be read or written.
+        """
+        found = self.entrance.sessions.find(self.cookies.token(request))
+        return found if found and (found.staff.library is None or found.staff.library in self.libraries) else None
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether one comes in without proof: only to invented people, and only from this machine."""
+        settings = self.app.settings
+        return settings.registry.environment == "simulator" and settings.web.oidc is None and settings.web.is_here
+
+
+def house(request: Request) -> House:
+    """Give what the application of a request was built with."""
+    found = request.app.state.house
+    assert isinstance(found, House)  # noqa: S101 — tells mypy what Starlette keeps untyped
+    return found
+
+
+_REALM: Final = 'Bearer realm="rrsync"'
+_JSON: Final = "application/json"
+
+log = structlog.get_logger()
+
+
+def require_key(request: Request, scope: Scope) -> None:
+    """Hold a call against its key, and keep whose it is for the handler; in this order.
+
+    1. The key is one of ours, not expired and not revoked.
+    2. It is good for this, and from there.
+    3. Its library is the one in the address; another is as unknown as one that does not exist.
+    4. What is sent is JSON.
+
+    Raises:
+        Problem: it may not go there.
+        StoreError: it cannot be looked up.
+    """
+    here = house(request)
+    key = here.entrance.served.keys.find(_shown(request))
+    if key is None:
+        shown = "authorization" in request.headers
+        raise _refused("key", {"WWW-Authenticate": f'{_REALM}, error="invalid_token"' if shown else _REALM})
+    if scope not in key.scopes:
+        raise _refused("scope", {"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'}, key)
+    if not admits(key.networks, request.client.host if request.client else ""):
+        raise _refused("network", {}, key)
+    library = request.path_params.get("library")
+    if library is not None and (library != key.library or library not in here.libraries):
+        raise _refused("missing", {}, key)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method != "GET" and kind != _JSON:
+        raise Problem("type")
+    request.state.key = key
+
+
+def caller(request: Request) -> ApiKey:
+    """Give the key that the guard saw.
+
+    Raises:
+        Problem: it saw none: the route's row is another's.
+    """
+    key = getattr(request.state, "key", None)
+    if not isinstance(key, ApiKey):
+        raise _refused("key", {"WWW-Authenticate": _REALM})
+    return key
+
+
+def _shown(request: Request) -> str:
+    """Give the key in the one Authorization header; ``""`` when there is none, or more."""
+    shown = request.headers.getlist("authorization")
+    scheme, _, text = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def _refused(kind: str, headers: Mapping[str, str], key: ApiKey | None = None) -> Problem:
+    log.info("api.refused", reason=kind, library=key.library if key else "")
+    return Problem(kind, headers=headers)
+
 
 #: How long ago somebody may have proved who they are where a route asks for fresh proof.
 FRESH: Final = timedelta(minutes=10)

@@ -2,35 +2,89 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, ClassVar, Final
 
-from fastapi import Form, Request
+from fastapi import FastAPI, Form, Request, Response
 
 from rrsync.core.exchange import Reason
-from rrsync.core.person import Name
+from rrsync.core.person import Address, Masked, Member, Name
 from rrsync.errors import LedgerError, StoreError
-from rrsync.sync.renumber import PURPOSE, Asked, PutOff
-from rrsync.web import once
-from rrsync.web.fault import refused
-from rrsync.web.guard import Inside
-from rrsync.web.house import house
-from rrsync.web.pace import nearing, take_turn_about
-from rrsync.web.page import say
+from rrsync.store.holds import OpenHold
+from rrsync.store.sessions import Visit
+from rrsync.sync.hold_decisions import PURPOSE, Asked, PutOff
+from rrsync.web import idempotency
+from rrsync.web.desk_pages import (
+    Differing,
+    Heading,
+    HoldLine,
+    actor,
+    differing,
+    heading,
+    language,
+    leads_back,
+    nearing,
+    onward,
+    own,
+    shown,
+    take_turn_about,
+)
+from rrsync.web.errors import refused
+from rrsync.web.guard import Away, Inside, TurnedAway, house
 from rrsync.web.paths import PATHS, path
-from rrsync.web.people import actor, differing, heading, language, leads_back, onward, own, shown
-from rrsync.web.threads import asking
-from rrsync.web.turned import Away, TurnedAway
-from rrsync.web.views.desk import Heading, HoldLine, HoldPage, HoldsPage
-from rrsync.web.views.frame import Flash, Place
+from rrsync.web.render import Flash, Place
+from rrsync.web.responses import say
+from rrsync.web.server import asking
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI, Response
 
-    from rrsync.core.member import Member
-    from rrsync.store.holds import OpenHold
-    from rrsync.store.sessions import Visit
+@dataclass(frozen=True, slots=True, repr=False)
+class HoldsPage(Masked):
+    """A page of the worklist, the oldest first.
+
+    ``counts`` are of all, ``chosen`` is the reason they are narrowed to; ``beyond`` is the last hold before this page,
+    and ``further`` the last of this one, when there are more.
+    """
+
+    name: ClassVar[str] = "holds"
+
+    holds: tuple[HoldLine, ...]
+    counts: tuple[tuple[Reason, int], ...] = ()
+    chosen: Reason | None = None
+    beyond: int = 0
+    further: int | None = None
+
+    @property
+    def total(self) -> int:
+        """How many there are of what is shown, on all pages."""
+        return sum(count for reason, count in self.counts if self.chosen in {None, reason})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HoldPage(Masked):
+    """One hold: why, what to do, what it proposes; and its place in the worklist, narrowed to ``chosen`` if it is.
+
+    ``can_accept`` says whether there is something to take over. ``has_new_number`` that it is a new national number,
+    which is not shown; ``twin`` is the member of this library that has it already. The form sends ``decision``
+    (``accept`` or ``dismiss``), ``reference`` (the answer that is decided about) and ``reason`` (what is chosen).
+    """
+
+    name: ClassVar[str] = "hold"
+
+    hold: HoldLine
+    address: Address
+    rows: tuple[Differing, ...] = ()
+    can_accept: bool = False
+    has_new_number: bool = False
+    twin: str = ""
+    place: int = 1
+    total: int = 1
+    before: int | None = None
+    after: int | None = None
+    chosen: Reason | None = None
+    reference: str = ""
+
 
 _DIGITS: Final = 9
 _DECISIONS: Final = frozenset({"accept", "dismiss"})
@@ -39,7 +93,7 @@ _GONE: Final = Flash("warn", "hold_gone")
 
 def mount(app: FastAPI) -> None:
     """Let the holds be worked."""
-    once.mount(app)
+    idempotency.mount(app)
     app.add_api_route(PATHS["holds"], listed, methods=["GET"])
     app.add_api_route(PATHS["hold"], show, methods=["GET"])
     app.add_api_route(PATHS["hold"], asking(decide), methods=["POST"])
@@ -80,7 +134,7 @@ def decide(
     if decision not in _DECISIONS:
         return refused(request, HTTPStatus.BAD_REQUEST)
     work = partial(_decide, request, visit, hold, decision=decision, reference=reference, chosen=_reason(reason))
-    return onward(once.do_once(request, visit, (decision, reference, reason), work))
+    return onward(idempotency.do_once(request, visit, (decision, reference, reason), work))
 
 
 def _decide(

@@ -3,29 +3,93 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, ClassVar, Final
 
 from fastapi import FastAPI, Form, Request, Response
 
-from rrsync.store.search import Wanted
-from rrsync.web import looks
-from rrsync.web.guard import Inside
-from rrsync.web.house import house
-from rrsync.web.page import respond
+from rrsync.audit.review import Seen
+from rrsync.store.log_search import Wanted
+from rrsync.store.sessions import Visit
+from rrsync.web import log_pages
+from rrsync.web.desk_pages import OK, UNUSABLE, actor, is_number, kept
+from rrsync.web.guard import Away, Inside, TurnedAway, house
+from rrsync.web.log_pages import Decided, LookLine, read
 from rrsync.web.paths import PATHS
-from rrsync.web.people import OK, UNUSABLE, actor, is_number, kept
-from rrsync.web.period import read
-from rrsync.web.turned import Away, TurnedAway
-from rrsync.web.views.frame import BLANK, Filled, Place
-from rrsync.web.views.log import EntryPage, LogPage
+from rrsync.web.render import BLANK, Choice, Filled, Place
+from rrsync.web.responses import respond
 from rrsync.web.words.codes import ENDED
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from rrsync.audit.review import Seen
-    from rrsync.store.sessions import Visit
-    from rrsync.web.views.log import Decided
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """The search of the log, all of it by POST; ``found`` is ``None`` before anything was searched.
+
+    Fields: ``library``, ``staff``, ``purpose``, ``outcome``, ``since``, ``until`` (days), ``flagged``. ``most`` is how
+    many are shown at most; ``older`` is what the button for older entries sends as ``before``.
+    """
+
+    name: ClassVar[str] = "log"
+
+    libraries: tuple[Choice, ...]
+    purposes: tuple[str, ...]
+    filled: Filled = BLANK
+    found: tuple[LookLine, ...] | None = None
+    most: int = 50
+    older: int | None = None
+    shown_as: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """One access: everything its entries say. ``got`` are names of ``words.codes.FIELDS``.
+
+    ``via`` is the key of a library system with which somebody asked; ``of`` is the reference of an answer that was
+    shown again. ``lines`` are the entries as they stand, by their number; ``key`` is the log's public key.
+    ``has_evidence`` says whether the whole messages were kept; ``is_forgotten``, that they were once. The form for
+    them sends ``reason``.
+    """
+
+    name: ClassVar[str] = "entry"
+
+    look: LookLine
+    reference: str
+    run: str
+    basis: str
+    capacity: str
+    operation: str
+    got: tuple[str, ...]
+    withheld: int
+    changed: tuple[str, ...]
+    denial: str
+    codes: tuple[str, ...]
+    ms: int
+    ended_at: datetime | None
+    ended_seq: int | None
+    request: str
+    reply: str
+    via: str = ""
+    of: str = ""
+    lines: tuple[tuple[int, str], ...] = ()
+    key: str = ""
+    decisions: tuple[Decided, ...] = ()
+    has_evidence: bool = False
+    is_forgotten: bool = False
+    filled: Filled = BLANK
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Another line about a person than a look: when, who, and what in words."""
+
+    library: str
+    seq: int
+    at: datetime
+    by: str
+    what: str
+
 
 _MOST: Final = 50
 _NAME: Final = 80
@@ -46,7 +110,7 @@ def mount(app: FastAPI) -> None:
 
 def blank(request: Request, visit: Inside) -> Response:
     """Ask what is looked for."""
-    return respond(request, LogPage(looks.choices(request, visit), _purposes(request, visit)), here=Place.LOG)
+    return respond(request, LogPage(log_pages.choices(request, visit), _purposes(request, visit)), here=Place.LOG)
 
 
 def find(  # noqa: PLR0913 — a form's fields
@@ -63,10 +127,10 @@ def find(  # noqa: PLR0913 — a form's fields
     before: Annotated[str, Form(pattern=r"^[0-9]{0,15}$")] = "",
 ) -> Response:
     """Show the newest looks that are meant, or those before an entry."""
-    name, who = looks.chosen(request, visit, library), staff.strip()
+    name, who = log_pages.chosen(request, visit, library), staff.strip()
     said = {"staff": who, "purpose": purpose, "outcome": outcome, "since": since, "until": until, "flagged": flagged}
     typed = kept({"library": name} | {field: text for field, text in said.items() if text})
-    page = LogPage(looks.choices(request, visit), _purposes(request, visit), Filled(typed), most=_MOST)
+    page = LogPage(log_pages.choices(request, visit), _purposes(request, visit), Filled(typed), most=_MOST)
     period = read(since, until)
     errors = ({} if name else {"library": "library_missing"}) | dict(period.errors) | _errors(said, page.purposes)
     if errors:
@@ -86,7 +150,7 @@ def find(  # noqa: PLR0913 — a form's fields
     app = house(request).app
     app.notary.hold(name)
     found, seq = app.review().shown(wanted, actor(visit))
-    lines = tuple(looks.line(look) for look in reversed(found))
+    lines = tuple(log_pages.line(look) for look in reversed(found))
     older = lines[-1].seq if len(lines) == _MOST else None
     shown = LogPage(page.libraries, page.purposes, page.filled, lines, _MOST, older, seq)
     return respond(request, shown, here=Place.LOG)
@@ -132,14 +196,14 @@ def _shown(
     if seen is None:
         raise TurnedAway(Away.MISSING)
     decisions = app.oversight.samples.decided(seen.access)
-    page = _page(seen, tuple(map(looks.decided, decisions)), app.notary.key(library).text, filled)
+    page = _page(seen, tuple(map(log_pages.decided, decisions)), app.notary.key(library).text, filled)
     return respond(request, page, status=status, here=Place.LOG)
 
 
 def _page(seen: Seen, decisions: tuple[Decided, ...], key: str, filled: Filled) -> EntryPage:
     look = seen.access
     return EntryPage(
-        look=looks.line(look),
+        look=log_pages.line(look),
         reference=look.reference,
         run=look.run,
         via=look.actor.via,
@@ -169,7 +233,7 @@ def _page(seen: Seen, decisions: tuple[Decided, ...], key: str, filled: Filled) 
 def _purposes(request: Request, visit: Visit) -> tuple[str, ...]:
     """Give the purposes that a look can have been for, by the authorisations of today."""
     found = house(request).app.authorisations
-    theirs = [found[library].purposes for library in looks.libraries(request, visit) if library in found]
+    theirs = [found[library].purposes for library in log_pages.libraries(request, visit) if library in found]
     return (*sorted({purpose for purposes in theirs for purpose in purposes}), _UNKNOWN)
 
 

@@ -1,33 +1,143 @@
-"""Coming in and going out: the login page, the way through the provider and back, the language, one's sessions."""
+"""Coming in and going out: the login page, the way through the provider and back, the language, one's sessions.
+
+Coming in on trial, without proof: as an invented member of staff, on the machine that serves the pages.
+
+It is there only when all of this holds: the register is the simulator, the settings name no provider, the pages listen
+on this machine and are called by its name, and the request comes from it, through no proxy.
+
+The pages between the login and the work: what leads on, where one may go, where else one is logged in.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, ClassVar, Final
 
 import structlog
 from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from rrsync.core.roles import Denial, Staff, number_of, staff_of
-from rrsync.web.guard import Guest, Inside
-from rrsync.web.house import House, house
-from rrsync.web.local import is_local, people, shown
-from rrsync.web.page import go, places, respond, say
+from rrsync.core.roles import Denial, Grants, Role, Staff, number_of, staff_of
+from rrsync.web.guard import Away, Guest, House, Inside, TurnedAway, house
+from rrsync.web.oidc import HARMLESS, Identity, Refused, Trouble
 from rrsync.web.paths import PATHS, path
-from rrsync.web.session import Start
-from rrsync.web.trouble import HARMLESS, Refused, Trouble
-from rrsync.web.turned import Away, TurnedAway
-from rrsync.web.views.door import HomePage, SessionLine, SessionsPage, WelcomePage
-from rrsync.web.views.frame import Flash, LoginPage
+from rrsync.web.render import Flash
+from rrsync.web.responses import go, places, respond, say
+from rrsync.web.session_cookies import Start
 from rrsync.web.words.refusals import REFUSALS
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from rrsync.core.roles import Grants
-    from rrsync.web.oidc import Identity
+@dataclass(frozen=True, slots=True)
+class WelcomePage:
+    """Somebody came in: a page that leads on to home by itself, and by a link."""
+
+    name: ClassVar[str] = "welcome"
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """Where somebody may go: the frame's places, with a word on each; or that there is nothing for their role."""
+
+    name: ClassVar[str] = "home"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """A session of one's own: ``id`` in hex, by which it is ended, and whether it is the one that asks."""
+
+    id: str
+    since: datetime
+    seen: datetime
+    is_this: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsPage:
+    """One's own sessions, the newest first; the one that asks is among them."""
+
+    name: ClassVar[str] = "sessions"
+
+    sessions: tuple[SessionLine, ...]
+
+    @property
+    def others(self) -> int:
+        """How many there are beside the one that asks."""
+        return sum(not one.is_this for one in self.sessions)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPage:
+    """Who are you: by the organisation's own login, or on trial as one of these.
+
+    ``provider`` is the name people know the login by, empty when there is none. ``trial`` are the invented people one
+    can be on a trial machine. ``message`` is a key of the page's words that says why one is here again, such as
+    ``left``, ``idle``, ``refused``; ``detail`` is the reason of a refusal, in words.
+    """
+
+    name: ClassVar[str] = "login"
+
+    provider: str = ""
+    trial: tuple[TrialPerson, ...] = ()
+    message: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPerson:
+    """An invented person one can be on trial: what is sent, their name, their roles, their library."""
+
+    value: str
+    name: str
+    roles: tuple[str, ...]
+    library: str
+
+
+#: The invented staff: name -> roles.
+_LIBRARY: Final = {
+    "an.peeters": frozenset({Role.DESK}),
+    "bo.claes": frozenset({Role.OPERATOR}),
+    "cis.maes": frozenset({Role.DPO}),
+}
+_ALL: Final = {
+    "dora.wouters": frozenset({Role.OPERATOR, Role.ADMIN}),
+    "els.smets": frozenset({Role.DPO}),
+}
+_PROXIES: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+def is_local(request: Request, here: House) -> bool:
+    """Whether a trial is possible here, and for who asks."""
+    client = request.client
+    if not here.is_trial or client is None or any(name in request.headers for name in _PROXIES):
+        return False
+    try:
+        return ipaddress.ip_address(client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def people(here: House) -> Mapping[str, Staff]:
+    """Give whom one can be, by what is sent: staff of each library, and those who work for all."""
+    found = {
+        f"{name}@{library}": Staff(name, library, roles)
+        for library in here.libraries
+        for name, roles in _LIBRARY.items()
+    }
+    return found | {name: Staff(name, None, roles) for name, roles in _ALL.items()}
+
+
+def shown(here: House) -> tuple[TrialPerson, ...]:
+    """Give the same as the login page shows them."""
+    names = here.libraries
+    return tuple(
+        TrialPerson(value, staff.name, tuple(sorted(staff.roles)), names[staff.library] if staff.library else "")
+        for value, staff in people(here).items()
+    )
+
 
 #: A path of ours, and nothing that a browser could take for another site's.
 _OWN: Final = re.compile(r"/(?![/\\])[A-Za-z0-9/_.~%-]{0,500}")

@@ -1,38 +1,139 @@
-"""One member at the desk: the address and its age, what was asked, and the question to the register."""
+"""One member at the desk: the address and its age, what was asked, and the question to the register.
+
+What was asked about one member of late, by whom, why, and what came of it, as the access log tells the desk.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, ClassVar, Final, Literal
 
-from fastapi import Form, Request
+from fastapi import FastAPI, Form, Request, Response
 
-from rrsync.core.plan import belgian_day
-from rrsync.web import once
-from rrsync.web.asked import asked
-from rrsync.web.guard import Inside
-from rrsync.web.house import house
-from rrsync.web.pace import nearing, take_turn_about
-from rrsync.web.page import go, say
+from rrsync.app.services import App
+from rrsync.core.authorisation import Authorisation
+from rrsync.core.insz import Insz
+from rrsync.core.log_entry import Access, ActorKind, Kind
+from rrsync.core.person import Address, Masked, Member, PartialDate
+from rrsync.core.planning import belgian_day
+from rrsync.store.log_search import Wanted
+from rrsync.store.rows import Standing
+from rrsync.store.sessions import Visit
+from rrsync.web import idempotency
+from rrsync.web.desk_pages import (
+    UNUSABLE,
+    Age,
+    Asked,
+    Correction,
+    Heading,
+    HoldLine,
+    Source,
+    actor,
+    age,
+    heading,
+    is_number,
+    kept,
+    lookup,
+    nearing,
+    onward,
+    own,
+    shown,
+    take_turn_about,
+)
+from rrsync.web.guard import House, Inside, house
 from rrsync.web.paths import PATHS, path
-from rrsync.web.people import UNUSABLE, actor, age, heading, is_number, kept, lookup, onward, own, shown
-from rrsync.web.threads import asking
-from rrsync.web.views.desk import Correction, HoldLine, MemberPage, Source
-from rrsync.web.views.frame import BLANK, Filled, Place
+from rrsync.web.render import BLANK, Filled, Place
+from rrsync.web.responses import go, say
+from rrsync.web.server import asking
 
-if TYPE_CHECKING:
-    from typing import Literal
 
-    from fastapi import FastAPI, Response
+@dataclass(frozen=True, slots=True, repr=False)
+class MemberPage(Masked):
+    """One member: address, its source and age, what was asked, and the form to ask again.
 
-    from rrsync.core.authorisation import Authorisation
-    from rrsync.core.insz import Insz
-    from rrsync.core.member import Member
-    from rrsync.store.rows import Standing
-    from rrsync.store.sessions import Visit
-    from rrsync.web.house import House
+    ``number_kind`` says whether there is a national number (``national``, ``bis``, ``none``). ``since`` is the
+    register's own begin date of the address. ``barred`` is why the register cannot be asked, as a key of the page's
+    words (``no_number``, ``no_ground``), empty when it can. ``again_from`` is when the register was last asked, if that
+    is so short ago that its answer is shown again without a second access.
+    ``purposes`` are the codes the authorisation names. Fields of the form: ``purpose``, ``case``; a case that holds a
+    national number is not given back.
+    """
+
+    name: ClassVar[str] = "member"
+
+    who: Heading
+    address: Address
+    source: Source
+    age: Age
+    purposes: tuple[str, ...]
+    asked_at: datetime | None = None
+    changed_at: datetime | None = None
+    since: PartialDate | None = None
+    number_kind: Literal["national", "bis", "none"] = "national"
+    membership_end: date | None = None
+    open_items: int = 0
+    correction: Correction | None = None
+    hold: HoldLine | None = None
+    looks: tuple[Asked, ...] = ()
+    barred: str = ""
+    again_from: datetime | None = None
+    filled: Filled = BLANK
+    case_example: str = ""
+
+
+#: How many of the last times are shown.
+MOST: Final = 10
+#: What was decided about a change that was offered -> what came of the question; without a decision, nothing yet.
+_DECIDED: Final = {"accepted": "change", "declined": "declined"}
+
+
+def asked(app: App, member: Member) -> tuple[Asked, ...]:
+    """Give the last times a member was asked about or an answer shown again, under any number they have or had.
+
+    Raises:
+        StoreError, BrokenChain: the log cannot be read.
+    """
+    library = member.library
+    numbers = app.members.numbers(library, member.number)
+    subjects = tuple(ref for insz in numbers for ref in app.ledger.pseudonyms(library, insz))
+    if not subjects:
+        return ()
+    found = list(app.search.accesses(Wanted(library, subjects=subjects, last=MOST)))
+    decided = _decided(app, library, subjects) if any(each.is_offered for each in found) else {}
+    return tuple(_asked(each, _outcome(each, decided)) for each in reversed(found))
+
+
+def _decided(app: App, library: str, subjects: Sequence[bytes]) -> dict[str, str]:
+    """Give what was decided about the changes that were offered, by the reference of the question."""
+    return {
+        str(line.get("ref")): _DECIDED.get(str(line.get("decision")), "")
+        for _, line in app.search.deeds(library, {Kind.OFFER}, subjects=subjects)
+    }
+
+
+def _asked(found: Access, outcome: str) -> Asked:
+    by = found.actor.name if found.actor.kind is ActorKind.PERSON else ""
+    return Asked(found.at, by, found.purpose, found.case, outcome)
+
+
+def _outcome(found: Access, decided: Mapping[str, str]) -> str:
+    """Give what an access came to, as ``words.codes.OUTCOMES`` has it; a change that was offered was not written."""
+    match found:
+        case Access(status="reused"):
+            return found.status
+        case Access(is_preview=True):
+            return "preview"
+        case Access(is_offered=True):
+            return decided.get(found.reference) or "offered"
+        case Access(verdict="same") if found.changed:
+            return "filled"
+        case _:
+            return found.verdict or found.status
+
 
 #: What a case reference may be (trust reference, §4): nothing that could name a person.
 CASE: Final = re.compile(r"[A-Za-z0-9/-]{3,40}")
@@ -43,7 +144,7 @@ _FROM_REGISTER: Final = frozenset({"same", "change"})
 
 def mount(app: FastAPI) -> None:
     """Let members be looked at, and asked about."""
-    once.mount(app)
+    idempotency.mount(app)
     app.add_api_route(PATHS["member"], show, methods=["GET"])
     app.add_api_route(PATHS["refresh"], asking(refresh), methods=["POST"])
 
@@ -71,7 +172,7 @@ def refresh(
     if standing.member.insz is None:
         return go("member", member=number)
     ask = partial(_ask, request, visit, number, purpose=purpose, case=case)
-    return onward(once.do_once(request, visit, (purpose, case), ask))
+    return onward(idempotency.do_once(request, visit, (purpose, case), ask))
 
 
 def _wrong(purpose: str, case: str) -> dict[str, str]:

@@ -1,37 +1,107 @@
-"""The operator's runs: the list, one run and how far it is, going on with one, releasing what it did not believe."""
+"""The operator's runs: the list, one run and how far it is, going on with one, releasing what it did not believe.
+
+What the operator sees: the morning at a glance, the runs, one run, and the way to the register.
+
+No person is in any of it: members are counted here, never named.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
-from fastapi import Form, Request
+from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import HTMLResponse
 
-from rrsync.core.entry import Actor, ActorKind
 from rrsync.core.exchange import Reason
-from rrsync.core.plan import tonight
-from rrsync.sync.release import Release
-from rrsync.web.guard import Inside
-from rrsync.web.house import house
-from rrsync.web.jobs import OwnStop
-from rrsync.web.page import go, respond, say
+from rrsync.core.log_entry import Actor, ActorKind
+from rrsync.core.planning import tonight
+from rrsync.store.reports import Ran
+from rrsync.store.runs import Progress
+from rrsync.store.sessions import Visit
+from rrsync.sync.hold_decisions import Release
+from rrsync.web.guard import Away, House, Inside, TurnedAway, house
 from rrsync.web.paths import PATHS
-from rrsync.web.turned import Away, TurnedAway
-from rrsync.web.views.frame import Flash, Frame, Place
-from rrsync.web.views.runs import RunLine, RunPage, RunsPage, State, Trouble
+from rrsync.web.render import Flash, Frame, Place
+from rrsync.web.responses import go, respond, say
+from rrsync.web.server import OwnStop
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+State: TypeAlias = Literal["running", "done", "left", "stopped"]
 
-    from fastapi import FastAPI, Response
 
-    from rrsync.store.journal import Ran
-    from rrsync.store.progress import Progress
-    from rrsync.store.sessions import Visit
-    from rrsync.web.house import House
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run in the list: ``left`` is done with steps open, ``stopped`` is the reason's one word."""
+
+    id: str
+    started: datetime
+    finished: datetime | None
+    state: State
+    asked: int
+    change: int
+    held: int
+    open: int
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunsPage:
+    """The runs, the newest first."""
+
+    name: ClassVar[str] = "runs"
+
+    runs: tuple[RunLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why what somebody began here came to nothing: an ``RrsyncError``'s own sentences, in English."""
+
+    what: str
+    kept: str
+    todo: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """One run, live or ended; it is also the fragment that a running one is renewed by.
+
+    ``due`` counts steps in all; ``left_for`` is how long the open ones take at the present rate. ``holds`` are counts
+    by reason. ``can_resume`` and ``can_release`` are whether one may go on with it now, or release the changes that
+    were not believed: ``held_changes`` of them still are not. ``releasing`` says that they are being released.
+    """
+
+    name: ClassVar[str] = "run"
+
+    run: RunLine
+    due: int
+    same: int
+    per_second: float = 0.0
+    left_for: timedelta | None = None
+    holds: tuple[tuple[Reason, int], ...] = ()
+    can_resume: bool = False
+    can_release: bool = False
+    held_changes: int = 0
+    releasing: bool = False
+    trouble: Trouble | None = None
+    renewed: datetime | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is something to follow."""
+        return self.releasing or self.run.state == "running"
+
+    @property
+    def share(self) -> int:
+        """How far what is going on is, in per cent; a run without steps is done."""
+        if self.releasing:
+            whole = dict(self.holds).get(Reason.MASS_CHANGE, self.held_changes)
+            return 100 - 100 * self.held_changes // max(whole, self.held_changes, 1)
+        return 100 * self.run.asked // self.due if self.due else 100
+
 
 _MOST: Final = 60
 _NAME: Final = re.compile(r"[A-Za-z0-9-]{1,64}")

@@ -1,30 +1,105 @@
-"""The month's samples: all months, one month's sample, and what a reviewer decides of it."""
+"""The month's samples: all months, one month's sample, and what a reviewer decides of it.
+
+What the data-protection officer goes over: what stood out on a day, and the month's sample.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final
 
 from fastapi import Depends, FastAPI, Request, Response
 
-from rrsync.core.entry import is_same_name
-from rrsync.core.month import Month
-from rrsync.core.sample import Finding
-from rrsync.web import looks
-from rrsync.web.guard import Inside
-from rrsync.web.house import house
-from rrsync.web.page import go, respond, say
+from rrsync.audit.sample import Pick, Sample, Samples
+from rrsync.core.belgian_time import Month
+from rrsync.core.log_entry import is_same_name
+from rrsync.core.review_sample import Finding
+from rrsync.store.sessions import Visit
+from rrsync.web import log_pages
+from rrsync.web.desk_pages import UNUSABLE, actor
+from rrsync.web.guard import Away, Inside, TurnedAway, house
+from rrsync.web.log_pages import Decided, LookLine
 from rrsync.web.paths import PATHS
-from rrsync.web.people import UNUSABLE, actor
-from rrsync.web.turned import Away, TurnedAway
-from rrsync.web.views.frame import BLANK, Filled, Flash, Place
-from rrsync.web.views.review import MonthLine, MonthsPart, Overdue, PickLine, SamplePage, SamplesPage
+from rrsync.web.render import BLANK, Filled, Flash, Place
+from rrsync.web.responses import go, respond, say
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from rrsync.audit.sample import Pick, Sample, Samples
-    from rrsync.store.sessions import Visit
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A month, as ``2026-10``, whose sample has waited too long: ``left`` of ``of`` are still to be decided."""
+
+    library: str
+    month: str
+    left: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class MonthLine:
+    """A month, as ``2026-10``: how many were drawn from how many looks, and how many of them are to be decided."""
+
+    month: str
+    looks: int
+    of: int
+    left: int
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MonthsPart:
+    """One library's months, the newest first; of those before the last year, the ones that are not decided."""
+
+    library: str
+    title: str
+    months: tuple[MonthLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesPage:
+    """The samples of all months that have ended, and what is left to decide."""
+
+    name: ClassVar[str] = "samples"
+
+    parts: tuple[MonthsPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PickLine:
+    """One access of a sample, how it was drawn, what was decided of it, and whether this visitor may decide."""
+
+    look: LookLine
+    by_risk: bool
+    decisions: tuple[Decided, ...] = ()
+    can_decide: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePage:
+    """A month's sample, to be decided and signed off.
+
+    ``month``, ``before`` and ``after`` are written as ``2026-10``. ``seed`` is in hex, made of the log's first
+    ``size`` entries. ``barred`` is a key of the page's words when this visitor may not sign (``in_it``). Fields: for
+    each entry ``finding-SEQ``, which is ``justified``, ``unjustified``, ``unclear`` or empty.
+    """
+
+    name: ClassVar[str] = "sample"
+
+    library: str
+    title: str
+    month: str
+    picks: tuple[PickLine, ...]
+    looks: int
+    left: int
+    seed: str
+    size: int
+    before: str | None = None
+    after: str | None = None
+    barred: str = ""
+    overdue: tuple[Overdue, ...] = ()
+    filled: Filled = BLANK
+
 
 _OK: Final = 200
 _YEAR: Final = 12
@@ -42,7 +117,7 @@ def mount(app: FastAPI) -> None:
 def months(request: Request, visit: Inside) -> Response:
     """Show how the samples of all months stand."""
     samples = house(request).app.oversight.samples
-    theirs = looks.libraries(request, visit)
+    theirs = log_pages.libraries(request, visit)
     page = SamplesPage(tuple(MonthsPart(name, title, _months(samples, name)) for name, title in theirs.items()))
     return respond(request, page, here=Place.SAMPLES)
 
@@ -138,7 +213,7 @@ def _began(request: Request, library: str) -> Month:
 def _pick(pick: Pick, me: str) -> PickLine:
     is_mine = any(is_same_name(decision.by, me) for decision in pick.decisions)
     return PickLine(
-        looks.line(pick.access), pick.by_risk, tuple(map(looks.decided, pick.decisions)), can_decide=not is_mine
+        log_pages.line(pick.access), pick.by_risk, tuple(map(log_pages.decided, pick.decisions)), can_decide=not is_mine
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rrsync.web.words import (
     admin,
@@ -19,9 +19,7 @@ from rrsync.web.words import (
     review,
     runs,
 )
-
-if TYPE_CHECKING:
-    from rrsync.web.words.frame import Texts
+from rrsync.web.words.frame import Texts
 
 #: A page's name -> its words.
 PAGES: Final[dict[str, Texts]] = {

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Literal, TypeAlias
 
 from rrsync.audit import advice
 
-if TYPE_CHECKING:
-    from rrsync.web.views.frame import Tone
+Tone: TypeAlias = Literal["info", "good", "warn", "bad"]
 
 #: How an access ended: a status or ``denied``, ``open``, ``reused`` of ``core.access``, or what was made of an answer.
 OUTCOMES: Final[dict[str, dict[str, str]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rrsync.core.roles import Denial
-from rrsync.web.trouble import Trouble
+from rrsync.web.oidc import Trouble
 
 _UNBELIEVED: Final = {
     "nl": "wat de aanmelding van je organisatie antwoordde, klopt niet en is niet gebruikt; probeer het opnieuw",

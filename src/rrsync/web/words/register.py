@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from rrsync.web.words.frame import Texts
+from rrsync.web.words.frame import Texts
 
 REGISTER: Final[Texts] = {
     "nl": {

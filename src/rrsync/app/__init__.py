@@ -1,0 +1,1 @@
+"""Builds the services from the settings; holds the only clock and random source."""

@@ -1,0 +1,447 @@
+"""One row of a member file as a member, and one member as a row of the export.
+
+A row is taken as a whole or refused as a whole, for its first cell that cannot be used; the reason never repeats a
+cell. A cell that a spreadsheet would take for a formula is written with an apostrophe before it, and read without.
+
+A member file: looked at as a whole, then read row by row.
+
+What is wrong with the file as a whole refuses it as a whole, before the first row is taken: not UTF-8 text, no header
+with ``member_no``, a quotation mark that is never closed, a row without end. No line and no row is ever held that is
+longer than 128 KiB, so memory does not grow with the file. No message repeats a cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import BinaryIO, Final, NoReturn, TypeVar
+
+from rrsync.core.insz import Insz, holds_insz
+from rrsync.core.person import Address, Held, Member, Name, PartialDate, tidy
+from rrsync.core.spreadsheet import escape, unescape
+from rrsync.errors import ConfigError, InputError
+from rrsync.store.members import Incoming, Taken
+from rrsync.store.rows import Standing
+
+LONGEST: Final = 128 * 1024
+_HEAD: Final = 4096
+_BOM: Final = b"\xef\xbb\xbf"
+_SHOWN: Final = 40
+_SAVE: Final = "Save it again as CSV UTF-8"
+_MAGIC: Final = (
+    (b"PK\x03\x04", "is an Excel workbook or another zip file", "Open it and save the sheet as CSV UTF-8"),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook", "Open it and save the sheet as CSV UTF-8"),
+    (b"\x1f\x8b", "is compressed with gzip", "Unpack it first"),
+    (b"%PDF", "is a PDF", "Ask for the same list as CSV UTF-8"),
+    (b"\xff\xfe\x00\x00", "is UTF-32 text", _SAVE),
+    (b"\x00\x00\xfe\xff", "is UTF-32 text", _SAVE),
+    (b"\xff\xfe", "is UTF-16 text", _SAVE),
+    (b"\xfe\xff", "is UTF-16 text", _SAVE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The columns of a file, ``""`` where one is ignored; and the names of those, as they may be shown."""
+
+    delimiter: str
+    columns: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at the whole file gave: its header, how many rows it has, and whether it ends within a row."""
+
+    header: Header
+    rows: int
+    cut_off: bool
+
+
+class RowFile:
+    """A member file that is open; ``name`` is what messages call it."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file = file
+        self._name = name
+        self.size = os.fstat(file.fileno()).st_size
+
+    def look(self, told: Callable[[int], None]) -> Look:
+        """Read the file to its end and take nothing; ``told`` hears how many bytes are read so far.
+
+        Raises:
+            InputError: the file cannot be used as a whole.
+        """
+        self._refuse_foreign()
+        lines = _Lines(self._file, self._name)
+        header = _header(lines)
+        rows = 0
+        cells: list[str] = []
+        for rows, (_, cells) in enumerate(_records(lines, header), start=1):  # noqa: B007 — the last ones count
+            if rows % 1_000 == 0:
+                told(lines.read)
+        return Look(header, rows, cut_off=not lines.ended and bool(cells) and len(cells) != len(header.columns))
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Give the rows, each with the number of the line it begins on; blank rows are passed over.
+
+        Raises:
+            InputError: the file is another than it was when it was looked at.
+        """
+        self._file.seek(0)
+        lines = _Lines(self._file, self._name)
+        yield from _records(lines, _header(lines))
+
+    def _refuse_foreign(self) -> None:
+        """Refuse what is no UTF-8 text, by how it begins."""
+        head = self._file.read(_HEAD)
+        self._file.seek(0)
+        for magic, what, todo in _MAGIC:
+            if head.startswith(magic):
+                raise _unusable(f"{self._name} {what}", todo)
+        if 0.2 < head.count(0) / max(1, len(head)) < 0.8:
+            raise _unusable(f"{self._name} is UTF-16 or UTF-32 text", _SAVE)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[RowFile]:
+    """Give a member file to read.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    name = shown(path.name)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise _unusable(f"{name} is a folder", "Name the file in it")
+        if not stat.S_ISREG(mode):
+            raise _unusable(f"{name} is no ordinary file", "It is read twice, so write it to disk first")
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise _unusable(f"There is no file {name}", "Check its name and folder") from error
+    except OSError as error:
+        raise _unusable(f"{name} cannot be read: {error.strerror}", "Check its rights") from error
+    with file:
+        yield RowFile(file, name)
+
+
+def shown(text: object) -> str:
+    """Give a name as it can be printed anywhere."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+class _Lines:
+    """The lines of a file as text; ``begin`` marks the beginning of a row."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file = file
+        self.name = name
+        self.line = 0
+        self.start = 1
+        self.read = 0
+        self.ended = True
+        self._size = 0
+
+    def begin(self) -> None:
+        self.start, self._size = self.line + 1, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            raw = self._file.readline(LONGEST + 1)
+        except OSError as error:
+            raise _unusable(f"{self.name} cannot be read to its end: {error.strerror}", "Check its disk") from error
+        if not raw:
+            raise StopIteration
+        self.line += 1
+        self.read += len(raw)
+        self._size += len(raw)
+        self.ended = raw.endswith(b"\n")
+        if b"\0" in raw:
+            self.refuse(f"line {self.line} holds a zero byte, so it is no text, or is damaged", _SAVE)
+        if self._size > LONGEST:
+            self.refuse(
+                f"the row on line {self.start} is longer than 128 KiB",
+                "Look there for a quotation mark that is not closed, or for a file that is no member file",
+            )
+        try:
+            return (raw.removeprefix(_BOM) if self.line == 1 else raw).decode("utf-8")
+        except UnicodeDecodeError as error:
+            cut = "" if self.ended or error.reason != "unexpected end of data" else " (the file looks cut off there)"
+            raise _unusable(f"{self.name}: line {self.line} is no valid UTF-8{cut}", _SAVE) from error
+
+    def refuse(self, what: str, todo: str) -> NoReturn:
+        raise _unusable(f"{self.name}: {what}", todo)
+
+
+def _records(lines: _Lines, header: Header) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(lines, delimiter=header.delimiter, strict=True, skipinitialspace=True)
+    while True:
+        lines.begin()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _malformed(lines, str(error)) from error
+        if any(map(str.strip, cells)):
+            yield lines.start, cells
+
+
+def _malformed(lines: _Lines, why: str) -> InputError:
+    where = f"{lines.name}: the row on line {lines.start}"
+    if "unexpected end" in why:
+        return _unusable(f"{where} has a quotation mark that is never closed: the file looks cut off", "Get it whole")
+    if "new-line" in why:
+        return _unusable(f"{where} has a line end of another kind (CR alone)", _SAVE)
+    return _unusable(f"{where} has a quotation mark in a wrong place", "Double the quotation marks inside a cell")
+
+
+def _header(lines: _Lines) -> Header:
+    """Read the first line that is not blank; comma or semicolon is whichever shows a ``member_no``."""
+    for line in lines:
+        if line.strip():
+            break
+    else:
+        lines.refuse("the file is empty", "Give a file with a header row and a row for each member")
+    split = {delimiter: _split(line, delimiter) for delimiter in ",;"}
+    delimiter = max(split, key=lambda each: ("member_no" in _folded(split[each]), len(split[each])))
+    names = _folded(split[delimiter])
+    if "member_no" not in names:
+        lines.refuse(
+            f"the first row has no column member_no{_found(split[delimiter] if all(split.values()) else [])}",
+            "Give it a header row",
+        )
+    for name in COLUMNS:
+        if names.count(name) > 1:
+            lines.refuse(f"the header has the column {name} twice", "Keep one of them")
+    unknown = [
+        _printable(name, place)
+        for place, name in enumerate(split[delimiter], start=1)
+        if name.strip().lower() not in COLUMNS
+    ]
+    return Header(delimiter, tuple(name if name in COLUMNS else "" for name in names), tuple(unknown))
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True))
+    except csv.Error:
+        return []
+
+
+def _folded(names: list[str]) -> list[str]:
+    return [name.strip().lower() for name in names]
+
+
+def _found(names: list[str]) -> str:
+    """Give the columns found, unless they look like a member: a file without a header begins with one."""
+    if not names:
+        return ": its quotation marks do not close"
+    if any(_is_data(name) for name in names):
+        return ": it looks like a member, not like a header"
+    shown_names = [_printable(name, place) for place, name in enumerate(names, start=1)]
+    more = ", …" if len(shown_names) > len(COLUMNS) else ""
+    return f", only {', '.join(shown_names[: len(COLUMNS)])}{more}"
+
+
+def _printable(name: str, place: int) -> str:
+    name = "".join(filter(str.isprintable, name.strip()))
+    if not name or _is_data(name):
+        return f"column {place}"
+    return name if len(name) <= _SHOWN else name[: _SHOWN - 1] + "…"
+
+
+def _is_data(name: str) -> bool:
+    """Whether a name holds so many digits that it may be a number, a date or a postal code instead."""
+    return sum(map(str.isdigit, name)) >= 4
+
+
+def _unusable(what: str, todo: str) -> InputError:
+    return InputError(what, kept="Nothing was imported", todo=todo)
+
+
+_T = TypeVar("_T")
+
+TEXTS: Final = ("last_name", "first_names", "street", "house_number", "box", "postal_code", "municipality")
+COLUMNS: Final = ("member_no", "insz", *TEXTS, "birth_date", "country", "membership_end", "open_items")
+EXPORTED: Final = (
+    *("library", "member_no", "last_name", "first_names", "birth_date"),
+    *("street", "house_number", "box", "postal_code", "municipality", "nis_code", "country"),
+    *("address_since", "verdict", "hold_reason", "refreshed_at", "changed_at"),
+)
+LONGEST_NUMBER: Final = 64
+LONGEST_TEXT: Final = 300
+MOST_ITEMS: Final = 1_000_000
+
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # the other control characters are blanks
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_COUNTRY: Final = re.compile(r"[A-Za-z]{3}")
+_WHOLE: Final = re.compile(r"[0-9]{1,9}")
+_SEPARATORS: Final = str.maketrans("", "", " .-/")
+
+
+class _Unusable(InputError):
+    """A cell that cannot be used: the column, and why."""
+
+    def __init__(self, column: str, what: str) -> None:
+        super().__init__(what)
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the rows of one library's file; ``columns`` names each cell's column, ``""`` where it is ignored."""
+
+    library: str
+    columns: Sequence[str]
+    production: bool
+
+    def read(self, line: int, cells: Sequence[str]) -> Incoming | Taken:
+        """Give the member that stands on a line, or the refusal of the line."""
+        if len(cells) != len(self.columns):
+            reason = f"the row has {len(cells)} cells and the header {len(self.columns)}"
+            return Taken(line, "refused", "", reason)
+        try:
+            member = self._member(dict(zip(self.columns, cells, strict=True)))
+            return Incoming(line, member, frozenset(self.columns))
+        except _Unusable as error:
+            return Taken(line, "refused", error.column, error.what)
+
+    def _member(self, row: dict[str, str]) -> Member:
+        number = _cell(row, "member_no", _number)
+        insz = _cell(row, "insz", self._insz)
+        texts = {column: _cell(row, column, _text) for column in TEXTS}
+        if insz is not None:
+            _keep_apart(insz, {"member_no": number} | texts)
+        last, first, *parts = texts.values()
+        street, house_number, box, postal_code, municipality = parts
+        return Member(
+            library=self.library,
+            number=number,
+            insz=insz,
+            held=Held(
+                name=Name(last, first),
+                birth_date=_cell(row, "birth_date", _partial),
+                address=Address(
+                    street=street,
+                    house_number=house_number,
+                    box=box,
+                    postal_code=postal_code,
+                    municipality=municipality,
+                    country=_cell(row, "country", _country),
+                ),
+            ),
+            membership_end=_cell(row, "membership_end", _day),
+            open_items=_cell(row, "open_items", _count),
+        )
+
+    def _insz(self, text: str) -> Insz | None:
+        return Insz.parse(text, production=self.production) if text else None
+
+
+def row_of(standing: Standing) -> list[str]:
+    """Give a member's cells for the export, in the order of ``EXPORTED``; the national number is not among them."""
+    member, held = standing.member, standing.member.held
+    address = held.address
+    cells = (
+        *(member.library, member.number, held.name.last, held.name.first, held.birth_date),
+        *(address.street, address.house_number, address.box, address.postal_code, address.municipality),
+        *(address.nis_code, address.country, held.address_since, standing.verdict, standing.hold_reason),
+        *(standing.refreshed_at, standing.changed_at),
+    )
+    return [escape(_written(cell)) for cell in cells]
+
+
+def _written(value: str | PartialDate | datetime | None) -> str:
+    match value:
+        case None:
+            return ""
+        case PartialDate():
+            return value.text
+        case datetime():
+            return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+        case _:
+            return value
+
+
+def _cell(row: dict[str, str], column: str, reader: Callable[[str], _T]) -> _T:
+    try:
+        return reader(unescape(row.get(column, "").strip()))
+    except ConfigError as error:
+        raise _Unusable(column, error.what) from error
+
+
+def _keep_apart(insz: Insz, cells: dict[str, str]) -> None:
+    """Refuse a row that holds the national number where it would be kept or exported in clear."""
+    if insz.digits not in "|".join(cells.values()).translate(_SEPARATORS):
+        return
+    column = next(name for name, cell in cells.items() if insz.digits in cell.translate(_SEPARATORS))
+    raise _Unusable(column, "it holds the national number, which may stand in its own column only")
+
+
+def _number(text: str) -> str:
+    if not text:
+        raise InputError("the member number is missing")
+    if _CONTROL.search(text):
+        raise InputError("it holds control characters")
+    if len(text) > LONGEST_NUMBER:
+        raise InputError(f"it is longer than {LONGEST_NUMBER} characters")
+    if holds_insz(text):
+        raise InputError("it holds a national number, which may stand in its own column only")
+    return tidy(text)
+
+
+def _text(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise InputError(f"it is longer than {LONGEST_TEXT} characters")
+    if _UNPRINTABLE.search(text):
+        raise InputError("it holds control characters")
+    return tidy(text)
+
+
+def _partial(text: str) -> PartialDate | None:
+    if not text:
+        return None
+    found = PartialDate.parse(text)
+    if found is None or found.text != text:
+        raise InputError("it is no date written as 1950-12-31 (1950-12-00 or 1950-00-00 where a part is not known)")
+    return found
+
+
+def _day(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass  # as below: the form is right, and there is no such day
+    raise InputError("it is no date written as 2026-12-31")
+
+
+def _country(text: str) -> str:
+    if not text:
+        return "BEL"
+    if not _COUNTRY.fullmatch(text):
+        raise InputError("it is no country code of three letters, such as BEL")
+    return text.upper()
+
+
+def _count(text: str) -> int:
+    if not text:
+        return 0
+    if not _WHOLE.fullmatch(text) or int(text) > MOST_ITEMS:
+        raise InputError(f"it is no whole number from 0 to {MOST_ITEMS}")
+    return int(text)

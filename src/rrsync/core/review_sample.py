@@ -1,0 +1,97 @@
+"""The month's sample for review, drawn by lot, which nobody chooses and anyone can draw again.
+
+1. It is drawn from the accesses by persons of one calendar month in Belgium, tries and denials too: at least twenty
+   and at least one in a hundred, or all of them when there are fewer.
+2. The seed is the SHA-256 of the log's root over all entries up to the month's end. The last of them makes it, so
+   nobody knows it before; afterwards it cannot be changed without breaking the log. Who would steer it near the end
+   must write entries, and they stay.
+3. A ticket of an access is the SHA-256 of the seed, its own number and the number of the entry, 8 bytes each, big end
+   first. The lowest tickets are drawn.
+4. The first half, the larger one when it is odd, is drawn with one ticket each (number 0): every access is as likely.
+5. The other half is drawn from those that are left, by the lowest of as many tickets (from number 1 on) as an access
+   weighs: 1, and for each flag what ``WEIGHTS`` says. So what stands out is more likely, and nothing is out of reach.
+
+Who changes these rules or weights must keep the old ones for the months before, or those can no longer be drawn again.
+
+>>> lot = draw({7: 1, 8: 9, 9: 1}, seed=sha256(b"root").digest(), size=2)
+>>> lot.random, lot.risk
+((9,), (8,))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+
+from rrsync.core.anomaly import Flag
+from rrsync.core.belgian_time import Month
+
+LEAST: Final = 20
+ONE_IN: Final = 100
+#: How long a sample may wait for its decisions.
+MAY_WAIT: Final = timedelta(days=30)
+
+#: How much more an access weighs for each flag: the likelier it is that somebody looked for themselves, the more.
+WEIGHTS: Final[dict[str, int]] = {
+    Flag.OWN_RECORD.value: 16,
+    Flag.COLLEAGUE.value: 8,
+    Flag.MANY_STAFF.value: 8,
+    Flag.MANY_LOOKUPS.value: 4,
+    Flag.MANY_REFUSED.value: 8,
+    Flag.REFUSED.value: 4,
+    Flag.NO_GROUND.value: 4,
+    Flag.OUTSIDE_HOURS.value: 2,
+    Flag.ODD_CASE.value: 2,
+}
+
+
+class Finding(StrEnum):
+    """What a reviewer decides about an access."""
+
+    JUSTIFIED = "justified"
+    UNJUSTIFIED = "unjustified"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """The accesses drawn, by their place in the log, in the order they were drawn."""
+
+    random: tuple[int, ...]
+    risk: tuple[int, ...]
+
+
+def weight(flags: Iterable[str]) -> int:
+    """Give how much an access weighs in the half that is drawn by risk; a flag we do not know weighs 1."""
+    return 1 + sum(WEIGHTS.get(flag, 1) for flag in flags)
+
+
+def sample_size(accesses: int) -> int:
+    """Give how many of so many accesses are drawn.
+
+    >>> [sample_size(accesses) for accesses in (0, 7, 2_000, 2_001)]
+    [0, 7, 20, 21]
+    """
+    return min(accesses, max(LEAST, -(-accesses // ONE_IN)))
+
+
+def draw(weights: Mapping[int, int], *, seed: bytes, size: int) -> Lot:
+    """Draw ``size`` accesses, given by their place in the log and what they weigh, without putting any back."""
+    by_chance = sorted(weights, key=lambda seq: (_ticket(seed, 0, seq), seq))
+    random = by_chance[: size - size // 2]
+    left = by_chance[size - size // 2 :]
+    by_risk = sorted(left, key=lambda seq: (min(_ticket(seed, n + 1, seq) for n in range(weights[seq])), seq))
+    return Lot(tuple(random), tuple(by_risk[: size // 2]))
+
+
+def is_overdue(month: Month, now: datetime) -> bool:
+    """Whether a month's sample, of which something is still to be decided, has waited too long."""
+    return now - month.end > MAY_WAIT
+
+
+def _ticket(seed: bytes, number: int, seq: int) -> bytes:
+    return sha256(seed + number.to_bytes(8) + seq.to_bytes(8)).digest()

@@ -1,0 +1,1 @@
+"""Bounded network access: every exchange ends within a deadline and a size."""

@@ -1,0 +1,385 @@
+"""A MAGDA one can talk to: a real HTTP server that answers SOAP questions about invented people, and subscriptions.
+
+1. A request is read without trust, noted, and announced to ``on_request`` before anything is answered.
+2. One that our schema refuses gets SOAP Fault 10001, one on which a fault is due gets the fault, one that comes too
+   fast gets SOAP Fault 99995 as MAGDA does it.
+3. A question about a number that its asker must be subscribed to, and is not, gets exception 40003.
+4. Everybody else is answered: a persona file first, then the invented population, else "no data found".
+
+What was asked is kept for tests; no page and no count ever holds a number.
+
+HTTP as the simulator speaks it: one send per reply, kept alive, and the faults of the connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Final, Protocol, Self, cast
+
+from rrsync.errors import ConfigError
+from rrsync.simulator.citizens import Situation, World
+from rrsync.simulator.faults import ON_THE_WIRE, THROTTLED, Fault, FaultKind, Reply, Right, due, spoiled
+from rrsync.simulator.personas import Personas
+from rrsync.simulator.replies import PERSON, UNSUBSCRIBED, Asker, Repertory, Stamp, about, exceptions, fault
+from rrsync.simulator.requests import Intake
+
+_LARGEST: Final = 2**20
+_DRIP_S: Final = 0.2
+_TEXT: Final = "text/plain; charset=UTF-8"
+
+
+class Desk(Protocol):
+    """Who answers: gives a reply to every message, and the fault of the connection that goes with it."""
+
+    def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
+        """Answer a message."""
+
+    def show(self, path: str) -> Reply:
+        """Answer a look at a page."""
+
+    def refuse(self) -> None:
+        """Count a message that was too large to read."""
+
+
+class Server(ThreadingHTTPServer):
+    """A thread per connection; closing it ends every connection and waits for the threads."""
+
+    daemon_threads = False
+    request_queue_size = 256
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], desk: Desk) -> None:
+        """Listen at the address, port 0 for any free one."""
+        self.desk = desk
+        self.stopping = Event()
+        self._open: set[socket.socket] = set()
+        self._lock = Lock()
+        super().__init__(address, Handler)
+
+    def close(self) -> None:
+        """Stop listening, end what hangs and wait for the threads."""
+        self.stopping.set()
+        self.shutdown()
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+    def enter(self, connection: socket.socket) -> None:
+        """Remember an open connection; one that comes too late is ended at once."""
+        with self._lock:
+            self._open.add(connection)
+        if self.stopping.is_set():
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def leave(self, connection: socket.socket) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._open.discard(connection)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a client that goes away is what faults are for."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    @property
+    def _house(self) -> Server:
+        return cast("Server", self.server)
+
+    def setup(self) -> None:
+        """Enter the connection in the server's list."""
+        super().setup()
+        self._house.enter(self.connection)
+
+    def finish(self) -> None:
+        """Leave the list, and close quietly."""
+        self._house.leave(self.connection)
+        with contextlib.suppress(OSError):
+            super().finish()
+
+    def do_GET(self) -> None:
+        """Show the counts or the references."""
+        self._send(self._house.desk.show(self.path))
+
+    def do_POST(self) -> None:
+        """Answer a message, or break the connection as the fault has it."""
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()) or int(length) > _LARGEST:
+            self._house.desk.refuse()
+            self.close_connection = True
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if length else HTTPStatus.LENGTH_REQUIRED
+            self._send(Reply(b"", status, _TEXT))
+            return
+        reply, fault = self._house.desk.answer(self.rfile.read(int(length)))
+        if fault is None:
+            self._send(reply)
+            return
+        self.close_connection = True
+        match fault:
+            case FaultKind.RESET:
+                self._reset()
+            case FaultKind.HANG:
+                self.connection.recv(1)
+            case FaultKind.TRUNCATE:
+                whole = self._packed(reply)
+                self.connection.sendall(whole[: len(whole) - len(reply.body) // 2])
+            case _:
+                self._drip(reply)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
+        """Say nothing per request."""
+
+    def _send(self, reply: Reply) -> None:
+        self.connection.sendall(self._packed(reply))
+
+    def _packed(self, reply: Reply) -> bytes:
+        """Give status line, headers and body as the bytes of one send."""
+        lines = [f"HTTP/1.1 {int(reply.status)} {HTTPStatus(reply.status).phrase}"]
+        lines += [f"Content-Type: {reply.content_type}", f"Content-Length: {len(reply.body)}"]
+        lines += [f"{name}: {value}" for name, value in reply.headers]
+        if self.close_connection:
+            lines.append("Connection: close")
+        return "\r\n".join((*lines, "\r\n")).encode() + reply.body
+
+    def _reset(self) -> None:
+        """Close so that the client gets a reset: no lingering, nothing said."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._house.leave(self.connection)
+        self.rfile.close()
+        self.connection.close()
+
+    def _drip(self, reply: Reply) -> None:
+        """Send the headers at once and the body a byte at a time, until the client or the simulator has had enough."""
+        whole = self._packed(reply)
+        head = len(whole) - len(reply.body)
+        self.connection.sendall(whole[:head])
+        for position in range(head, len(whole)):
+            if self._house.stopping.wait(_DRIP_S):
+                return
+            self.connection.sendall(whole[position : position + 1])
+
+
+_WINDOW_S: Final = 1.0
+_ELSEWHERE: Final = World(seed=0, people=200)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question that reached the simulator; the number prints masked."""
+
+    reference: str
+    digits: str = field(repr=False)
+    sender: str
+    capacity: str
+    at: datetime
+    operation: str = PERSON.operation
+
+
+class Throttle:
+    """At most so many requests within any second; who is refused does not count."""
+
+    __slots__ = ("_at", "_clock", "_lock", "_most")
+
+    def __init__(self, most: int | None, clock: Callable[[], float]) -> None:
+        """Allow ``most`` a second, or any number."""
+        self._most = most
+        self._clock = clock
+        self._at: deque[float] = deque()
+        self._lock = Lock()
+
+    def admits(self) -> bool:
+        """Whether one more request may come now."""
+        if self._most is None:
+            return True
+        with self._lock:
+            moment = self._clock()
+            while self._at and moment - self._at[0] >= _WINDOW_S:
+                self._at.popleft()
+            if len(self._at) >= self._most:
+                return False
+            self._at.append(moment)
+            return True
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Simulator:
+    """The server, from ``with`` to the end of the block; ``url`` is its one address for every service.
+
+    ``now`` and ``new_reference`` date and name MAGDA's replies, ``clock`` (in seconds) paces the throttle.
+    With ``must_subscribe`` only a subscriber is told of a person; who is subscribed is kept in memory.
+    ``on_request`` is told each reference before anything is answered; an error in it drops the connection. With
+    ``keep_asked`` every question is remembered, which grows with the run.
+
+    Raises:
+        ConfigError: when the folder of personas holds none.
+    """
+
+    now: Callable[[], datetime]
+    new_reference: Callable[[], str]
+    world: World | None = None
+    personas: Path | None = None
+    latency_ms: int = 0
+    max_per_second: int | None = None
+    faults: Sequence[Fault] = ()
+    host: str = "127.0.0.1"
+    port: int = 0
+    keep_asked: bool = True
+    must_subscribe: bool = False
+    on_request: Callable[[str], None] | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        """Look at the personas; nothing listens yet."""
+        self._files = None if self.personas is None else Personas(self.personas)
+        self._throttle = Throttle(self.max_per_second, self.clock)
+        self._asked: list[Asked] = []
+        self._counts: Counter[str] = Counter()
+        self._lock = Lock()
+        self._intake = Intake()
+        self._repertory = Repertory()
+        self._server: Server | None = None
+        self._thread: Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            ConfigError: when the port is taken or not allowed.
+        """
+        try:
+            self._server = Server((self.host, self.port), self)
+        except OSError as error:
+            raise ConfigError(f"The simulator cannot listen on port {self.port}", todo="Choose another") from error
+        self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="simulator", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening, end every connection and wait for what is under way."""
+        if self._server is not None and self._thread is not None:
+            self._server.close()
+            self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """The address to ask, with the port that is really used."""
+        host, port = (self.host, self.port) if self._server is None else self._server.server_address[:2]
+        return f"http://{host!s}:{port}/"
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """Every question so far, in order of arrival; empty without ``keep_asked``."""
+        with self._lock:
+            return tuple(self._asked)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many requests, answered, throttled, invalid, of each operation and of each fault; a copy."""
+        with self._lock:
+            return Counter(self._counts)
+
+    def subscribes(self, sender: str, capacity: str, digits: str) -> bool:
+        """Whether a sender is subscribed to a number in a capacity."""
+        return self._repertory.holds(sender, capacity, digits)
+
+    def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
+        """Answer one message: the reply, and the fault of the connection that goes with it."""
+        number = self._count("requests")
+        question = self._intake.read(body)
+        asker = question.asker
+        self._note(asker)
+        if self.latency_ms and self._server is not None:
+            self._server.stopping.wait(self.latency_ms / 1000)
+        if question.complaint:
+            self._count("invalid")
+            return Reply(fault(question.complaint, code="s:Server"), status=500), None
+        self._count(asker.offer.operation)
+        kind = due(self.faults, number)
+        if kind is not None:
+            self._count(kind)
+            return spoiled(kind, self._right(asker)), kind if kind in ON_THE_WIRE else None
+        if not self._throttle.admits():
+            self._count("throttled")
+            return Reply(THROTTLED, status=500), None
+        try:
+            reply = self._right(asker).reply
+        except ConfigError as error:
+            return Reply(fault(error.what), status=500), None
+        self._count("answered")
+        return reply, None
+
+    def show(self, path: str) -> Reply:
+        """Show the counts (``/counts``) or the references (``/references``), never a number."""
+        if path == "/counts":
+            return Reply(json.dumps(self.counts, sort_keys=True).encode(), content_type="application/json")
+        if path == "/references":
+            return Reply("".join(f"{one.reference}\n" for one in self.asked).encode(), content_type=_TEXT)
+        return Reply(b"Ask with POST, or look at /counts and /references.\n", 404, _TEXT)
+
+    def refuse(self) -> None:
+        """Count a message that was too large to read."""
+        self._count("requests")
+        self._count("invalid")
+
+    def _count(self, what: str) -> int:
+        with self._lock:
+            self._counts[str(what)] += 1
+            return self._counts[str(what)]
+
+    def _note(self, asker: Asker) -> None:
+        """Keep a question and announce it; one without a reference reached us, but cannot be named."""
+        if not asker.reference:
+            return
+        if self.keep_asked:
+            who = asker.sender, asker.capacity
+            asked = Asked(asker.reference, asker.digits, *who, self.now(), asker.offer.operation)
+            with self._lock:
+                self._asked.append(asked)
+        if self.on_request is not None:
+            self.on_request(asker.reference)
+
+    def _right(self, asker: Asker) -> Right:
+        stamp = Stamp(self.now(), self.new_reference())
+        return Right(asker, stamp, lambda who: self._about(who, stamp), lambda who: self._another(who, stamp))
+
+    def _about(self, asker: Asker, stamp: Stamp) -> bytes:
+        """Answer from the persona files, else from the population, else that nobody has the number."""
+        is_person = asker.offer is PERSON
+        if is_person and self.must_subscribe and not self.subscribes(asker.sender, asker.capacity, asker.digits):
+            return exceptions(asker, stamp, UNSUBSCRIBED)
+        reply = None if self._files is None else self._files.about(asker)
+        if reply is not None:
+            return reply
+        return self._told(asker, stamp) if is_person else self._repertory.answer(asker, stamp)
+
+    def _told(self, asker: Asker, stamp: Stamp) -> bytes:
+        """Answer about a person without a file."""
+        citizen = None if self.world is None else self.world.find(asker.digits)
+        reply = self._files.nobody(asker) if citizen is None and self._files is not None else None
+        return reply if reply is not None else about(citizen, asker, stamp)
+
+    def _another(self, asker: Asker, stamp: Stamp) -> bytes:
+        """Answer about somebody else, who lives where the library thinks."""
+        worlds = (self.world or _ELSEWHERE, _ELSEWHERE)
+        everybody = (world.citizen(position) for world in worlds for position in range(len(world)))
+        others = (one for one in everybody if one.situation is Situation.SETTLED and one.insz.digits != asker.digits)
+        return about(next(others), asker, stamp)

@@ -1,0 +1,1 @@
+"""Texts for people: catalogues, and how dates, names and addresses are written."""

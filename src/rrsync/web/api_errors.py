@@ -1,0 +1,177 @@
+"""What goes wrong under /api, as a library system reads it: application/problem+json (RFC 9457).
+
+Every problem says what was wrong, what was kept and what to do. None repeats what somebody sent: of what cannot be
+read, it names the places that our own schema names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from rrsync.web.api_schema import NAMES
+from rrsync.web.render import ErrorPage
+
+MEDIA: Final = "application/problem+json"
+_ROOT: Final = "/api/"
+_NOTHING: Final = "Nothing was asked or changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: its usual status, title, what was kept and what to do."""
+
+    status: HTTPStatus
+    title: str
+    todo: str
+    kept: str = _NOTHING
+
+
+#: By the last part of a problem's type.
+KINDS: Final[Mapping[str, Kind]] = {
+    "wrong": Kind(HTTPStatus.BAD_REQUEST, "This cannot be used", "Correct the request"),
+    "idempotency-key": Kind(
+        HTTPStatus.BAD_REQUEST,
+        "The header Idempotency-Key is missing or cannot be used",
+        'Send one of 16 to 80 letters, digits, - or _, such as a UUID in quotes: Idempotency-Key: "8e03…"',
+    ),
+    "key": Kind(
+        HTTPStatus.UNAUTHORIZED,
+        "There is no key, or it opens nothing",
+        "Send Authorization: Bearer with a key that has not expired; ask whoever administers rrsync for one",
+    ),
+    "forbidden": Kind(
+        HTTPStatus.FORBIDDEN, "The register may not be asked for this", "Check the purpose, and the authorisation"
+    ),
+    "scope": Kind(HTTPStatus.FORBIDDEN, "The key is not good for this", "Ask for a key with the scope of this route"),
+    "network": Kind(HTTPStatus.FORBIDDEN, "The key is not good from here", "Call from a network that the key names"),
+    "missing": Kind(
+        HTTPStatus.NOT_FOUND, "This is not there, or not your library's", "Check the library and the member number"
+    ),
+    "method": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "This has no such method", "See the header Allow"),
+    "slow": Kind(HTTPStatus.REQUEST_TIMEOUT, "The body took too long to come", "Send it again"),
+    "running": Kind(
+        HTTPStatus.CONFLICT,
+        "The same call is under way",
+        "Send it again in a moment: it gets the answer of the first",
+        "The first call goes on",
+    ),
+    "changed": Kind(HTTPStatus.CONFLICT, "The member was changed meanwhile", "Look at it, and ask again"),
+    "busy": Kind(HTTPStatus.CONFLICT, "Something else has this now", "Send it again in a moment"),
+    "large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large", "Send at most 64 KiB"),
+    "type": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "This takes JSON alone", "Send Content-Type: application/json"),
+    "host": Kind(HTTPStatus.MISDIRECTED_REQUEST, "This is another host", "Call the address of the settings"),
+    "unreadable": Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "What was sent is not as it must be", "See errors, and /api/openapi.json"
+    ),
+    "another-call": Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Another call was sent under this Idempotency-Key",
+        "Send a new key with a new call",
+        "The first call stands",
+    ),
+    "many": Kind(HTTPStatus.TOO_MANY_REQUESTS, "This was asked too often", "Wait as Retry-After says, in seconds"),
+    "register": Kind(HTTPStatus.BAD_GATEWAY, "The register does not answer", "Send it again in a few minutes"),
+    "log": Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The access log cannot be written, so nothing may be asked",
+        "Tell whoever administers rrsync",
+    ),
+    "fault": Kind(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "This should not have happened; it was noted",
+        "See how the member stands before you send it again; if it stays, tell whoever administers rrsync",
+        "What was committed before is kept",
+    ),
+}
+#: How an error page's kind is called here where it has another name.
+_SAME: Final = {
+    "crowd": "many",
+    "ground": "forbidden",
+    "outside": "key",
+    "rejected": "register",
+    "stale": "wrong",
+    "unproved": "key",
+}
+#: What the frame refuses before it knows what is asked.
+_STATUS: Final = {
+    kind.status: name
+    for name, kind in KINDS.items()
+    if name in {"method", "slow", "large", "type", "host", "unreadable"}
+}
+
+
+class Problem(Exception):
+    """A call that comes to nothing, of a kind; ``what`` takes the place of its title, ``headers`` go with it."""
+
+    def __init__(self, kind: str, what: str = "", *, headers: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self.what = what
+        self.headers = dict(headers or {})
+        super().__init__(kind)
+
+
+def mount(app: FastAPI) -> None:
+    """Let every problem that a call meets become its answer."""
+    app.add_exception_handler(Problem, _met)
+
+
+def is_api(request: Request) -> bool:
+    """Whether a request is a library system's."""
+    return request.url.path.startswith(_ROOT)
+
+
+def told(page: ErrorPage) -> Response:
+    """Give what an error page says, to a library system."""
+    name = _SAME.get(page.kind, page.kind)
+    if name in {"wrong", "fault"}:
+        name = _STATUS.get(HTTPStatus(page.status), name)
+    return _answer(name if name in KINDS else "fault", page.status, page.what, page.kept, page.todo)
+
+
+def unreadable(error: RequestValidationError) -> Response:
+    """Give the places that are not as they must be, by the names that our schema has, and what each should be."""
+    found = error.errors()
+    if any("Idempotency-Key" in each["loc"] for each in found):
+        return _answer("idempotency-key")
+    errors = [
+        {
+            "where": ".".join(part for part in each["loc"] if isinstance(part, str) and part in NAMES),
+            "fault": each["type"],
+        }
+        for each in found
+    ]
+    return _answer("unreadable", more={"errors": errors})
+
+
+def _met(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 — tells mypy what Starlette keeps untyped
+    response = _answer(error.kind, what=error.what)
+    response.headers.update(error.headers)
+    return response
+
+
+def _answer(
+    name: str,
+    status: int = 0,
+    what: str = "",
+    kept: str = "",
+    todo: str = "",
+    more: Mapping[str, object] | None = None,
+) -> Response:
+    kind = KINDS[name]
+    said = {
+        "type": f"urn:rrsync:problem:{name}",
+        "title": kind.title,
+        "status": status or int(kind.status),
+        "detail": what or kind.title,
+        "kept": kept or kind.kept,
+        "todo": todo or kind.todo,
+    }
+    return JSONResponse(said | dict(more or {}), status_code=status or int(kind.status), media_type=MEDIA)
