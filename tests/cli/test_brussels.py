@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rrsync.cli.local_time import clock, since, until
 from rrsync.errors import ConfigError
+from rrsync.text.local_time import clock, since, until
 
 
 def _utc(text: str) -> datetime:

@@ -14,7 +14,6 @@ import pytest
 
 from rrsync.app.services import open_app
 from rrsync.audit.export import Format
-from rrsync.cli.log import export, log_app
 from rrsync.config.load import load
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.core.spreadsheet import unescape
@@ -22,13 +21,6 @@ from tests.cli.conftest import NUMBERS, Place, Said
 
 WHY: Final = "the yearly audit"
 FILES: Final = [form for form in Format if form is not Format.TILES]
-
-
-@pytest.fixture(autouse=True)
-def _door() -> None:
-    """Let the command be one of ``rrsync log``."""
-    if not any(command.name == "export" for command in log_app.registered_commands):
-        log_app.command("export")(export)
 
 
 def exported(place: Place, target: str, form: str, *more: str, library: str = "demo") -> Said:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 
+from rrsync.cli.app import COMMANDS as COMMAND_TABLE
 from rrsync.cli.app import app
-from tests.cli.conftest import Run
+from tests.cli.conftest import Place, Run
 from tests.support import ROOT
 
 #: The commands of the contract that this version has.
@@ -87,6 +91,65 @@ def test_help_names_every_option_and_says_what_it_is_for(name: str, run: Run) ->
         assert shown in said.out
     options = {each for parameter in COMMANDS[name].params for each in parameter.opts}
     assert PROMISED.get(name, set()) <= options
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_list_of_commands_says_what_the_command_says(name: str) -> None:
+    """The sentence in the table of commands is the first line of the function's docstring."""
+    *group, word = name.split()
+    rows: Any = COMMAND_TABLE
+    for each in group:
+        rows = rows[each].rows
+    assert rows[word].summary == COMMANDS[name].help.splitlines()[0]
+
+
+#: Modules that take long to import, and that printing a help text does not need.
+HEAVY = {"alembic", "fastapi", "fpdf", "lxml", "requests", "sqlalchemy", "sqlmodel", "zeep"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "completed"),
+    [
+        (["--help"], ""),
+        (["--version"], ""),
+        (["log", "--help"], ""),
+        ([], "rrsync "),
+        ([], "rrsync log sam"),
+    ],
+    ids=["help", "version", "help of a group", "completion", "completion in a group"],
+)
+def test_a_text_is_printed_without_what_only_work_needs(arguments: list[str], completed: str) -> None:
+    """Help, version and completion import neither the database nor the register's client nor the pages."""
+    assert _imported(arguments, completed) & HEAVY == set()
+
+
+def _imported(arguments: list[str], completed: str = "", folder: Path | None = None) -> set[str]:
+    """Return the top-level modules that a process of its own has imported after a command."""
+    script = (
+        "import sys\nfrom rrsync.cli.app import app, run\n"
+        f"words = {completed!r}.split(' ')\n"
+        "if words != ['']:\n"
+        "    import typer\n"
+        "    context = typer.main.get_command(app)\n"
+        "    for word in words[1:-1]: context = context.commands[word]\n"
+        "    with context.make_context('rrsync', [], resilient_parsing=True) as found:\n"
+        "        names = [item.value for item in context.shell_complete(found, words[-1])]\n"
+        "        assert names, 'nothing is completed'\n"
+        f"else:\n    assert run({arguments!r}) == 0\n"
+        "print('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=folder)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_a_command_imports_what_it_works_with(place: Place) -> None:
+    """Verifying a log needs no SOAP client; taking members over needs neither that nor the pages."""
+    verified = _imported(["log", "verify"], folder=place.folder)
+    assert "sqlalchemy" in verified
+    assert verified & {"zeep", "fastapi"} == set()
+    (place.folder / "members.csv").write_text("member_no\nM1\n", encoding="utf-8")
+    imported = _imported(["members", "import", "members.csv", "--library", "demo"], folder=place.folder)
+    assert imported & {"zeep", "fastapi"} == set()
 
 
 @pytest.mark.parametrize("name", sorted({*COMMANDS, *GROUPS} - {""}))

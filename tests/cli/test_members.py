@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from rrsync.app.installation import fresh_keys, fresh_signing_key, prepare_database, usual_scope
+from rrsync.cli.app import app
 from rrsync.cli.context import opened
 from rrsync.cli.member_file import COLUMNS, EXPORTED
-from rrsync.cli.members import members_app
 from rrsync.cli.output import rejects, replacing
 from rrsync.cli.setup import TEMPLATE
 from rrsync.config.load import load
@@ -99,7 +99,7 @@ class Place:
 
     def run(self, *arguments: str, env: dict[str, str] | None = None) -> Done:
         """Run a command as the door does: an error is a sentence and an exit code, anything else a bug."""
-        done = CliRunner().invoke(members_app, [*arguments, "--config", str(self.settings)], env=env)
+        done = CliRunner().invoke(app, ["members", *arguments, "--config", str(self.settings)], env=env)
         match done.exception:
             case None | SystemExit():
                 return Done(done.exit_code, done.stdout, done.stderr)
@@ -801,7 +801,7 @@ class TestShowing:
     @pytest.mark.parametrize("command", ["import", "export"])
     def test_help_shows_an_example(self, command: str) -> None:
         """A newcomer can copy it."""
-        done = CliRunner().invoke(members_app, [command, "--help"])
+        done = CliRunner().invoke(app, ["members", command, "--help"])
         assert f"rrsync members {command}" in done.stdout
 
 

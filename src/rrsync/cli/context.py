@@ -14,10 +14,9 @@ import getpass
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import orjson
 import typer
@@ -26,6 +25,7 @@ from rich.table import Column, Table
 
 from rrsync import logging
 from rrsync.app.services import App, open_app
+from rrsync.cli.options import BEFORE, LATE
 from rrsync.config.load import load
 from rrsync.config.settings import Settings
 from rrsync.core.insz import Insz, holds_insz
@@ -50,16 +50,6 @@ def typed(question: str, *, production: bool) -> Insz:
 
 
 _LENGTH: Final = 40
-
-ActorOption = Annotated[
-    str, typer.Option("--actor", help="Who acts: the name your library knows them by.", metavar="NAME")
-]
-ViewerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--actor", help="Who looks: it goes into the log too. Else the name you are logged in by.", metavar="NAME"
-    ),
-]
 
 
 def person(name: str) -> Actor:
@@ -96,20 +86,8 @@ def short(option: str, text: str) -> str:
     return text
 
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="Settings file; else RRSYNC_CONFIG, else ./rrsync.toml.", metavar="FILE")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-LibraryOption = Annotated[str, typer.Option("--library", help="The library's id in the settings.", metavar="ID")]
-
 #: How wide a table may be that goes to a file or another program.
 _FILE_WIDTH: Final = 240
-
-#: The settings file that was named before the command: ``rrsync --config FILE night``.
-BEFORE: ContextVar[Path | None] = ContextVar("BEFORE", default=None)
-
-#: What went wrong after a command was done: it is told last.
-LATE: ContextVar[RrsyncError | None] = ContextVar("LATE", default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,19 +14,8 @@ from rich.table import Table
 
 from rrsync.app.services import App
 from rrsync.audit.advice import ADVICE, FIELDS
-from rrsync.cli.context import (
-    ActorOption,
-    ConfigOption,
-    JsonOption,
-    LibraryOption,
-    Voices,
-    chosen,
-    opened,
-    person,
-    short,
-    table,
-    voices,
-)
+from rrsync.cli.context import Voices, chosen, opened, person, short, table, voices
+from rrsync.cli.options import ActorOption, ConfigOption, JsonOption, LibraryOption
 from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.exchange import Found, Reason
 from rrsync.core.person import Address, Held, Name, PartialDate
@@ -106,12 +95,6 @@ HoldsArgument = Annotated[
     list[str],
     typer.Argument(help="The holds' numbers, from `rrsync holds list`; the first that fails stops.", metavar="HOLD..."),
 ]
-
-holds_app = typer.Typer(
-    no_args_is_help=True,
-    help="What a person must look at: list, show, decide.",
-    epilog="Begin with `rrsync holds list`, then `rrsync holds show HOLD`: it says what is wrong and what to do.",
-)
 
 
 def refresh(
@@ -219,7 +202,6 @@ def _differing(rows: list[tuple[str, str, str]], language: str) -> Table:
     return shown
 
 
-@holds_app.command("list")
 def list_holds(
     library: Annotated[str | None, typer.Option("--library", help="Only this library's.", metavar="ID")] = None,
     as_json: JsonOption = False,
@@ -269,7 +251,6 @@ def _advice(hold: OpenHold, language: str) -> tuple[str, str]:
     return means.format(twin=hold.twin), todo
 
 
-@holds_app.command("show")
 def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show one hold: why, what to do, what it proposes.
 
@@ -294,7 +275,6 @@ def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption =
         speak.out.print(SAY[language]["new_insz"])
 
 
-@holds_app.command("accept")
 def accept(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = None) -> None:
     """Take over what the register says.
 
@@ -330,7 +310,6 @@ def _followed(speak: Voices, done: Renumbered, language: str) -> int:
             return 4 if done.why.exit_code == RegistryError.exit_code else 3
 
 
-@holds_app.command("dismiss")
 def dismiss(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = None) -> None:
     """Keep what the library holds.
 

@@ -16,40 +16,30 @@ from rrsync.audit.export import Export, Filled, Format, Order
 from rrsync.audit.export_formats import COLUMNS
 from rrsync.audit.key_destruction import DAYS
 from rrsync.audit.notary import newest
-from rrsync.cli import local_time
-from rrsync.cli.context import (
+from rrsync.cli.context import among, opened, person, short, viewer, voices
+from rrsync.cli.member_file import shown
+from rrsync.cli.options import (
     ActorOption,
     ConfigOption,
     JsonOption,
     LibraryOption,
+    SinceOption,
+    UntilOption,
     ViewerOption,
-    among,
-    opened,
-    person,
-    short,
-    viewer,
-    voices,
 )
-from rrsync.cli.member_file import shown
 from rrsync.cli.output import new_folder, progress, replacing, replacing_lines
 from rrsync.core.log_entry import JSON, decode
 from rrsync.core.spreadsheet import escape
 from rrsync.errors import BrokenChain, ConfigError, InputError
 from rrsync.store.checkpoints import Anchoring
 from rrsync.store.log_verification import Point
+from rrsync.text import local_time
 
 LibrariesOption = Annotated[
     list[str] | None, typer.Option("--library", help="Only this library; may be given again.", metavar="ID")
 ]
 
-log_app = typer.Typer(
-    no_args_is_help=True,
-    help="The access log: who looked at whom, why; is it whole.",
-    epilog="Begin with `rrsync log verify`, then `rrsync log show --library ID --last 20`.",
-)
 
-
-@log_app.command("verify")
 def verify(
     library: LibrariesOption = None,
     since: Annotated[
@@ -120,7 +110,6 @@ def _elsewhere(last: object) -> str:
     return f"A checkpoint of {last['size']} entries is kept by {last['anchor']}, since {str(last['at'])[:16]} UTC."
 
 
-@log_app.command("checkpoint")
 def checkpoint(library: LibrariesOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Sign what the log is now, and print the signed note.
 
@@ -140,7 +129,6 @@ def checkpoint(library: LibrariesOption = None, as_json: JsonOption = False, con
         speak.out.print(note.to_text(), end="")
 
 
-@log_app.command("anchor")
 def anchor(library: LibrariesOption = None, as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Sign the log, and have every anchor keep it.
 
@@ -172,7 +160,6 @@ def anchor(library: LibrariesOption = None, as_json: JsonOption = False, config:
         raise typer.Exit(3 if len(failures) < len(app.settings.log.anchor) else 4)
 
 
-@log_app.command("prove")
 def prove(
     entry: Annotated[int, typer.Argument(min=0, help="The entry, by its number in the log.", metavar="ENTRY")],
     library: LibraryOption,
@@ -180,7 +167,7 @@ def prove(
     actor: ViewerOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Give the proof that one entry is in the log.
+    """Write the proof that one entry is in the log.
 
     It stands alone: the entry's own bytes, its way to the root, and the signed checkpoint (C2SP tlog-proof). Whoever
     has it needs the log's public key and nothing else of ours. It shows no other entry. Asking for it is an entry too.
@@ -200,7 +187,6 @@ def prove(
     speak.err.print(f"Anybody can check it with `python verifier.py proof FILE --key {key.text}`.")
 
 
-@log_app.command("forget")
 def forget(
     library: LibraryOption,
     year: Annotated[int, typer.Option("--year", min=1900, max=9999, help="The calendar year.", metavar="YEAR")],
@@ -287,8 +273,8 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="What to write.", metavar="|".join(Format))],
     reason: Annotated[str, typer.Option("--reason", help="Why: it goes into the log.", metavar="TEXT")],
     actor: ViewerOption = None,
-    since: local_time.SinceOption = None,
-    until: local_time.UntilOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Write the access log to a file, for others.

@@ -16,27 +16,16 @@ import typer
 from rrsync.app.services import App
 from rrsync.audit.letter import Letter
 from rrsync.audit.review import Told
-from rrsync.cli import local_time
-from rrsync.cli.context import (
-    ConfigOption,
-    JsonOption,
-    LibraryOption,
-    ViewerOption,
-    Voices,
-    opened,
-    short,
-    table,
-    typed,
-    viewer,
-    voices,
-)
+from rrsync.cli.context import Voices, opened, short, table, typed, viewer, voices
 from rrsync.cli.log import LibrariesOption, looked, read
 from rrsync.cli.member_file import shown
+from rrsync.cli.options import ConfigOption, JsonOption, LibraryOption, SinceOption, UntilOption, ViewerOption
 from rrsync.cli.output import replacing_lines
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import DENIED, OPEN, REUSED, Access, Status, named, stamp
 from rrsync.errors import ConfigError
 from rrsync.store.log_search import Wanted
+from rrsync.text import local_time
 
 #: What a flag says, in few words.
 FLAGS: Final[dict[str, dict[str, str]]] = {
@@ -102,8 +91,8 @@ def show(  # noqa: PLR0913 — a door's options
         str | None,
         typer.Option("--outcome", help=f"Only what ended so: {', '.join(_OUTCOMES)}.", metavar="STATUS"),
     ] = None,
-    since: local_time.SinceOption = None,
-    until: local_time.UntilOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     last: Annotated[
         int, typer.Option("--last", min=1, max=_MOST, help="Only the last so many that fit.", metavar="N")
     ] = 50,

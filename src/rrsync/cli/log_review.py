@@ -18,29 +18,15 @@ from rich.table import Table
 from rrsync.app.services import App
 from rrsync.audit.oversight import Digest
 from rrsync.audit.sample import Decision, Overdue, Pick, Sample
-from rrsync.cli import local_time
-from rrsync.cli.context import (
-    ActorOption,
-    ConfigOption,
-    JsonOption,
-    LibraryOption,
-    ViewerOption,
-    Voices,
-    chosen,
-    opened,
-    person,
-    short,
-    table,
-    typed,
-    viewer,
-    voices,
-)
+from rrsync.cli.context import Voices, chosen, opened, person, short, table, typed, viewer, voices
 from rrsync.cli.log import LibrariesOption, looked
 from rrsync.cli.log_queries import FLAGS, document
+from rrsync.cli.options import ActorOption, ConfigOption, JsonOption, LibraryOption, ViewerOption
 from rrsync.core.belgian_time import Month
 from rrsync.core.log_entry import Access, Actor, ActorKind, stamp
 from rrsync.core.review_sample import Finding
 from rrsync.errors import ConfigError
+from rrsync.text import local_time
 
 #: How many people, and how many entries of one, a digest names before it only counts them.
 _PEOPLE: Final = 20
@@ -201,11 +187,6 @@ MonthOption = Annotated[
     typer.Option("--month", help="The month in Belgium, as 2026-10; else the last that has ended.", metavar="MONTH"),
 ]
 
-sample_app = typer.Typer(
-    no_args_is_help=True,
-    help="The month's sample: accesses drawn by lot for a second person to look at.",
-    epilog="Begin with `rrsync log sample list --library ID`; the last month that has ended is shown.",
-)
 
 _SAMPLE_SAY: Final[dict[str, dict[str, str]]] = {
     "nl": {
@@ -238,7 +219,6 @@ _HEADS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-@sample_app.command("list")
 def list_sample(
     library: LibraryOption,
     month: MonthOption = None,
@@ -316,7 +296,6 @@ def _table(found: Sample, language: str) -> Table:
     return shown
 
 
-@sample_app.command("sign")
 def sign(
     entries: Annotated[
         list[int], typer.Argument(help="The entries, by their number in the list.", metavar="ENTRY...", min=0)
@@ -360,11 +339,6 @@ NameOption = Annotated[
     str, typer.Option("--name", help="The name they act by, as they give it to --actor.", metavar="NAME")
 ]
 
-staff_app = typer.Typer(
-    no_args_is_help=True,
-    help="The list of staff: a look at oneself or at a colleague stands out.",
-    epilog="Begin with `rrsync log staff add --library ID --name NAME`; the national number is asked for, hidden.",
-)
 
 _STAFF_SAY: Final = {
     "nl": {
@@ -382,7 +356,6 @@ _STAFF_SAY: Final = {
 }
 
 
-@staff_app.command("add")
 def add(library: LibraryOption, name: NameOption, actor: ViewerOption = None, config: ConfigOption = None) -> None:
     """Put a member of staff on the list.
 
@@ -400,7 +373,6 @@ def add(library: LibraryOption, name: NameOption, actor: ViewerOption = None, co
         voices().out.print(say["added"].format(called))
 
 
-@staff_app.command("remove")
 def remove(library: LibraryOption, name: NameOption, actor: ViewerOption = None, config: ConfigOption = None) -> None:
     """Take a member of staff off the list.
 
@@ -413,7 +385,6 @@ def remove(library: LibraryOption, name: NameOption, actor: ViewerOption = None,
         voices().out.print(_STAFF_SAY[app.settings.language]["removed"].format(called))
 
 
-@staff_app.command("list")
 def list_staff(
     library: LibraryOption, actor: ViewerOption = None, as_json: JsonOption = False, config: ConfigOption = None
 ) -> None:

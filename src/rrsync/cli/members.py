@@ -17,22 +17,23 @@ import typer
 
 from rrsync.app.runtime import stopping
 from rrsync.app.services import App
-from rrsync.cli.context import ConfigOption, JsonOption, LibraryOption, Voices, chosen, opened, voices
+from rrsync.cli.context import Voices, chosen, opened, voices
 from rrsync.cli.member_file import EXPORTED, Look, Reader, RowFile, row_of, shown
 from rrsync.cli.member_file import opened as opened_file
+from rrsync.cli.options import ConfigOption, JsonOption, LibraryOption
 from rrsync.cli.output import Rejects, progress, rejects, replacing
 from rrsync.errors import ConfigError, Interrupted, StoreError
 from rrsync.store.members import Incoming, Taken
 from rrsync.store.rows import Standing
 
 _BATCH: Final = 1_000
+EPILOGS: Final = {
+    "import_members": "Example: rrsync members import members.csv --library hasselt. "
+    "A spreadsheet saves such a file as 'CSV UTF-8'. Exit code 0, or 3 when rows were refused.",
+    "export_members": "Example: rrsync members export changed.csv --library hasselt --changed-since 2026-11-01. "
+    "The file never holds national numbers; it does hold names and addresses: keep it as you keep those.",
+}
 _AGAIN: Final = "Running the import again is safe: rows that were taken over are recognised"
-
-members_app = typer.Typer(
-    no_args_is_help=True,
-    help="The members: take a library's own file over, and give them back with their addresses.",
-    epilog="Begin with `rrsync members import members.csv --library ID`; `rrsync night` then asks about them.",
-)
 
 
 @dataclass(slots=True)
@@ -65,11 +66,6 @@ class Tally:
                     self.refused += 1
 
 
-@members_app.command(
-    "import",
-    epilog="Example: rrsync members import members.csv --library hasselt. "
-    "A spreadsheet saves such a file as 'CSV UTF-8'. Exit code 0, or 3 when rows were refused.",
-)
 def import_members(
     file: Annotated[Path, typer.Argument(help="The member file: CSV in UTF-8.", metavar="FILE")],
     library: LibraryOption,
@@ -110,11 +106,6 @@ def import_members(
         raise typer.Exit(3)
 
 
-@members_app.command(
-    "export",
-    epilog="Example: rrsync members export changed.csv --library hasselt --changed-since 2026-11-01. "
-    "The file never holds national numbers; it does hold names and addresses: keep it as you keep those.",
-)
 def export_members(
     file: Annotated[Path, typer.Argument(help="The CSV file to write.", metavar="FILE")],
     library: Annotated[

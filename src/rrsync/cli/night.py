@@ -14,7 +14,8 @@ from rich.table import Table
 
 from rrsync.app.runtime import stopping
 from rrsync.app.services import App
-from rrsync.cli.context import ConfigOption, JsonOption, Voices, chosen, opened, table, voices
+from rrsync.cli.context import Voices, chosen, opened, table, voices
+from rrsync.cli.options import ConfigOption, JsonOption
 from rrsync.core.planning import Plan, Why, seconds_left, tonight
 from rrsync.core.report import Report
 from rrsync.errors import ConfigError

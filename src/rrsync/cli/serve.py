@@ -13,7 +13,8 @@ import structlog
 from rrsync import logging
 from rrsync.app.runtime import stopping
 from rrsync.app.services import App, Entrance, entrance
-from rrsync.cli.context import ConfigOption, Voices, opened, voices
+from rrsync.cli.context import Voices, opened, voices
+from rrsync.cli.options import ConfigOption
 from rrsync.errors import RrsyncError
 
 _BEAT_S: Final = 60.0

@@ -20,8 +20,9 @@ from rrsync.anchor.durable_file import create
 from rrsync.app.installation import fresh_keys, fresh_signing_key, has_signed, holds_data, prepare_database, usual_scope
 from rrsync.app.services import App
 from rrsync.audit.notary import DESK, NIGHT
-from rrsync.cli.context import BEFORE, ConfigOption, JsonOption, opened, voices
+from rrsync.cli.context import opened, voices
 from rrsync.cli.log import logged, read
+from rrsync.cli.options import BEFORE, ConfigOption, JsonOption
 from rrsync.config.load import certificate_passphrase, load, named_file, read_keys, read_signing_key
 from rrsync.config.settings import RegistrySettings, Settings
 from rrsync.core.log_entry import stamp

@@ -20,9 +20,10 @@ from rrsync.simulator.server import Simulator
 SEED: Final = 1
 
 #: The end of the simulator's help: a line for each kind of fault.
-FAULTS: Final = "\b\nExample: rrsync simulator --people 300 --members members.csv --fault busy:10\n\n\b\n" + "\n".join(
+_FAULTS: Final = "\b\nExample: rrsync simulator --people 300 --members members.csv --fault busy:10\n\n\b\n" + "\n".join(
     ["The kinds of fault:", *(f"  {kind.value:14}{text}" for kind, text in SENTENCES.items())]
 )
+EPILOGS: Final = {"simulator": _FAULTS}
 
 
 def simulator(

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Final
+from typing import Final
 from zoneinfo import ZoneInfo
-
-import typer
 
 from rrsync.errors import ConfigError
 
 _BRUSSELS: Final = ZoneInfo("Europe/Brussels")
 _DAY: Final = len("2026-11-01")
-
-SinceOption = Annotated[
-    str | None,
-    typer.Option("--since", help="Only from this day or moment on (2026-11-01, or with T08:30).", metavar="TIME"),
-]
-UntilOption = Annotated[
-    str | None,
-    typer.Option("--until", help="Only up to this moment, or with this day as the last.", metavar="TIME"),
-]
 
 
 def since(text: str | None) -> datetime | None:
