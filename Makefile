@@ -16,10 +16,10 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --no-annotate --upgrade
 # What must be covered to the last branch: the rules, and the gate.
-WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py,*/rrsync/registry/tries.py
+WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py,*/rrsync/registry/outcome.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint cover kills forgeries tamperings fuzz apifuzz hostile traffic ledger gigabyte desk screens bench lock clean
+.PHONY: help demo test check lint cover proofs hostile traffic ledger gigabyte desk screens bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is
@@ -29,10 +29,10 @@ help: ## say what there is
 demo: $(VENV)/run.stamp ## a whole night on invented members, report and verified log, and the pages to go on with
 	@$(BIN)/rrsync demo $(DEMO_ARGS)
 
-test: $(VENV)/dev.stamp ## the whole suite, the long proofs too
+test: $(VENV)/dev.stamp ## the whole suite; the long proofs run short
 	$(PYTEST) $(PYTEST_ARGS) $(SUITE)
 
-check: lint cover ## format, lint, types, imports, and the suite with its coverage
+check: lint cover ## format, lint, types, imports, and the suite with its coverage: what CI runs
 
 lint: $(VENV)/dev.stamp ## format, lint, types and imports alone: seconds
 	$(BIN)/ruff format --check .
@@ -40,25 +40,12 @@ lint: $(VENV)/dev.stamp ## format, lint, types and imports alone: seconds
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The long proofs are left to `make test`: they show what a crash leaves, and cover no line that the rest does not.
-cover: $(VENV)/dev.stamp
-	$(PYTEST) -m "not slow" --cov --cov-report=term $(PYTEST_ARGS)
+cover: ## the suite with its coverage, which must be whole for the rules and the gate
+	$(MAKE) test PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"
 	$(BIN)/coverage report --include='$(WHOLLY)' --fail-under=100
 
-kills: $(VENV)/dev.stamp ## a thousand random kills of a running night: a quarter of an hour
-	RRSYNC_KILLS=1000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/night/test_kills.py 2>/dev/null
-
-forgeries: $(VENV)/dev.stamp ## a hundred thousand corrupted proofs, of which none may pass: a minute
-	RRSYNC_FORGERIES=100000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/core/test_tree.py
-
-tamperings: $(VENV)/dev.stamp ## ten thousand alterations of a log by the owner of its database: ten minutes
-	RRSYNC_TAMPERINGS=10000 $(BIN)/python -m pytest -s -p no:randomly --timeout 7200 tests/tamper
-
-fuzz: $(VENV)/dev.stamp ## a hundred thousand spoiled replies, of which none may be written wrongly: ten minutes
-	RRSYNC_FUZZ=100000 $(BIN)/python -m pytest -s -p no:randomly --timeout 3600 tests/fuzz
-
-apifuzz: $(VENV)/dev.stamp ## twenty thousand cases asked of the API, of which none may find a fault: half an hour
-	RRSYNC_API_FUZZ=20000 $(BIN)/python -m pytest -s -p no:randomly --timeout 7200 tests/web/test_apifuzz.py
+proofs: $(VENV)/dev.stamp ## the long proofs in full (kills, tamperings, forgeries, fuzzing, every picture): hours
+	RRSYNC_PROOFS=whole $(BIN)/python -m pytest -n 2 --dist worksteal -m "proof or whole" -rP --timeout 7200 $(PYTEST_ARGS) $(SUITE)
 
 hostile: $(VENV)/dev.stamp ## what a hostile server costs: bombs, drips, laughs, in seconds and megabytes
 	$(BIN)/python -m bench.hostile

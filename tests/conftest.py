@@ -12,10 +12,19 @@ import structlog
 
 from rrsync.store.encryption import Keyring
 from rrsync.store.engine import Database
-from tests.support import Clock, Dice, Postgres, References, Store, magda_folder, open_store, postgres_folder
+from tests.support import WHOLE, Clock, Dice, Postgres, References, Store, magda_folder, open_store, postgres_folder
 
 #: A PostgreSQL server that is started when it is first asked for.
 StartPostgres = Callable[[], Postgres]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only the whole proofs run."""
+    if WHOLE:
+        return
+    left_out = [item for item in items if item.get_closest_marker("whole")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("whole")]
 
 
 @pytest.fixture(autouse=True)

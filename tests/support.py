@@ -35,6 +35,15 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 NOW: Final = datetime(2026, 7, 1, 2, 0, tzinfo=UTC)
 LIBRARY: Final = "hasselt"
 
+#: Whether the long proofs run whole, as `make proofs` does.
+WHOLE: Final = os.environ.get("RRSYNC_PROOFS") == "whole"
+
+
+def amount(name: str, *, short: int, whole: int) -> int:
+    """Return how many cases a long proof runs: what ``RRSYNC_<name>`` says, else ``whole`` or ``short``."""
+    return int(os.environ.get(f"RRSYNC_{name}") or (whole if WHOLE else short))
+
+
 # What must never be found in clear: every invented member has these, made unlike anything else.
 STREET: Final = "Kanarievogelstraat"
 TOWN: Final = "Zwaluwgem"

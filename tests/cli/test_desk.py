@@ -182,7 +182,6 @@ class TestRefresh:
         assert said.err.startswith("rrsync: ")
         assert said.err.count("\n") == 1
 
-    @pytest.mark.slow
     def test_a_register_that_is_away_is_one_sentence(self, place: Place) -> None:
         """3, after the tries a person at a desk waits for."""
         place.env(REGISTRY__ENDPOINT="http://127.0.0.1:9/")
@@ -375,7 +374,6 @@ class TestHolds:
         assert [one.digits for one in register.asked] == [WORLD.citizen(17).new_insz.digits]
         assert self._subscriptions(settled, old) == ["ending"]
 
-    @pytest.mark.slow
     def test_a_new_number_is_taken_over_while_the_register_is_away(self, settled: Place) -> None:
         """3: what the register has to do is put off, and the next night does it."""
         settled.env(REGISTRY__ENDPOINT="http://127.0.0.1:9/")

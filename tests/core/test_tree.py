@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,14 +27,17 @@ from rrsync.core.merkle import (
     verify_inclusion,
 )
 from rrsync.core.signed_note import HASH_BYTES
+from tests.support import WHOLE, amount
 
-FORGERIES: Final = int(os.environ.get("RRSYNC_FORGERIES", "5000"))
+FORGERIES: Final = amount("FORGERIES", short=5_000, whole=100_000)
 LARGEST: Final = 1024
-QUARTERS: Final = pytest.mark.parametrize(
-    "sizes",
-    [range(513), range(513, 725), range(725, 888), range(888, LARGEST + 1)],
-    ids=["0-512", "513-724", "725-887", "888-1024"],  # as many proofs in each
+#: Sizes to try: all of them, in quarters of as many proofs each; or those around each power of two, in one piece.
+SIZES: Final = (
+    [range(513), range(513, 725), range(725, 888), range(888, LARGEST + 1)]
+    if WHOLE
+    else [sorted({0} | {2**power + off for power in range(11) for off in (-1, 0, 1)} - {LARGEST + 1})]
 )
+EVERY_SIZE: Final = pytest.mark.parametrize("sizes", SIZES, ids=lambda sizes: f"{sizes[0]}-{sizes[-1]}")
 
 
 def naive(entries: list[bytes]) -> bytes:
@@ -174,9 +176,9 @@ def consistent(old: int, new: int) -> list[bytes]:
     return [stretch(*one) for one in consistency(old, new)]
 
 
-@pytest.mark.slow
-@QUARTERS
-def test_every_inclusion_proof_is_the_rfcs(sizes: range) -> None:
+@pytest.mark.proof
+@EVERY_SIZE
+def test_every_inclusion_proof_is_the_rfcs(sizes: Sequence[int]) -> None:
     """Of every entry at every size up to 1024."""
     for size in sizes:
         assert stretch(0, size) == mth(0, size)
@@ -184,9 +186,9 @@ def test_every_inclusion_proof_is_the_rfcs(sizes: range) -> None:
             assert included(index, size) == path(index, 0, size)
 
 
-@pytest.mark.slow
-@QUARTERS
-def test_every_consistency_proof_is_the_rfcs(sizes: range) -> None:
+@pytest.mark.proof
+@EVERY_SIZE
+def test_every_consistency_proof_is_the_rfcs(sizes: Sequence[int]) -> None:
     """Between every two sizes up to 1024."""
     for new in sizes:
         for old in range(new + 1):
@@ -209,9 +211,9 @@ class TestPymerkle:
         for size in range(LARGEST + 1):
             self._compare(other, size, step=max(1, size // 16))
 
-    @pytest.mark.slow
-    @QUARTERS
-    def test_all_proofs_of_every_size(self, other: pymerkle.InmemoryTree, sizes: range) -> None:
+    @pytest.mark.proof
+    @EVERY_SIZE
+    def test_all_proofs_of_every_size(self, other: pymerkle.InmemoryTree, sizes: Sequence[int]) -> None:
         """Every place and every older size of every size up to 1024."""
         for size in sizes:
             self._compare(other, size, step=1)
@@ -469,6 +471,7 @@ def forked(dice: random.Random, true: Consistency) -> Consistency:
     return replace(true, proof=hashes, new_root=Edge().extend(changed).root())
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(600)
 def test_no_forgery_is_accepted() -> None:
     """Thousands of proofs, each changed in one of many ways; RRSYNC_FORGERIES says how many."""

@@ -7,12 +7,7 @@ import pytest
 from tests.faults.catalogue import Case, Row, Trial, all_rows
 
 ROWS = all_rows()
-#: A row's further cases run in `make test` alone: they cover no line that the first ones do not.
-CASES = [
-    pytest.param(row, case, id=name, marks=[pytest.mark.slow] if case is not None and case.name else [])
-    for row in ROWS
-    for name, case in row.cases
-]
+CASES = [pytest.param(row, case, id=name, marks=pytest.mark.proof) for row in ROWS for name, case in row.cases]
 
 
 @pytest.mark.parametrize(("row", "case"), CASES)

@@ -6,7 +6,6 @@ goes on to the database. Without it a short run is done. With ``-s`` the figures
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,12 +25,11 @@ from tests.fuzz.corpus import Base, bases
 from tests.fuzz.dress import MONSTERS
 from tests.fuzz.judge import Fooled, Tally, answered, judged
 from tests.store.scene import present
-from tests.support import LIBRARY, Store, intent, outcome
+from tests.support import LIBRARY, Store, amount, intent, outcome
 
-LONG = int(os.environ.get("RRSYNC_FUZZ", "0"))
-SPOILED = LONG or 2_500
-MUTATED = LONG // 10 or 1_000
-SETTLED = LONG // 100 or 60
+SPOILED = amount("FUZZ", short=2_500, whole=100_000)
+MUTATED = max(1_000, SPOILED // 10)
+SETTLED = max(60, SPOILED // 100)
 #: An exception that is harmless but for its type.
 TOLD = (
     b"<Uitzonderingen><Uitzondering><Identificatie>30042</Identificatie><Oorsprong>MAGDA</Oorsprong><Type>%s</Type>"
@@ -75,7 +73,8 @@ def test_the_right_replies_are_read_as_the_second_opinion_reads_them() -> None:
     print(f"\n{tally.line()}")
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.proof
+@pytest.mark.timeout(7200)
 def test_no_spoiled_reply_is_believed_wrongly() -> None:
     """Whatever bytes come, it is read or refused, quickly, and nothing is written that the reply does not say."""
     tally = Tally("spoiled bytes")
@@ -85,7 +84,8 @@ def test_no_spoiled_reply_is_believed_wrongly() -> None:
     assert tally.written > 0
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.proof
+@pytest.mark.timeout(7200)
 def test_no_mutated_reply_is_believed_wrongly() -> None:
     """The same for messages that are well-formed and not what they were."""
     tally = Tally("well-formed mutations")
@@ -95,7 +95,8 @@ def test_no_mutated_reply_is_believed_wrongly() -> None:
     assert {"hold (unreadable)", "hold (mismatch)", "hold (refused)", "hold (deceased)"} <= set(tally.came)
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.proof
+@pytest.mark.timeout(7200)
 def test_a_reply_that_is_only_written_otherwise_is_read_the_same() -> None:
     """Prefixes, comments, blanks, escapes and a mark at the beginning make no difference: nothing right is refused."""
     tally = Tally("written otherwise")
@@ -109,7 +110,8 @@ def test_a_reply_that_is_only_written_otherwise_is_read_the_same() -> None:
     print(f"\n{tally.line()}")
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.proof
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_reaches_the_database_is_what_the_second_opinion_says(store: Store) -> None:
     """A sample is settled for real: the member is as before or as the reply says, and nobody else is touched."""

@@ -74,7 +74,6 @@ def ticking(house: House, **step: float) -> None:
 class TestSigning:
     """A checkpoint every thousand entries or sixty seconds, and at the end."""
 
-    @pytest.mark.slow
     def test_every_thousand_entries_and_at_the_end(self, library_night: LibraryNight) -> None:
         """Each goes on from the one before, and the last is of the whole log."""
         house = library_night(people=1_200)

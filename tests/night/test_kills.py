@@ -20,9 +20,11 @@ from rrsync.simulator.citizens import Citizen, Situation, World, member_rows
 from tests.night import victim
 from tests.night.conftest import LibraryNight
 from tests.night.house import House
+from tests.support import amount
 
-BATCH = 25
-BATCHES = max(1, int(os.environ.get("RRSYNC_KILLS", "100")) // (2 * BATCH))
+KILLS = amount("KILLS", short=10, whole=1000)
+BATCH = min(25, max(1, KILLS // 2))
+BATCHES = max(1, KILLS // (2 * BATCH))
 SEED = int(os.environ.get("RRSYNC_SEED") or Random().randrange(10**6))
 PEOPLE = 300
 IN_FLIGHT = 4
@@ -111,7 +113,7 @@ def forkserver() -> Iterator[multiprocessing.context.ForkServerContext]:
     return context  # type: ignore[return-value]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_whenever_it_is_killed_nothing_is_lost_and_nothing_is_wrong(

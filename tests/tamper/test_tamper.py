@@ -26,19 +26,19 @@ from rrsync.store.encryption import Keyring
 from rrsync.store.log_verification import Point
 from tests.conftest import StartPostgres
 from tests.owner import age, unguard
-from tests.support import LIBRARY, NOW, Clock, Dice, Store, open_store
+from tests.support import LIBRARY, NOW, Clock, Dice, Store, amount, open_store
 from tests.tamper.base import SIGNER, Builder, build, sign
 from tests.tamper.families import FAMILIES, MIDWAY, Scene, fork_midway
 from tests.tamper.model import disarm, write
 
 BATCH = 100
-TAMPERINGS = int(os.environ.get("RRSYNC_TAMPERINGS", "400"))
+TAMPERINGS = amount("TAMPERINGS", short=300, whole=10_000)
 BATCHES = max(1, TAMPERINGS // BATCH)
 UNTOUCHED = BATCHES
 SEED = int(os.environ.get("RRSYNC_SEED") or Random().randrange(10**6))
 LONG = 1_000
 
-pytestmark = pytest.mark.slow  # it shows what is found, and covers no line that the store's own tests do not
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(7200 if TAMPERINGS >= LONG else 120)]
 
 
 @dataclass

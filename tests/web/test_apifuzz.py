@@ -1,6 +1,6 @@
 """The API asked what nobody would ask: cases that schemathesis makes of our own document, good ones and bad ones.
 
-``RRSYNC_API_FUZZ`` is how many cases are asked, or ``SEED:COUNT``; without it a short run is done. Of every answer: it
+``RRSYNC_API_FUZZ`` is how many cases are asked, ``RRSYNC_SEED`` which; a short run is the default. Of every answer: it
 is no failure of ours, it is as the document says, and no canary is in it. At the end the access log has one access for
 every question that reached the register. With ``-s`` the figures are printed.
 """
@@ -31,12 +31,11 @@ from structlog.testing import capture_logs
 
 from rrsync.core.api_key import Scope
 from rrsync.store.members import Incoming
-from tests.support import LAST, STREET, Clock, member
+from tests.support import LAST, STREET, Clock, amount, member
 from tests.web.serving import ADMIN, LETTERS, Serving, serving
 
-_SAID: Final = os.environ.get("RRSYNC_API_FUZZ", "").rpartition(":")
-SEED: Final = int(_SAID[0] or 0)
-COUNT: Final = int(_SAID[2] or 300)
+SEED: Final = amount("SEED", short=0, whole=0)
+COUNT: Final = amount("API_FUZZ", short=120, whole=20_000)
 #: Hypothesis remembers what it tried; a round forgets the one before.
 ROUND: Final = 500
 #: How many members of Genk alone there are: nobody else may hear of them.
@@ -145,6 +144,7 @@ def _keys(served: Serving) -> dict[str, str]:
 
 
 @pytest.mark.timeout(7200)
+@pytest.mark.proof
 def test_no_case_finds_a_fault(tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """None of ours, none in the document, nobody's data; and the log is whole."""
     for name in [name for name in os.environ if name.startswith("RRSYNC_")]:

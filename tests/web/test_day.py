@@ -20,7 +20,7 @@ from tests.support import insz
 from tests.web.browser import lead
 from tests.web.day import SHOTS, Day, day
 
-MODES: Final = ["light", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("dark", "narrow"))]
+MODES: Final = ["light", *(pytest.param(mode, marks=pytest.mark.whole) for mode in ("dark", "narrow"))]
 MONTH: Final = "2026-06"
 
 

@@ -138,7 +138,7 @@ class TestPages:
 
 @pytest.fixture(
     scope="module",
-    params=["light", "narrow", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("dark", "contrast"))],
+    params=["light", "narrow", *(pytest.param(mode, marks=pytest.mark.whole) for mode in ("dark", "contrast"))],
 )
 def shown(request: pytest.FixtureRequest, chrome: Browser) -> Iterator[tuple[str, Site, Page]]:
     """Give a browser's page in one mode, and the site it looks at."""
