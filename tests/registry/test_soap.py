@@ -30,7 +30,7 @@ from rrsync.core.log_entry import Status
 from rrsync.errors import ConfigError, RegistryRefused, RegistryUnavailable, RegistryUnreadable
 from rrsync.net import http_client
 from rrsync.net.http_client import Wire, tls
-from rrsync.registry import request, soap
+from rrsync.registry import request, wsdl
 from rrsync.registry.certificates import identity
 from rrsync.registry.request import RequestNode
 from rrsync.registry.services import PERSON
@@ -92,7 +92,7 @@ class TestBuild:
 
     def test_zeep_reads_our_folder_and_nothing_else(self, tmp_path: Path) -> None:
         """A schema elsewhere, on disk or on the net, is refused."""
-        shelf = soap._Shelf(tmp_path)
+        shelf = wsdl._Folder(tmp_path)
         (tmp_path / "a.xsd").write_bytes(b"<a/>")
         assert shelf.load(str(tmp_path / "a.xsd")) == b"<a/>"
         for url in ("http://www.w3.org/2001/xml.xsd", "/etc/hostname", str(tmp_path / ".." / "b.xsd")):

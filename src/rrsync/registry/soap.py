@@ -8,14 +8,10 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable, Mapping
-from importlib.resources import as_file, files
-from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 from lxml import etree
-from zeep import Client as Zeep
-from zeep import Settings, Transport
 
 from rrsync.errors import ConfigError
 from rrsync.net.http_client import Wire, undated
@@ -36,23 +32,6 @@ def silence() -> None:
         logger.setLevel(logging.CRITICAL + 1)
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
-
-
-class _Shelf(Transport):
-    """Gives zeep the files of one folder, and nothing else in the world."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # zeep leaves it untyped
-        self._folder = folder.resolve()
-
-    def load(self, url: str) -> bytes:
-        path = Path(url).resolve()
-        if not path.is_relative_to(self._folder):
-            raise ConfigError("The register's interface names a file outside its own folder")
-        return path.read_bytes()
-
-    def post(self, *_: Any, **__: Any) -> Any:
-        raise AssertionError("zeep sends nothing")  # pragma: no cover
 
 
 class Client:
@@ -143,16 +122,7 @@ class Client:
         """Give zeep's operation of a service; its WSDL is read when it is first wanted."""
         with self._reading:
             if asked.operation not in self._operations:
-                self._operations[asked.operation] = _read(asked)
+                from rrsync.registry.wsdl import read_operation  # noqa: PLC0415 — most commands ask nobody: no zeep
+
+                self._operations[asked.operation] = read_operation(asked)
             return self._operations[asked.operation]
-
-
-def _read(asked: Service) -> Any:
-    with as_file(files("rrsync") / "wsdl" / asked.operation) as folder:
-        zeep = Zeep(  # type: ignore[no-untyped-call]  # zeep leaves it untyped
-            str(folder / f"{asked.name}.wsdl"),
-            transport=_Shelf(folder),
-            settings=Settings(strict=True, xml_huge_tree=False, forbid_external=True),
-        )
-    binding: Any = zeep.service._binding  # noqa: SLF001 — zeep's own way from a service to a message
-    return binding.get(asked.name)
