@@ -91,7 +91,7 @@ def _process(*words: str, env: dict[str, str], cwd: Path) -> Iterator[subprocess
 
 
 def _answers(url: str) -> bytes:
-    """Give what a server says that is about to be there."""
+    """Return what a server says that is about to be there."""
     for _ in range(600):
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
@@ -119,7 +119,7 @@ def _prepare(folder: Path, url: str, people: int, register: int, pages: int) -> 
 
 
 def _log_in(app: App, people: int, pause_s: float) -> tuple[list[Person], list[Person]]:
-    """Give everybody a session of their own: who is at the desk, and who reads the log."""
+    """Return everybody a session of their own: who is at the desk, and who reads the log."""
     sessions, officers = entrance(app).sessions, max(1, round(people * _OFFICERS))
     made: list[Person] = []
     for place in range(people):

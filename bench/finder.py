@@ -76,7 +76,7 @@ SEARCHES: Final = {
 
 
 def last_name(dice: Random) -> str:
-    """Give a last name."""
+    """Return a last name."""
     made = "".join(dice.choice(_ONSETS) + dice.choice(_RIMES) for _ in range(dice.choice((1, 2, 2)))).capitalize()
     return dice.choices(
         (dice.choice(_USUAL), f"Van {dice.choice(('', 'de ', 'den ', 'der '))}{made}", made), (4, 3, 5)
@@ -84,7 +84,7 @@ def last_name(dice: Random) -> str:
 
 
 def rows(count: int) -> Iterator[Incoming]:
-    """Give a library's members, as an import does."""
+    """Yield a library's members, as an import does."""
     dice, numbers = Random(19), Numbers(19)
     for line in range(2, count + 2):
         name = Name(last_name(dice), " ".join(dice.sample(_FIRST, 2)))
@@ -113,7 +113,7 @@ class Shelf:
 
 @contextmanager
 def databases(*, postgresql: bool) -> Iterator[tuple[str, str]]:
-    """Give the URLs of two fresh databases."""
+    """Yield the URLs of two fresh databases."""
     with ExitStack() as stack:
         if postgresql:
             server = Postgres(stack.enter_context(postgres_folder()))
@@ -125,7 +125,7 @@ def databases(*, postgresql: bool) -> Iterator[tuple[str, str]]:
 
 
 def seconds(finder: Finder, words: str, turns: int = TURNS) -> tuple[str, float, float]:
-    """Give what a search found, and medians of its turns: what it took, and what of that our own process worked."""
+    """Return what a search found, and medians of its turns: what it took, and what of that our own process worked."""
     took, worked = [], []
     for _ in range(turns):
         started, working = time.perf_counter(), time.process_time()

@@ -27,7 +27,7 @@ CODE: Final = (
 
 
 def row(number: int) -> str:
-    """Give an ordinary row, of an invented person with a test number."""
+    """Return an ordinary row, of an invented person with a test number."""
     day, rest = number % 31 + 1, number // 31
     serial, rest = rest % 998 + 1, rest // 998
     nine = f"{rest // 12 % 100:02d}{61 + rest % 12}{day:02d}{serial:03d}"

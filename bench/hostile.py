@@ -111,7 +111,7 @@ def verified(more: bytes) -> Answer:
 
 @cache
 def signer() -> authority.Paper:
-    """Give the certificate that signs replies in this process."""
+    """Return the certificate that signs replies in this process."""
     return authority.issue("magda", now=authority.today())
 
 
@@ -187,13 +187,13 @@ def refresh(app: App) -> None:
 
 
 def outcomes(app: App) -> list[dict[str, Any]]:
-    """Give how every access ended."""
+    """Return how every access ended."""
     lines = [json.loads(data) for _, data in app.ledger.entries(LIBRARY)]
     return [line["out"] for line in lines if line["kind"] == "access.outcome"]
 
 
 def memory(name: str) -> float:
-    """Give a line of this process's memory, in MB."""
+    """Return a line of this process's memory, in MB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith(name))) / 1024
 

@@ -68,14 +68,14 @@ Figure: TypeAlias = tuple[str, float, str, Wanted | None]
 
 
 def insz(number: int) -> Insz:
-    """Give the valid number of an invented person."""
+    """Return the valid number of an invented person."""
     year, month, day = 40 + number // 280_000 % 60, 1 + number // 28_000 % 10, 1 + number // 1_000 % 28
     nine = f"{year:02d}{month:02d}{day:02d}{number % 1_000:03d}"
     return Insz(nine + check_digits(nine, born_from_2000=False))
 
 
 def intent(number: int) -> Draft:
-    """Give what stands in the log before a question of the night is sent."""
+    """Return what stands in the log before a question of the night is sent."""
     body = {
         "actor": {"t": "process", "id": "rrsync night"},
         "act": "R",
@@ -88,7 +88,7 @@ def intent(number: int) -> Draft:
 
 
 def outcome(number: int) -> Draft:
-    """Give what stands in the log once it was answered and settled."""
+    """Return what stands in the log once it was answered and settled."""
     out = {
         "status": "ok",
         "codes": [],
@@ -101,7 +101,7 @@ def outcome(number: int) -> Draft:
 
 
 def reference(number: int) -> str:
-    """Give a reference that looks like one."""
+    """Return a reference that looks like one."""
     return f"{number:08x}-8a43-4d43-9e0c-0d1f6c0c2a11"
 
 
@@ -156,7 +156,7 @@ class Bench:
         return seconds
 
     def prove(self, size: int) -> list[float]:
-        """Give the milliseconds of proofs of random entries, each of which is then checked."""
+        """Return the milliseconds of proofs of random entries, each of which is then checked."""
         tiles, dice, taken = Tiles(self.database), Random(1), []
         root = tiles.root(LIBRARY, size)
         for _ in range(PROOFS):

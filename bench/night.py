@@ -86,7 +86,7 @@ def prepare(folder: Path, url: str, members: int, people: int) -> Path:
 
 
 def incoming(people: int, members: int) -> Iterator[Incoming]:
-    """Give a library's members of the world, as an import would."""
+    """Yield a library's members of the world, as an import would."""
     for line, row in enumerate(member_rows(World(seed=1, people=people), members), start=2):
         address = Address(
             row["street"], row["house_number"], row["box"], row["postal_code"], row["municipality"], "", row["country"]
@@ -97,7 +97,7 @@ def incoming(people: int, members: int) -> Iterator[Incoming]:
 
 
 def envelopes(app: App, url: str, members: int, people: int) -> Iterator[bytes]:
-    """Give the envelopes that a night over these members sends."""
+    """Yield the envelopes that a night over these members sends."""
     client = Client(url)
     for each in incoming(people, members):
         if each.member.insz is not None:

@@ -168,7 +168,7 @@ def measure(database: str, seconds: float) -> bool:
 
 @contextmanager
 def databases() -> Iterator[dict[str, str]]:
-    """Give a fresh database of each kind."""
+    """Yield a fresh database of each kind."""
     with tempfile.TemporaryDirectory() as folder, postgres_folder() as home:
         file = f"sqlite:///{Path(folder) / 'bench.db'}"
         database = Database(file)

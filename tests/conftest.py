@@ -36,25 +36,25 @@ def _own_log() -> Iterator[None]:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give a clock that stands still until the test sets it."""
+    """Return a clock that stands still until the test sets it."""
     return Clock()
 
 
 @pytest.fixture
 def random() -> Dice:
-    """Give bytes that are the same in every run of the test."""
+    """Return bytes that are the same in every run of the test."""
     return Dice()
 
 
 @pytest.fixture
 def new_reference() -> References:
-    """Give references that count."""
+    """Return references that count."""
     return References()
 
 
 @pytest.fixture(scope="session")
 def start_postgres() -> Iterator[StartPostgres]:
-    """Give this process's PostgreSQL server, started the first time it is called for."""
+    """Yield this process's PostgreSQL server, started the first time it is called for."""
     started: list[Postgres] = []
     with ExitStack() as stack:
 
@@ -69,7 +69,7 @@ def start_postgres() -> Iterator[StartPostgres]:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a SQLite database at the newest schema, to be copied."""
+    """Return a SQLite database at the newest schema, to be copied."""
     path = tmp_path_factory.mktemp("migrated") / "rrsync.db"
     database = Database(f"sqlite:///{path}")
     database.upgrade()
@@ -81,7 +81,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database_url(
     request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path, start_postgres: StartPostgres
 ) -> Iterator[str]:
-    """Give the URL of a fresh database at the newest schema, once on SQLite and once on PostgreSQL."""
+    """Yield the URL of a fresh database at the newest schema, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         yield f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'rrsync.db')}"
         return
@@ -91,13 +91,13 @@ def database_url(
 
 @pytest.fixture
 def keys() -> Keyring:
-    """Give the keys of one installation."""
+    """Return the keys of one installation."""
     return Keyring.fresh(Dice("keys"))
 
 
 @pytest.fixture
 def store(database_url: str, clock: Clock, random: Dice, keys: Keyring) -> Iterator[Store]:
-    """Give the store's rooms on a fresh database."""
+    """Yield the store's rooms on a fresh database."""
     opened = open_store(database_url, clock=clock, random=random, keys=keys)
     yield opened
     opened.close()
@@ -105,7 +105,7 @@ def store(database_url: str, clock: Clock, random: Dice, keys: Keyring) -> Itera
 
 @pytest.fixture(scope="session")
 def magda_data() -> Path:
-    """Give the government's own schemas, requests and personas, which are not part of this repository."""
+    """Return the government's own schemas, requests and personas, which are not part of this repository."""
     place = magda_folder()
     for part in ("xsd", "personas/GeefPersoon-02.02", "requests/GeefPersoon-02.02.xml"):
         if not (place / part).exists():

@@ -23,7 +23,7 @@ def unguard(store: Store) -> None:
 
 
 def bytes_at(store: Store, seq: int, library: str = LIBRARY) -> bytes:
-    """Give the bytes of an entry."""
+    """Return the bytes of an entry."""
     data = store.scalars("SELECT data FROM entry WHERE library = :l AND seq = :s", l=library, s=seq)[0]
     assert isinstance(data, bytes)
     return data

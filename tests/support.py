@@ -58,7 +58,7 @@ class Clock:
         self.now = now
 
     def __call__(self) -> datetime:
-        """Give the moment it was set to."""
+        """Return the moment it was set to."""
         return self.now
 
     def pass_by(self, **how_long: float) -> datetime:
@@ -75,7 +75,7 @@ class Dice:
         self._throws = count(1)
 
     def __call__(self, size: int) -> bytes:
-        """Give ``size`` bytes."""
+        """Return ``size`` bytes."""
         thrown = b"".join(sha256(f"{self._seed}|{next(self._throws)}".encode()).digest() for _ in range(size // 32 + 1))
         return thrown[:size]
 
@@ -87,7 +87,7 @@ class References:
         self._numbers = count(1)
 
     def __call__(self) -> str:
-        """Give the next one."""
+        """Return the next one."""
         return f"ref-{next(self._numbers)}"
 
 
@@ -132,7 +132,7 @@ class Store:
             return connection.execute(text(statement), values).rowcount
 
     def scalars(self, statement: str, **values: object) -> list[object]:
-        """Give the first column of what raw SQL finds."""
+        """Return the first column of what raw SQL finds."""
         with self.database.engine.connect() as connection:
             return list(connection.execute(text(statement), values).scalars())
 
@@ -141,7 +141,7 @@ class Store:
         return verify(self.database, library, seal=self.seal, points=points, since=since)
 
     def holder(self, number: Insz, library: str = LIBRARY) -> str | None:
-        """Give the member that has a national number in a library."""
+        """Return the member that has a national number in a library."""
         key = self.rows.insz_key(library, number)
         found = self.scalars(
             "SELECT number FROM member WHERE library = :library AND insz_key = :key", library=library, key=key
@@ -149,7 +149,7 @@ class Store:
         return str(found[0]) if found else None
 
     def counts(self) -> dict[str, int]:
-        """Give how many rows each table has."""
+        """Return how many rows each table has."""
         tables = ("member", "entry", "log", "log_key", "pending", "change", "hold", "run", "step")
         return {name: int(str(self.scalars(f'SELECT count(*) FROM "{name}"')[0])) for name in tables}
 
@@ -185,35 +185,35 @@ def open_store(
 
 
 def insz(serial: int, *, born: str = "600102") -> Insz:
-    """Give the valid number of the ``serial``-th person of a day."""
+    """Return the valid number of the ``serial``-th person of a day."""
     nine = f"{born}{serial:03d}"
     return Insz(nine + check_digits(nine, born_from_2000=False))
 
 
 def address(house_number: str = "12", *, street: str = STREET, **parts: str) -> Address:
-    """Give an address in an invented street."""
+    """Return an address in an invented street."""
     at = {"postal_code": "3500", "municipality": TOWN, "nis_code": "71022", "country": "BEL"} | parts
     return Address(street=street, house_number=house_number, **at)
 
 
 def held(house_number: str = "12", *, last: str = LAST, first: str = FIRST, **parts: str) -> Held:
-    """Give what is held of an invented person."""
+    """Return what is held of an invented person."""
     return Held(Name(last, first), PartialDate(1960, 1, 2), address(house_number, **parts), PartialDate(1998, 0, 0))
 
 
 def member(serial: int = 1, *, library: str = LIBRARY, number: str = "", **other: object) -> Member:
-    """Give an invented member; ``M0001`` has the first number of its day, and so on."""
+    """Return an invented member; ``M0001`` has the first number of its day, and so on."""
     facts: dict[str, object] = {"insz": insz(serial), "held": held()} | other
     return Member(library=library, number=number or f"M{serial:04d}", **facts)  # type: ignore[arg-type]
 
 
 def intent(reference: str, *, library: str = LIBRARY, subject: Insz | None = None, run: str = "") -> Draft:
-    """Give the entry that says a question is about to be asked."""
+    """Return the entry that says a question is about to be asked."""
     return Draft(library, Kind.INTENT, reference, subject, run, {"purpose": "member-administration"})
 
 
 def outcome(reference: str, *, library: str = LIBRARY, subject: Insz | None = None, run: str = "") -> Draft:
-    """Give the entry that says how it ended."""
+    """Return the entry that says how it ended."""
     return Draft(library, Kind.OUTCOME, reference, subject, run, {"status": "ok"})
 
 
@@ -234,7 +234,7 @@ class Postgres:
         database.close()
 
     def url(self, name: str) -> str:
-        """Give the URL of one of its databases."""
+        """Return the URL of one of its databases."""
         url = make_url(self._server.get_uri()).set(drivername="postgresql+psycopg", database=name)
         return url.render_as_string(hide_password=False)
 
@@ -245,7 +245,7 @@ class Postgres:
 
     @contextmanager
     def database(self, *, template: str = "migrated") -> Iterator[str]:
-        """Give the URL of a fresh database, which is dropped at the end."""
+        """Yield the URL of a fresh database, which is dropped at the end."""
         name = f"test_{next(self._names)}"
         self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
@@ -264,7 +264,7 @@ class Postgres:
 
 @contextmanager
 def postgres_folder() -> Iterator[Path]:
-    """Give a folder that the server's own user may enter, which pytest's own are not."""
+    """Yield a folder that the server's own user may enter, which pytest's own are not."""
     folder = Path(tempfile.mkdtemp(prefix="rrsync-pg-"))
     folder.chmod(0o755)
     try:
@@ -274,7 +274,7 @@ def postgres_folder() -> Iterator[Path]:
 
 
 def magda_folder() -> Path:
-    """Give where the government's own files should be."""
+    """Return where the government's own files should be."""
     return Path(os.environ.get("RRSYNC_MAGDA_DATA", ROOT.parent / "shared" / "magda"))
 
 

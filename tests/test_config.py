@@ -28,7 +28,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Give what writes the usual settings with pieces replaced, or others altogether."""
+    """Return what writes the usual settings with pieces replaced, or others altogether."""
 
     def write(*pairs: tuple[str, str], text: str = TEMPLATE) -> Path:
         for old, new in pairs:
@@ -42,7 +42,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def elsewhere(environment: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Give what makes the usual settings those of another environment, under the name that fits it."""
+    """Return what makes the usual settings those of another environment, under the name that fits it."""
     name = "demo.example/bibliotheek"
     sender = f"{name}-aip" if environment == "acceptance" else name
     return ('environment = "simulator"', f'environment = "{environment}"'), (f'"{name}"', f'"{sender}"')
@@ -442,7 +442,7 @@ class TestKeys:
 
 
 def _with(anchor: str) -> tuple[str, str]:
-    """Give the piece of the settings that an anchor goes before."""
+    """Return the piece of the settings that an anchor goes before."""
     return "[[library]]", f"[[log.anchor]]\n{anchor}\n[[library]]"
 
 

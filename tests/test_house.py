@@ -29,7 +29,7 @@ def _name(path: Path) -> str:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    """Give a copy of the sources and of the contracts that hold them."""
+    """Return a copy of the sources and of the contracts that hold them."""
     shutil.copytree(SOURCES, tmp_path / "src" / "rrsync", ignore=shutil.ignore_patterns("__pycache__", "wsdl"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

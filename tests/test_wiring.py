@@ -30,7 +30,7 @@ class Impatient(threading.Event):
     """A stop that nobody waits for."""
 
     def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 — the base class's
-        """Give whether it has come."""
+        """Return whether it has come."""
         return self.is_set()
 
 
@@ -39,7 +39,7 @@ Make = Callable[..., Settings]
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Give what makes an installation with pieces of its settings replaced."""
+    """Return what makes an installation with pieces of its settings replaced."""
     for name in [name for name in os.environ if name.startswith("RRSYNC_")]:
         monkeypatch.delenv(name)
 
@@ -64,7 +64,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 @pytest.fixture
 def app(make: Make) -> Iterator[App]:
-    """Give the rooms of the usual settings."""
+    """Yield the rooms of the usual settings."""
     with open_app(make()) as app:
         yield app
 

@@ -13,7 +13,7 @@ from tests.support import Clock
 
 
 def mailbox(postman: Postman) -> MailAnchor:
-    """Give the officer's mailbox."""
+    """Return the officer's mailbox."""
     return MailAnchor(
         host="127.0.0.1",
         port=postman.port,

@@ -21,13 +21,13 @@ DAY = date(2026, 7, 1)
 
 @pytest.fixture
 def watched(store: Store) -> Watched:
-    """Give a library on the first of July, in the morning."""
+    """Return a library on the first of July, in the morning."""
     store.clock.now = there("2026-07-01T09:00")
     return watch(store)
 
 
 def text(watched: Watched, language: str = "en", *, day: date = DAY, libraries: tuple[str, ...] = ("hasselt",)) -> str:
-    """Give a day's digest, the next morning."""
+    """Return a day's digest, the next morning."""
     watched.store.clock.now = max(watched.store.clock.now, there("2026-07-02T06:00"))
     return digest_text(day, watched.oversight.digest(libraries, day, DPO), language)
 

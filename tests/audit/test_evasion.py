@@ -21,7 +21,7 @@ from tests.support import LIBRARY, Dice, Store, insz, intent
 
 @pytest.fixture
 def office(store: Store, tmp_path: Path) -> Office:
-    """Give an office in which nothing was signed yet."""
+    """Return an office in which nothing was signed yet."""
     return Office(store, tmp_path / "signed", Harbour())
 
 

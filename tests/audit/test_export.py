@@ -35,7 +35,7 @@ WITNESS: Final = Signer("witness.example/w1", bytes(range(32)))
 
 @pytest.fixture
 def house(library_night: LibraryNight) -> House:
-    """Give a library after a night with a few failures, a preview, a refresh and a refused attempt at the desk."""
+    """Return a library after a night with a few failures, a preview, a refresh and a refused attempt at the desk."""
     house = library_night(people=60, faults=("reset:7", "unsubscribed:11"), tolerated=("refused",))
     house.fill()
     house.night()
@@ -55,19 +55,19 @@ def begun(house: House, form: Format, **period: datetime) -> tuple[Export, Fille
 
 
 def entries(house: House) -> list[Entry]:
-    """Give the log as it stands, read past rrsync."""
+    """Return the log as it stands, read past rrsync."""
     return house.raw.state().entries[LIBRARY]
 
 
 def lines(house: House, form: Format) -> tuple[list[Entry], list[dict[str, Any]]]:
-    """Give the log as it was, and what it was given out as."""
+    """Return the log as it was, and what it was given out as."""
     before = entries(house)
     export, filled = begun(house, form)
     return before, [json.loads(line) for line in export.lines(filled, lambda _: None)]
 
 
 def asked(log: Iterable[Entry]) -> list[tuple[Entry, Entry | None]]:
-    """Give each look at a person with what came of it."""
+    """Return each look at a person with what came of it."""
     log = list(log)
     ends = {one.reference: one for one in log if one.kind == "access.outcome"}
     looks = [one for one in log if one.kind in {"access.intent", "access.denied"}]
@@ -180,7 +180,7 @@ class TestBytes:
 
 
 def tree_of(folder: dict[str, bytes], size: int) -> list[bytes]:
-    """Give the entries of a folder, read from its bundles."""
+    """Return the entries of a folder, read from its bundles."""
     found: list[bytes] = []
     for number in range(-(-size // 256)):
         width = min(256, size - number * 256)
@@ -193,7 +193,7 @@ def tree_of(folder: dict[str, bytes], size: int) -> list[bytes]:
 
 
 def hashes(level: int, number: int, width: int, leaves: list[bytes]) -> bytes:
-    """Give a tile's content by RFC 6962's definition alone."""
+    """Return a tile's content by RFC 6962's definition alone."""
     of = 256**level
     return b"".join(merkle(leaves[at * of : (at + 1) * of]) for at in range(number * 256, number * 256 + width))
 
@@ -294,7 +294,7 @@ class TestTiles:
 
 @pytest.fixture
 def folder(house: House) -> Path:
-    """Give an export on disk, of a log that a witness has signed too."""
+    """Return an export on disk, of a log that a witness has signed too."""
     seen = Checkpoint.parse(house.app.prover().newest(LIBRARY).text)
     cosignature = WITNESS.cosign(seen.to_text(), 1_782_000_000).line
     house.app.checkpoints.anchored(LIBRARY, seen.size, "a witness", house.clock(), cosignature)
@@ -416,7 +416,7 @@ class TestAuditregister:
 
 
 def an_access(*, ref: str = "ref-1", status: str = "ok", **more: object) -> Access:
-    """Give a look with an outcome."""
+    """Return a look with an outcome."""
     intent: dict[str, Any] = {
         "kind": "access.intent",
         "ts": "2026-07-01T02:00:00.000001Z",
@@ -432,14 +432,14 @@ def an_access(*, ref: str = "ref-1", status: str = "ok", **more: object) -> Acce
 
 
 def attributes(owner: dict[str, Any]) -> dict[str, str]:
-    """Give OTLP's attributes."""
+    """Return OTLP's attributes."""
     found = [(one["key"], one["value"]["stringValue"]) for one in owner["attributes"]]
     assert len(found) == len(dict(found))
     return dict(found)
 
 
 def spans_of(line: dict[str, Any]) -> dict[str, Any]:
-    """Give the one span of a line, which has one resource and one scope."""
+    """Return the one span of a line, which has one resource and one scope."""
     (resource,) = line["resourceSpans"]
     (scope,) = resource["scopeSpans"]
     (found,) = scope["spans"]
@@ -504,7 +504,7 @@ class TestLogboek:
 
 
 def in_nanoseconds(text: str) -> str:
-    """Give OTLP's time as the log writes it."""
+    """Return OTLP's time as the log writes it."""
     seconds, rest = divmod(int(text), 1_000_000_000)
     assert rest % 1_000 == 0
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=rest // 1_000)

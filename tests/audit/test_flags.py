@@ -20,7 +20,7 @@ OPEN = there("2026-07-01T10:00")
 
 @pytest.fixture
 def watched(store: Store) -> Watched:
-    """Give a library of ten members that was never asked about them, on a Wednesday at ten."""
+    """Return a library of ten members that was never asked about them, on a Wednesday at ten."""
     store.take(*[member(serial) for serial in range(1, 11)])
     store.clock.now = OPEN
     limits = Limits(

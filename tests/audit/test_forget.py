@@ -25,7 +25,7 @@ TERM = datetime(2036, 7, 1, 2, 0, tzinfo=UTC)
 
 @pytest.fixture
 def forgetting(store: Store) -> Forgetting:
-    """Give who forgets, on a log with two accesses about one person, whose messages were kept."""
+    """Return who forgets, on a log with two accesses about one person, whose messages were kept."""
     for number in ("1", "2"):
         store.ledger.append([intent(f"ref-{number}", subject=insz(7))])
         said = Evidence(b"<question/>", b"<answer/>")
@@ -174,7 +174,7 @@ def test_nothing_of_the_key_is_left_in_the_files(forgetting: Forgetting, store: 
 
 
 def files(path: Path) -> list[bytes]:
-    """Give the content of the database's files."""
+    """Return the content of the database's files."""
     return [file.read_bytes() for file in path.parent.glob(path.name + "*")]
 
 

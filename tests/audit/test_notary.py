@@ -44,7 +44,7 @@ class Harbour:
         return [Receipt(self.name, one.library, one.checkpoint.size, "") for one in signed]
 
     def last(self, key: Key) -> Checkpoint | None:
-        """Give the newest checkpoint it took in."""
+        """Return the newest checkpoint it took in."""
         found = [one.checkpoint for parcel in self.taken for one in parcel if one.checkpoint.origin == key.name]
         return max(found, key=lambda one: one.size, default=None)
 
@@ -119,7 +119,7 @@ class Office:
 
 @pytest.fixture
 def office(store: Store, tmp_path: Path) -> Office:
-    """Give an office in which nothing was signed yet."""
+    """Return an office in which nothing was signed yet."""
     return Office(store, tmp_path / "signed", Harbour())
 
 

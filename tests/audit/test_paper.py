@@ -23,7 +23,7 @@ NAMES: Final = ("Željko Čović", "Łukasz Wójcik", "Győző Erdős", "Öztür
 
 
 def look(seq: int, name: str = "an.peeters", **facts: Any) -> Access:
-    """Give one look of a person's."""
+    """Return one look of a person's."""
     at = NOW + timedelta(minutes=seq)
     line: dict[str, Any] = {
         "ts": stamp(at),
@@ -59,12 +59,12 @@ def read(data: bytes) -> PdfReader:
 
 
 def pages(data: bytes) -> list[str]:
-    """Give the text of each page, with single blanks."""
+    """Return the text of each page, with single blanks."""
     return [" ".join(page.extract_text().split()) for page in read(data).pages]
 
 
 def texts(of: Sheet) -> list[str]:
-    """Give every text of a letter, in its order, with single blanks."""
+    """Return every text of a letter, in its order, with single blanks."""
     found = [text for line in of.head for text in line]
     found += [of.title, *of.opening]
     for section in of.sections:
@@ -75,7 +75,7 @@ def texts(of: Sheet) -> list[str]:
 
 
 def running(data: bytes, language: str) -> str:
-    """Give the text of a paper without what stands at the feet of its pages."""
+    """Return the text of a paper without what stands at the feet of its pages."""
     found = pages(data)
     feet = [TEXT[language]["page"].format(number=at, pages=len(found)) for at in range(1, len(found) + 1)]
     assert all(page.endswith(foot) for page, foot in zip(found, feet, strict=True))
@@ -197,7 +197,7 @@ def test_its_day_is_the_clocks() -> None:
 
 
 def _parts(root: Any) -> list[Any]:
-    """Give the parts of a paper's structure, in the order in which they are read."""
+    """Return the parts of a paper's structure, in the order in which they are read."""
     (document,) = root["/StructTreeRoot"]["/K"]
     return [part.get_object() for part in document.get_object()["/K"]]
 

@@ -43,7 +43,7 @@ PAPER: Final = ROOT / "docs" / "access-log.md"
 
 
 def table(head: str) -> list[list[str]]:
-    """Give the rows of the one table of the paper whose first cells these are."""
+    """Return the rows of the one table of the paper whose first cells these are."""
     text = PAPER.read_text("utf-8")
     assert text.count(f"\n| {head} |") == 1
     rows = text.split(f"\n| {head} |")[1].split("\n\n")[0].splitlines()[2:]
@@ -51,12 +51,12 @@ def table(head: str) -> list[list[str]]:
 
 
 def quoted(cell: str) -> list[str]:
-    """Give what stands in a cell as code."""
+    """Return what stands in a cell as code."""
     return re.findall(r"`([^`]+)`", cell)
 
 
 def paths(line: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Give the fields of an entry; what an officer asked for, and the settings by their names, are one each."""
+    """Yield the fields of an entry; what an officer asked for, and the settings by their names, are one each."""
     for name, value in line.items():
         path = f"{prefix}{name}"
         if path in {"view.filter", "terms.now"}:
@@ -69,7 +69,7 @@ def paths(line: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 @pytest.fixture
 def house(library_night: LibraryNight) -> House:
-    """Give a library after a night that stopped, one that went on, work at the desk and a decision about a hold."""
+    """Return a library after a night that stopped, one that went on, work at the desk and a decision about a hold."""
     house = library_night(people=60, faults=("unavailable:1",), in_flight=4)
     house.fill()
     house.night()
@@ -154,7 +154,7 @@ def officer(house: House) -> None:
 
 
 def person(house: House) -> Insz:
-    """Give whom the desk looked at."""
+    """Return whom the desk looked at."""
     found = house.app.members.find(LIBRARY, "M000001")
     assert found is not None
     assert found.member.insz is not None

@@ -19,7 +19,7 @@ SENT, GOT = b"<Verzoek/>", b"<Repliek/>"
 
 @pytest.fixture
 def review(store: Store) -> Review:
-    """Give who shows the log: it has a look at person 1 that failed, one at person 2, and the opening of a run."""
+    """Return who shows the log: it has a look at person 1 that failed, one at person 2, and the opening of a run."""
     body: dict[str, Any] = {"actor": {"t": "person", "id": "an"}, "req": sha256(SENT).hexdigest()}
     ended: dict[str, Any] = {"out": {"status": "transient", "rsp": sha256(GOT).hexdigest()}}
     store.ledger.append(
@@ -35,7 +35,7 @@ def review(store: Store) -> Review:
 
 
 def last(store: Store, library: str = "hasselt") -> dict[str, Any]:
-    """Give the newest entry, but for its seal."""
+    """Return the newest entry, but for its seal."""
     *_, (_, data) = store.ledger.entries(library)
     return {name: value for name, value in decode(data).items() if name in {"actor", "kind", "view", "why", "seq"}}
 

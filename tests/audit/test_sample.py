@@ -25,7 +25,7 @@ DPO2 = Actor(ActorKind.PERSON, "dpo.2")
 
 @pytest.fixture
 def watched(store: Store) -> Watched:
-    """Give a library on the first of June."""
+    """Return a library on the first of June."""
     store.clock.now = there("2026-06-01T00:00")
     return watch(store)
 
@@ -42,18 +42,18 @@ def busy(watched: Watched, looks: int, *, flagged: int = 0) -> list[int]:
 
 
 def june(watched: Watched) -> Sample:
-    """Give June's sample, in July."""
+    """Return June's sample, in July."""
     watched.store.clock.now = max(watched.store.clock.now, there("2026-07-01T00:00"))
     return watched.oversight.samples.of("hasselt", JUNE)
 
 
 def places(sample: Sample) -> list[int]:
-    """Give where the sampled accesses stand."""
+    """Return where the sampled accesses stand."""
     return [pick.access.seq for pick in sample.picks]
 
 
 def root(leaves: list[bytes]) -> bytes:
-    """Give the root of a tree, as RFC 6962 §2.1 says it."""
+    """Return the root of a tree, as RFC 6962 §2.1 says it."""
     if len(leaves) < 2:
         return sha256(b"\0" + leaves[0] if leaves else b"").digest()
     split = 1 << (len(leaves) - 1).bit_length() - 1

@@ -28,29 +28,29 @@ SOURCE: Final = Path(verifier.__file__)
 
 
 def entry(seq: int, /, **more: object) -> bytes:
-    """Give an entry that says where it stands."""
+    """Return an entry that says where it stands."""
     return json.dumps({"kind": "access.intent", "log": LOG.key.name, "seq": seq} | more, sort_keys=True).encode()
 
 
 def entries(size: int) -> list[bytes]:
-    """Give so many entries."""
+    """Return so many entries."""
     return [entry(seq) for seq in range(size)]
 
 
 def root(data: Sequence[bytes]) -> bytes:
-    """Give the root over these entries."""
+    """Return the root over these entries."""
     return Edge().extend(map(leaf_hash, data)).root()
 
 
 def signed(data: Sequence[bytes], *, log: Signer = LOG, at: int | None = None) -> Note:
-    """Give the checkpoint of these entries that the log signed, and a witness if it is said when."""
+    """Return the checkpoint of these entries that the log signed, and a witness if it is said when."""
     text = Checkpoint(log.key.name, len(data), root(data)).to_text()
     note = Note(text, (log.sign(text),))
     return note if at is None else note.plus(WITNESS.cosign(text, at))
 
 
 def files(data: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Give every tile and every bundle of these entries, made from C2SP's definition."""
+    """Yield every tile and every bundle of these entries, made from C2SP's definition."""
     rows = [[leaf_hash(one) for one in data]]
     while len(rows[-1]) >= 256:
         row = rows[-1]
@@ -87,13 +87,13 @@ def flip(path: Path, at: int) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the export of a log of 600 entries."""
+    """Return the export of a log of 600 entries."""
     return lay(tmp_path_factory.mktemp("whole") / "log", entries(600))
 
 
 @pytest.fixture
 def log(whole: Path, tmp_path: Path) -> Path:
-    """Give a copy of it, to spoil."""
+    """Return a copy of it, to spoil."""
     return Path(shutil.copytree(whole, tmp_path / "log"))
 
 
@@ -144,7 +144,7 @@ class TestWhole:
 
 
 def _rewrite(change: Callable[[list[bytes]], object]) -> Callable[[Path], None]:
-    """Give a forger who changes the entries and writes every bundle and tile anew, but cannot sign."""
+    """Return a forger who changes the entries and writes every bundle and tile anew, but cannot sign."""
 
     def forge(log: Path) -> None:
         data = entries(600)
@@ -155,7 +155,7 @@ def _rewrite(change: Callable[[list[bytes]], object]) -> Callable[[Path], None]:
 
 
 def _rebundle(change: Callable[[list[bytes]], object], number: int = 1) -> Callable[[Path], None]:
-    """Give a forger who writes one bundle anew, and no tile."""
+    """Return a forger who writes one bundle anew, and no tile."""
 
     def forge(log: Path) -> None:
         data = entries(256 * number + 256)[256 * number :]
@@ -175,7 +175,7 @@ def _rehash(log: Path) -> None:
 
 
 def _swap(one: str, two: str) -> Callable[[Path], None]:
-    """Give a forger who changes two files' places."""
+    """Return a forger who changes two files' places."""
 
     def forge(log: Path) -> None:
         first, second = (log / one).read_bytes(), (log / two).read_bytes()
@@ -186,7 +186,7 @@ def _swap(one: str, two: str) -> Callable[[Path], None]:
 
 
 def _cut(name: str, size: int) -> Callable[[Path], None]:
-    """Give a forger who keeps only the first bytes of a file, or adds zeros to it."""
+    """Return a forger who keeps only the first bytes of a file, or adds zeros to it."""
 
     def forge(log: Path) -> None:
         (log / name).write_bytes((log / name).read_bytes().ljust(size, b"\0")[:size])
@@ -373,7 +373,7 @@ class TestEarlier:
 
 
 def proof(index: int, size: int, *, at: int | None = None, extra: bool = True) -> Proof:
-    """Give the proof of an entry."""
+    """Return the proof of an entry."""
     data = entries(size)
     hashes = tuple(root(data[lo:hi]) for lo, hi in inclusion(index, size))
     return Proof(index, hashes, signed(data, at=at), data[index] if extra else b"")
@@ -381,7 +381,7 @@ def proof(index: int, size: int, *, at: int | None = None, extra: bool = True) -
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Give the place of a proof."""
+    """Return the place of a proof."""
     return tmp_path / "one.tlog-proof"
 
 

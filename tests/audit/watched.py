@@ -21,7 +21,7 @@ _BRUSSELS: Final = ZoneInfo("Europe/Brussels")
 
 
 def there(text: str) -> datetime:
-    """Give a moment by the clock on the wall in Belgium, in UTC."""
+    """Return a moment by the clock on the wall in Belgium, in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=_BRUSSELS).astimezone(UTC)
 
 
@@ -44,7 +44,7 @@ class Watched:
         is_denied: bool = False,
         flags: tuple[str, ...] = (),
     ) -> Draft:
-        """Give a look that is about to be logged."""
+        """Return a look that is about to be logged."""
         body: dict[str, Any] = {"actor": {"t": actor, "id": by}, "why": {"code": "desk", "case": case}}
         body |= {"denial": "no purpose"} if is_denied else {}
         body |= {"flags": list(flags)} if flags else {}
@@ -71,7 +71,7 @@ class Watched:
 
 
 def flags_of(draft: Draft) -> list[str]:
-    """Give the flags on a look."""
+    """Return the flags on a look."""
     said: Any = draft.body.get("flags", [])
     return list(said)
 

@@ -95,19 +95,19 @@ class Place:
             yield app
 
     def member(self, number: str) -> Member:
-        """Give a member as it is held."""
+        """Return a member as it is held."""
         with self.rooms() as app:
             found = app.members.find("demo", number)
         assert found is not None
         return found.member
 
     def log_size(self) -> int:
-        """Give how many entries the access log has."""
+        """Return how many entries the access log has."""
         with self.rooms() as app:
             return sum(head.size for head in app.ledger.heads())
 
     def hold(self, number: str) -> int:
-        """Give the number of a member's open hold."""
+        """Return the number of a member's open hold."""
         with self.rooms() as app:
             return next(hold.id for hold in app.holds.open() if hold.number == number)
 
@@ -142,7 +142,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Give what runs a command through the door; nothing it prints may hold a national number."""
+    """Return what runs a command through the door; nothing it prints may hold a national number."""
 
     def run(*arguments: str) -> Said:
         capsys.readouterr()
@@ -157,7 +157,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def empty(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Give an empty working directory."""
+    """Yield an empty working directory."""
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -177,14 +177,14 @@ def _made(folder: Path, *commands: tuple[str, ...]) -> Path:
 
 @pytest.fixture(scope="session")
 def kept_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder that ``rrsync demo --members 40 --keep`` leaves: after a night."""
+    """Return the folder that ``rrsync demo --members 40 --keep`` leaves: after a night."""
     folder = tmp_path_factory.mktemp("kept")
     return _made(folder, ("demo", "--members", "40", "--keep", "demo")) / "demo"
 
 
 @pytest.fixture(scope="session")
 def imported_demo(tmp_path_factory: pytest.TempPathFactory, kept_demo: Path) -> Path:
-    """Give a folder with the same members, of whom none was asked about yet."""
+    """Return a folder with the same members, of whom none was asked about yet."""
     folder = tmp_path_factory.mktemp("imported")
     shutil.copy(kept_demo / "members.csv", folder)
     return _made(folder, ("init",), ("members", "import", "members.csv", "--library", "demo"))
@@ -192,13 +192,13 @@ def imported_demo(tmp_path_factory: pytest.TempPathFactory, kept_demo: Path) -> 
 
 @pytest.fixture
 def place(empty: Place, imported_demo: Path) -> Place:
-    """Give a working directory whose members were never asked about."""
+    """Return a working directory whose members were never asked about."""
     shutil.copytree(imported_demo, empty.folder, dirs_exist_ok=True)
     return empty
 
 
 @pytest.fixture
 def settled(empty: Place, kept_demo: Path) -> Place:
-    """Give a working directory after a night: four members are on hold."""
+    """Return a working directory after a night: four members are on hold."""
     shutil.copytree(kept_demo, empty.folder, dirs_exist_ok=True)
     return empty

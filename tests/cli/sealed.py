@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 def lines_about(folder: Path, digits: str, library: str = "demo") -> list[dict[str, Any]]:
-    """Give every entry about who has a number, found by the pseudonyms that the keys of the years give."""
+    """Return every entry about who has a number, found by the pseudonyms that the keys of the years give."""
     connection = sqlite3.connect(folder / "rrsync.db")
     sealed = connection.execute("SELECT year, key FROM log_key WHERE library = ?", [library]).fetchall()
     found = connection.execute("SELECT data FROM entry WHERE library = ? ORDER BY seq", [library]).fetchall()

@@ -30,7 +30,7 @@ def exported(place: Place, target: str, form: str, *more: str, library: str = "d
 
 
 def log_of(place: Place) -> list[dict[str, Any]]:
-    """Give the whole log."""
+    """Return the whole log."""
     with place.rooms() as app:
         return [json.loads(data) for _, data in app.ledger.entries("demo")]
 

@@ -20,18 +20,18 @@ from tests.cli.conftest import WORLD, Place
 
 
 def number(of: int) -> str:
-    """Give the national number of a member; ``M000001`` has the first."""
+    """Return the national number of a member; ``M000001`` has the first."""
     return WORLD.citizen(of - 1).insz.digits
 
 
 def entries(place: Place, *, views: bool = False) -> list[dict[str, Any]]:
-    """Give all entries of the log; those of looks at the log itself only if they are asked for."""
+    """Return all entries of the log; those of looks at the log itself only if they are asked for."""
     document = place.run("log", "show", "--library", "demo", "--last", "500", "--raw", "--json").document
     return [line for line in document if views or line["kind"] != "log.view"]
 
 
 def flags(place: Place) -> list[list[str]]:
-    """Give the flags of every look and denial, in the order of the log."""
+    """Return the flags of every look and denial, in the order of the log."""
     looks = {"access.intent", "access.denied"}
     return [line.get("flags", []) for line in entries(place) if line["kind"] in looks]
 

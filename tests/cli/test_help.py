@@ -61,7 +61,7 @@ PROMISED = {
 
 
 def _walk(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every command that does something, with its whole name."""
+    """Yield every command that does something, with its whole name."""
     below = getattr(command, "commands", None)
     if below is None:
         yield name, command

@@ -16,7 +16,7 @@ MEMBER = "M000001"
 
 
 def shown(place: Place, *options: str) -> Any:
-    """Give the looks that are shown, as a document."""
+    """Return the looks that are shown, as a document."""
     said = place.run(*SHOW, *options, "--json")
     assert said.code == 0, said.err
     return said.document
@@ -31,7 +31,7 @@ def entries(place: Place) -> list[tuple[int, bytes]]:
 
 
 def last_view(place: Place) -> dict[str, Any]:
-    """Give what the newest entry says of a look at the log."""
+    """Return what the newest entry says of a look at the log."""
     line = json.loads(entries(place)[-1][1])
     assert line["kind"] == "log.view"
     return {"who": line["actor"]["id"], "about": "subj" in line, "why": line.get("why"), **line["view"]}

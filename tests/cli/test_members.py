@@ -56,7 +56,7 @@ capacity = "1300"
 
 
 def insz(number: int) -> str:
-    """Give the national number of an invented person: a test number, as its month is over 60."""
+    """Return the national number of an invented person: a test number, as its month is over 60."""
     nine = f"{number // 30_000:02d}61{number % 31 + 1:02d}{number // 31 % 998 + 1:03d}"
     return nine + check_digits(nine, born_from_2000=False)
 
@@ -114,7 +114,7 @@ class Place:
         return self.run("import", str(self.file), "--library", "demo", "--json", env=env)
 
     def refused(self) -> list[tuple[int, str, str]]:
-        """Give line, column and reason of each refused row."""
+        """Return line, column and reason of each refused row."""
         with self.rejects.open(newline="", encoding="utf-8") as file:
             return [(int(row["line"]), row["column"], row["reason"]) for row in csv.DictReader(file)]
 
@@ -129,24 +129,24 @@ class Place:
         return rows
 
     def member(self, number: str) -> Member | None:
-        """Give a member as it is held."""
+        """Return a member as it is held."""
         with opened(self.settings) as app:
             found = app.members.find("demo", number)
             return None if found is None else found.member
 
     def numbers(self) -> set[str]:
-        """Give the member numbers there are."""
+        """Return the member numbers there are."""
         return {row["member_no"] for row in self.export()}
 
     def count(self) -> int:
-        """Give how many members there are."""
+        """Return how many members there are."""
         with opened(self.settings) as app:
             return app.members.count("demo")
 
 
 @pytest.fixture(scope="session")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a furnished folder to copy."""
+    """Return a furnished folder to copy."""
     folder = tmp_path_factory.mktemp("furnished")
     return furnish(folder)
 
@@ -165,13 +165,13 @@ def furnish(folder: Path) -> Path:
 
 @pytest.fixture
 def place(furnished: Path, tmp_path: Path) -> Place:
-    """Give a furnished working directory."""
+    """Return a furnished working directory."""
     return Place(Path(shutil.copytree(furnished, tmp_path / "place")))
 
 
 @pytest.fixture(scope="session")
 def shared_place(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Give one working directory for the many tries of a property."""
+    """Return one working directory for the many tries of a property."""
     return Place(Path(shutil.copytree(furnished, tmp_path_factory.mktemp("shared") / "place")))
 
 
@@ -259,7 +259,7 @@ class TestTaking:
 
 
 def insz_check(nine: str) -> str:
-    """Give the check digits of somebody born before 2000."""
+    """Return the check digits of somebody born before 2000."""
     return check_digits(nine, born_from_2000=False)
 
 
@@ -353,7 +353,7 @@ class TestAgain:
 
 
 def held(place: Place, number: str) -> str:
-    """Give the digits a member has."""
+    """Return the digits a member has."""
     member = place.member(number)
     assert member is not None
     return member.insz.digits if member.insz else ""
@@ -859,7 +859,7 @@ class TestMemory:
 
 
 def row(number: int) -> str:
-    """Give an ordinary row."""
+    """Return an ordinary row."""
     return f"{number},{insz(number)},Peeters,Jan An,1950-01-02,Kerkstraat,{number % 300},,3500,Hasselt,BEL\n"
 
 

@@ -29,7 +29,7 @@ def _sign(place: Place, *more: str, by: str = "dpo", decision: str = "justified"
 
 @pytest.fixture
 def looked(place: Place) -> Place:
-    """Give a library where two of the staff looked at three members last month."""
+    """Return a library where two of the staff looked at three members last month."""
     place.register()
     for hour, (member_no, by) in enumerate((("M000001", "an"), ("M000002", "an"), ("M000001", "bo"))):
         refresh(place, member_no, by=by, at=NOON + timedelta(hours=hour))

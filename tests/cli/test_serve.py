@@ -23,7 +23,7 @@ from tests.cli.conftest import Place
 
 @pytest.fixture
 def place(empty: Place) -> Place:
-    """Give a working directory with a new installation."""
+    """Return a working directory with a new installation."""
     assert empty.run("init").code == 0
     return empty
 
@@ -55,7 +55,7 @@ def meanwhile(do: Callable[[], None]) -> Iterator[list[BaseException]]:
 
 
 def _answered(url: str) -> requests.Response:
-    """Give the answer of pages that are about to be there."""
+    """Return the answer of pages that are about to be there."""
     for _ in range(200):
         try:
             with requests.Session() as session:

@@ -46,13 +46,13 @@ def ask(place: Place, *options: str, typed: str = DIGITS) -> Said:
 
 @pytest.fixture(scope="session")
 def kept_looks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give where the first test leaves what the others start from."""
+    """Return where the first test leaves what the others start from."""
     return tmp_path_factory.mktemp("looked") / "work"
 
 
 @pytest.fixture
 def looked(settled: Place, kept_looks: Path) -> Place:
-    """Give a working directory where a member was looked up by the night, at the desk, in vain, and in the log."""
+    """Return a working directory where a member was looked up by the night, at the desk, in vain, and in the log."""
     if not kept_looks.exists():
         _look(settled)
         shutil.copytree(settled.folder, kept_looks)
@@ -106,13 +106,13 @@ def moment(text: str, language: str) -> datetime:
 
 
 def back(table: dict[str, str], text: str) -> str:
-    """Give the one word of the log that a table says so."""
+    """Return the one word of the log that a table says so."""
     (word,) = [word for word, said in table.items() if said == text]
     return word
 
 
 def filled(template: str, text: str) -> tuple[str, ...] | None:
-    """Give what stands in the places of a template; ``None`` when a text is not made from it."""
+    """Return what stands in the places of a template; ``None`` when a text is not made from it."""
     pattern = re.sub(r"\\\{\w+\\\}", "(.*)", re.escape(template))
     found = re.fullmatch(pattern, text)
     return found.groups() if found else None
@@ -159,7 +159,7 @@ def look_of(item: Item, language: str) -> dict[str, Any]:
 
 
 def look_in(intent: dict[str, Any], outcome: dict[str, Any], language: str) -> dict[str, Any]:
-    """Give what the letter is to say of a look, from its entries."""
+    """Return what the letter is to say of a look, from its entries."""
     out = outcome.get("out", {})
     words = phrases.FAILED[language] | phrases.ANSWERED[language]
     verdict = "preview" if outcome.get("preview") else outcome.get("verdict", "")
@@ -409,7 +409,7 @@ def at_a_terminal(place: Place, typed: str) -> tuple[int, bytes, bytes]:
 
 
 def _rest(terminal: int) -> bytes:
-    """Give what a terminal still shows; nothing once its other side was closed."""
+    """Return what a terminal still shows; nothing once its other side was closed."""
     try:
         return os.read(terminal, 1024)
     except OSError:

@@ -46,7 +46,7 @@ ENDED: dict[str, JSON] = {
 
 
 def _line(kind: Kind, body: dict[str, JSON], *, at: datetime = NOW) -> dict[str, JSON]:
-    """Give an entry as it is read back from its bytes."""
+    """Return an entry as it is read back from its bytes."""
     draft = Draft("hasselt", kind, "ref-1", run="run-1", body=body)
     return decode(encode(draft, log="hasselt.be/hasselt", seq=7, at=at, subject=SUBJECT))
 

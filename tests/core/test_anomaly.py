@@ -22,7 +22,7 @@ SPANS = st.timedeltas(timedelta(), timedelta(days=2))
 
 
 def earlier(*minutes: float, subject: str = "", is_denied: bool = False) -> tuple[Attempt, ...]:
-    """Give attempts so many minutes ago; each at another person, unless it is named."""
+    """Return attempts so many minutes ago; each at another person, unless it is named."""
     return tuple(
         replace(
             AN, at=NOW - timedelta(minutes=ago), subject=(subject or f"subject-{ago}").encode(), is_denied=is_denied
@@ -32,7 +32,7 @@ def earlier(*minutes: float, subject: str = "", is_denied: bool = False) -> tupl
 
 
 def of(traces: Traces = PLAIN, attempt: Attempt = AN, limits: Limits = LIMITS) -> list[str]:
-    """Give the flags of an attempt."""
+    """Return the flags of an attempt."""
     return flags(attempt, traces, limits)
 
 

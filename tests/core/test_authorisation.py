@@ -33,7 +33,7 @@ AUTHORISATION = Authorisation(
 
 
 def question(library: str = "hasselt", purpose: str = "desk") -> Question:
-    """Give a question about somebody."""
+    """Return a question about somebody."""
     return Question(library, insz(1), Actor(ActorKind.PROCESS, "night"), purpose, "ref-1")
 
 
@@ -96,7 +96,7 @@ SCOPES = st.sets(PATHS, min_size=1, max_size=4)
 
 
 def leaves(tree: Tree, at: str = "") -> list[str]:
-    """Give the paths at which there is a text that is not empty."""
+    """Return the paths at which there is a text that is not empty."""
     found: list[str] = []
     for name, nodes in tree.items():
         path = f"{at}/{name}" if at else name

@@ -34,17 +34,17 @@ SIGNALS = ORDER[ORDER.index(Reason.NEW_NUMBER) : ORDER.index(Reason.NO_ADDRESS)]
 
 
 def found(person: Person = PERSON, *signals: Reason) -> Found:
-    """Give an answer about a person."""
+    """Return an answer about a person."""
     return Found("ref-1", person, frozenset(signals))
 
 
 def lives(there: Address) -> Found:
-    """Give an answer where only the address may differ."""
+    """Return an answer where only the address may differ."""
     return found(replace(PERSON, residence=there))
 
 
 def verdict(ours: str, theirs: str, part: str = "house_number", **both: str) -> str:
-    """Give the verdict's name when one part of the address is so with us and so with them."""
+    """Return the verdict's name when one part of the address is so with us and so with them."""
     here, there = (replace(address(), **both, **{part: text}) for text in (ours, theirs))
     one = member(held=replace(held(), address=here))
     return type(compare(one, lives(there))).__name__.lower()
@@ -145,7 +145,7 @@ class TestHolds:
 
 
 def answer_for(reasons: tuple[Reason, ...]) -> tuple[Member, Found, bool]:
-    """Give a member and an answer to which all of these reasons apply."""
+    """Return a member and an answer to which all of these reasons apply."""
     person, one, mass = PERSON, member(), Reason.MASS_CHANGE in reasons
     if Reason.NO_ADDRESS in reasons:
         person = replace(person, residence=Address())
@@ -303,7 +303,7 @@ PERSONS = st.builds(Person, NAMES, DATES, ADDRESSES, DATES)
 
 
 def as_held(one: Held) -> Member:
-    """Give a member of whom this is held."""
+    """Return a member of whom this is held."""
     return member(held=one)
 
 

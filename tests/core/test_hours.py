@@ -23,7 +23,7 @@ WEEKS = st.lists(st.lists(SPANS, max_size=3), min_size=7, max_size=7)
 
 
 def there(text: str) -> datetime:
-    """Give a moment by the clock on the wall in Belgium."""
+    """Return a moment by the clock on the wall in Belgium."""
     return datetime.fromisoformat(text).replace(tzinfo=BRUSSELS)
 
 

@@ -20,7 +20,7 @@ DAY = st.dates(date(1900, 1, 1), date(2024, 12, 31))
 
 
 def number(day: date, serial: int, month_more: int = 0) -> str:
-    """Give the number of who was born on a day."""
+    """Return the number of who was born on a day."""
     nine = f"{day.year % 100:02d}{day.month + month_more:02d}{day.day:02d}{serial:03d}"
     return nine + check_digits(nine, born_from_2000=day.year >= 2000)
 
@@ -110,7 +110,7 @@ def test_what_is_no_number_is_refused_by_its_rule(text: str, rule: str) -> None:
 
 
 def made(nine: str) -> str:
-    """Give nine digits with their check."""
+    """Return nine digits with their check."""
     return nine + check_digits(nine, born_from_2000=False)
 
 

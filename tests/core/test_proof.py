@@ -20,13 +20,13 @@ LEAVES: Final = [leaf_hash(data) for data in ENTRIES]
 
 
 def signed(origin: str, size: int, root: bytes) -> Note:
-    """Give a checkpoint that the log signed."""
+    """Return a checkpoint that the log signed."""
     text = Checkpoint(origin, size, root).to_text()
     return Note(text, (LOG.sign(text),))
 
 
 def prove(index: int, size: int) -> Proof:
-    """Give the proof of an entry."""
+    """Return the proof of an entry."""
     hashes = tuple(Edge().extend(LEAVES[lo:hi]).root() for lo, hi in inclusion(index, size))
     return Proof(index, hashes, signed(LOG.key.name, size, Edge().extend(LEAVES[:size]).root()), ENTRIES[index])
 
@@ -141,7 +141,7 @@ def test_a_proof_reads_back(index: int, hashes: tuple[bytes, ...], size: int, ex
 
 
 def _spoil(dice: random.Random, text: str, other: str) -> str:
-    """Give the file with a character, a line or a part of another file in it."""
+    """Return the file with a character, a line or a part of another file in it."""
     at, lines = dice.randrange(len(text)), text.split("\n")
     one, two = dice.randrange(len(lines)), dice.randrange(len(lines))
     swapped = list(lines)

@@ -129,7 +129,7 @@ class TestPlan:
 
 
 def moves(number: int) -> Change:
-    """Give a move to a place of its own."""
+    """Return a move to a place of its own."""
     return Change(held(), held(str(number)))
 
 

@@ -19,7 +19,7 @@ POPULATIONS = st.dictionaries(st.integers(0, 2**40), st.integers(1, 12), max_siz
 
 
 def seed(number: int) -> bytes:
-    """Give one of many seeds."""
+    """Return one of many seeds."""
     return sha256(f"seed {number}".encode()).digest()
 
 

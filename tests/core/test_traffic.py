@@ -110,7 +110,7 @@ class Simulation:
 
 
 def fullest(moments: list[float], window_s: float = 1.0) -> int:
-    """Give how many stand in the fullest window."""
+    """Return how many stand in the fullest window."""
     moments, first, most = sorted(moments), 0, 0
     for last, moment in enumerate(moments):
         while moment - moments[first] >= window_s:
@@ -260,7 +260,7 @@ def test_nobody_asks_before_the_register_wants_it(said: float, kept: float) -> N
 
 
 def broken(at: float = NOW) -> Traffic:
-    """Give traffic whose breaker has just opened."""
+    """Return traffic whose breaker has just opened."""
     return told(Traffic(), at, [AWAY] * IN_A_ROW)
 
 

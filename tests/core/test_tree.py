@@ -41,7 +41,7 @@ EVERY_SIZE: Final = pytest.mark.parametrize("sizes", SIZES, ids=lambda sizes: f"
 
 
 def naive(entries: list[bytes]) -> bytes:
-    """Give the root as RFC 6962 §2.1 defines it, word for word."""
+    """Return the root as RFC 6962 §2.1 defines it, word for word."""
     if not entries:
         return sha256(b"").digest()
     if len(entries) == 1:
@@ -53,7 +53,7 @@ def naive(entries: list[bytes]) -> bytes:
 
 
 def entries(size: int) -> list[bytes]:
-    """Give so many entries."""
+    """Return so many entries."""
     return [f"entry {number}".encode() for number in range(size)]
 
 
@@ -109,7 +109,7 @@ def test_leaves_and_nodes_are_never_taken_for_one_another() -> None:
 
 
 def half(size: int) -> int:
-    """Give "the largest power of two smaller than n"."""
+    """Return "the largest power of two smaller than n"."""
     k = 1
     while k * 2 < size:
         k *= 2
@@ -118,7 +118,7 @@ def half(size: int) -> int:
 
 @cache
 def mth(lo: int, hi: int) -> bytes:
-    """Give MTH(D[lo:hi])."""
+    """Return MTH(D[lo:hi])."""
     if hi - lo < 2:
         return naive(entries(LARGEST)[lo:hi])
     k = half(hi - lo)
@@ -126,7 +126,7 @@ def mth(lo: int, hi: int) -> bytes:
 
 
 def path(m: int, lo: int, hi: int) -> list[bytes]:
-    """Give PATH(m, D[lo:hi])."""
+    """Return PATH(m, D[lo:hi])."""
     n = hi - lo
     if n == 1:
         return []
@@ -137,12 +137,12 @@ def path(m: int, lo: int, hi: int) -> list[bytes]:
 
 
 def proof(m: int, n: int) -> list[bytes]:
-    """Give PROOF(m, D[n]), and nothing where the RFC defines none."""
+    """Return PROOF(m, D[n]), and nothing where the RFC defines none."""
     return subproof(m, 0, n, complete=True) if 0 < m < n else []
 
 
 def subproof(m: int, lo: int, hi: int, *, complete: bool) -> list[bytes]:
-    """Give SUBPROOF(m, D[lo:hi], b)."""
+    """Return SUBPROOF(m, D[lo:hi], b)."""
     n = hi - lo
     if m == n:
         return [] if complete else [mth(lo, hi)]
@@ -154,7 +154,7 @@ def subproof(m: int, lo: int, hi: int, *, complete: bool) -> list[bytes]:
 
 @cache
 def node(height: int, number: int) -> bytes:
-    """Give the hash of a complete subtree, made from the leaves up."""
+    """Return the hash of a complete subtree, made from the leaves up."""
     if not height:
         return leaf_hash(f"entry {number}".encode())
     return node_hash(node(height - 1, 2 * number), node(height - 1, 2 * number + 1))
@@ -162,17 +162,17 @@ def node(height: int, number: int) -> bytes:
 
 @cache
 def stretch(lo: int, hi: int) -> bytes:
-    """Give the hash of a stretch, made of its complete subtrees."""
+    """Return the hash of a stretch, made of its complete subtrees."""
     return join([node(*one) for one in nodes(lo, hi)])
 
 
 def included(index: int, size: int) -> list[bytes]:
-    """Give our proof that an entry is there."""
+    """Return our proof that an entry is there."""
     return [stretch(*one) for one in inclusion(index, size)]
 
 
 def consistent(old: int, new: int) -> list[bytes]:
-    """Give our proof that the log only grew."""
+    """Return our proof that the log only grew."""
     return [stretch(*one) for one in consistency(old, new)]
 
 
@@ -197,7 +197,7 @@ def test_every_consistency_proof_is_the_rfcs(sizes: Sequence[int]) -> None:
 
 @pytest.fixture(scope="module")
 def other() -> pymerkle.InmemoryTree:
-    """Give a tree of pymerkle's, of 1024 entries."""
+    """Return a tree of pymerkle's, of 1024 entries."""
     tree = pymerkle.InmemoryTree(algorithm="sha256", threshold=1)
     tree.append_entries(entries(LARGEST))
     return tree
@@ -235,7 +235,7 @@ class TestPymerkle:
             theirs.verify(stretch(0, old), root, old, size)
 
     def _as_rfc(self, hashes: list[bytes], old: list[int]) -> list[bytes]:
-        """Give their proof as the RFC has it: they cut what is right of the old tree to a leaf, and keep a root."""
+        """Return their proof as the RFC has it: they cut what is right of the old tree to a leaf, and keep a root."""
         edge = old.index(1)
         left, *rest = hashes[edge:]
         if edge:
@@ -326,17 +326,17 @@ class Consistency:
 
 
 def true_inclusion(index: int, size: int) -> Inclusion:
-    """Give what is true of an entry."""
+    """Return what is true of an entry."""
     return Inclusion(mth(index, index + 1), index, size, path(index, 0, size), mth(0, size))
 
 
 def true_consistency(old: int, new: int) -> Consistency:
-    """Give what is true of two sizes."""
+    """Return what is true of two sizes."""
     return Consistency(old, new, proof(old, new), mth(0, old), mth(0, new))
 
 
 def flipped(dice: random.Random, data: bytes) -> bytes:
-    """Give the bytes with one bit turned."""
+    """Return the bytes with one bit turned."""
     at = dice.randrange(len(data) * 8)
     return (int.from_bytes(data, "big") ^ (1 << at)).to_bytes(len(data), "big")
 
@@ -404,7 +404,7 @@ SPOILERS: Final[Sequence[Callable[[random.Random, list[bytes]], None]]] = [
 
 
 def spoil(dice: random.Random, hashes: list[bytes]) -> list[bytes]:
-    """Give a proof that was changed in one way."""
+    """Return a proof that was changed in one way."""
     changed = list(hashes)
     spoiler = dice.choice(SPOILERS) if changed else add
     spoiler(dice, changed)
@@ -460,7 +460,7 @@ def forge_consistency(dice: random.Random) -> Consistency:
 
 
 def forked(dice: random.Random, true: Consistency) -> Consistency:
-    """Give a log that changed an entry it had shown, with the best proof there is: the old one's or the new one's."""
+    """Return a log that changed an entry it had shown, with the best proof there is: the old one's or the new one's."""
     if not true.old:
         return replace(true, old_root=flipped(dice, EMPTY))
     at = dice.randrange(true.old)

@@ -100,7 +100,7 @@ def ends(
     says: str = "",
     heals: bool = True,
 ) -> Callable[[Trial], None]:
-    """Give what asserts how a case ended.
+    """Return what asserts how a case ended.
 
     ``outcomes`` counts the statuses in the access log (one each for every intent), ``tries`` the requests that reached
     the register, ``stopped`` is the reason in the night's report, ``holds`` counts hold reasons, ``left`` the members
@@ -139,7 +139,7 @@ def ends(
 
 
 def alone(inject: Callable[[Trial], object], **options: Any) -> Callable[[Trial], None]:
-    """Give a fault that a single member meets; the night tries four times now and, at its end, four times more.
+    """Return a fault that a single member meets; the night tries four times now and, at its end, four times more.
 
     Two members who met a fault of the way would open the breaker between them, ten failures in a row.
     """
@@ -152,7 +152,7 @@ def alone(inject: Callable[[Trial], object], **options: Any) -> Callable[[Trial]
 
 
 def all_rows() -> list[Row]:
-    """Give the rows of every module of this folder, by number."""
+    """Return the rows of every module of this folder, by number."""
     names = sorted(path.stem for path in _FOLDER.glob("*.py") if not path.stem.startswith("test_"))
     modules = [import_module(f"tests.faults.{name}") for name in names]
     rows = [row for module in modules for row in getattr(module, "ROWS", ())]

@@ -54,7 +54,7 @@ def ours(
     at: Callable[[ssl.SSLContext], object] = lambda _: None,
     revoked: bool = False,
 ) -> Callable[[Trial], object]:
-    """Give what lets the settings name our certificate, before a server that asks for one."""
+    """Return what lets the settings name our certificate, before a server that asks for one."""
 
     def inject(trial: Trial) -> None:
         shown = paper()
@@ -94,12 +94,12 @@ def roll(folder: Path, revoked: Paper | None) -> Path:
 def client(
     begins: int = -400, ends: datetime | None = None, issuer: Callable[[], Paper | None] = middle
 ) -> Callable[[], Paper]:
-    """Give our certificate: it counts from so many days from the installation's day, to long past the machine's."""
+    """Return our certificate: it counts from so many days from the installation's day, to long past the machine's."""
     return lambda: issue("rrsync", issuer(), begins=begins * DAY, ends=(ends or today() + 90 * DAY) - NOW)
 
 
 def checked(state: str, days: int, code: int = 0) -> Case:
-    """Give the case of a certificate that ends in so many days, as ``rrsync check`` sees it."""
+    """Return the case of a certificate that ends in so many days, as ``rrsync check`` sees it."""
 
     def inject(trial: Trial) -> None:
         ours(client(ends=today() + days * DAY))(trial)
@@ -115,7 +115,7 @@ def checked(state: str, days: int, code: int = 0) -> Case:
 
 
 def refused(name: str, spoil: Callable[[Path, Path, Trial], object]) -> Case:
-    """Give the case of a certificate and key that ``spoil`` makes unusable: the command does not begin."""
+    """Return the case of a certificate and key that ``spoil`` makes unusable: the command does not begin."""
 
     def inject(trial: Trial) -> None:
         ours(client())(trial)

@@ -12,7 +12,7 @@ from tests.registry.scene import http
 
 
 def apart(**how_far: float) -> Callable[[Trial], None]:
-    """Give a register whose clock is so far from ours."""
+    """Return a register whose clock is so far from ours."""
 
     def inject(trial: Trial) -> None:
         clock = trial.build(members=1).clock

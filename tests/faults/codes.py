@@ -14,7 +14,7 @@ REMARK: Final = "INFORMATIE"
 
 
 def held(reason: str, status: str, *codes: str) -> Callable[[Trial], None]:
-    """Give what asserts that two members are on hold after one try each, and the log has the code."""
+    """Return what asserts that two members are on hold after one try each, and the log has the code."""
     check = ends(outcomes={status: 2}, tries=2, exit_code=0, holds={reason: 2})
 
     def expect(trial: Trial) -> None:
@@ -25,7 +25,7 @@ def held(reason: str, status: str, *codes: str) -> Callable[[Trial], None]:
 
 
 def told(code: str, reason: str, status: str, kind: str = FOUT, *, content: bool = False) -> Case:
-    """Give the case of a code that puts a member on hold at once."""
+    """Return the case of a code that puts a member on hold at once."""
     answer = remark((code, kind), content=content)
     return Case(f"{code} {kind}", served(answer, members=2, tolerated=[reason]), held(reason, status, code))
 
@@ -37,7 +37,7 @@ BARRED: Final = ends(
 
 
 def stops(code: str, level: int, kind: str = FOUT, *, content: bool = False) -> Case:
-    """Give the case of a code that stops the library at once."""
+    """Return the case of a code that stops the library at once."""
     return Case(f"{code} level {level} {kind}", served(remark((code, kind), level=level, content=content)), BARRED)
 
 
@@ -47,7 +47,7 @@ BACK: Final = ends(outcomes={"transient": 1, "ok": 1}, tries=2, exit_code=0, cha
 
 
 def away(code: str) -> Case:
-    """Give the case of a code that is tried again, and then gets its answer."""
+    """Return the case of a code that is tried again, and then gets its answer."""
     return Case(f"{code} once", served(at_first(1, remark((code, FOUT)))), BACK)
 
 
@@ -61,7 +61,7 @@ def ten_in_a_row(trial: Trial) -> None:
 
 
 def taken(*codes: str) -> Callable[[Trial], None]:
-    """Give what asserts that the content was used, once, and the code kept."""
+    """Return what asserts that the content was used, once, and the code kept."""
     check = ends(outcomes={"ok": 1}, tries=1, exit_code=0, changed=1)
 
     def expect(trial: Trial) -> None:

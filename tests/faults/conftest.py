@@ -37,7 +37,7 @@ def trial(
     capsys: pytest.CaptureFixture[str],
     start_postgres: StartPostgres,
 ) -> Iterator[Trial]:
-    """Give an installation to be; when the test ends, nothing personal may stand in clear anywhere."""
+    """Yield an installation to be; when the test ends, nothing personal may stand in clear anywhere."""
     url = f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'rrsync.db')}"
     heard = io.StringIO()
 

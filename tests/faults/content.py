@@ -24,7 +24,7 @@ MISMATCH: Final = ends(outcomes={"mismatch": 2}, tries=2, exit_code=0, holds={"m
 
 
 def more(*pairs: tuple[str, str]) -> Callable[[Trial], None]:
-    """Give a register that adds things to a right reply."""
+    """Return a register that adds things to a right reply."""
     return served(edited(*pairs))
 
 
@@ -40,13 +40,13 @@ def nothing_kept(trial: Trial) -> None:
 
 
 def only(trial: Trial) -> Member:
-    """Give the one member there is."""
+    """Return the one member there is."""
     (member,) = trial.house.raw.state().members.values()
     return member
 
 
 def dated(since: str = "", born: str = "") -> Callable[[Trial], None]:
-    """Give a register that dates the address, or the birth, so; the auditor knows another day, and is excused."""
+    """Return a register that dates the address, or the birth, so; the auditor knows another day, and is excused."""
 
     def inject(trial: Trial) -> None:
         pairs = [(HOME, f' DatumBegin="{since}">')] if since else []
@@ -58,7 +58,7 @@ def dated(since: str = "", born: str = "") -> Callable[[Trial], None]:
 
 
 def has(since: str = "", born: str = "") -> Callable[[Trial], None]:
-    """Give what asserts these dates, as text, of a member who was changed."""
+    """Return what asserts these dates, as text, of a member who was changed."""
 
     def expect(trial: Trial) -> None:
         held = only(trial).held
@@ -70,7 +70,7 @@ def has(since: str = "", born: str = "") -> Callable[[Trial], None]:
 
 
 def named(text: str) -> Callable[[Trial], None]:
-    """Give a register that knows everybody by this last name; the auditor knows another, and is excused."""
+    """Return a register that knows everybody by this last name; the auditor knows another, and is excused."""
 
     def inject(trial: Trial) -> None:
         served(edited((LAST, f"<Achternaam>{text}</Achternaam>")))(trial)
@@ -80,7 +80,7 @@ def named(text: str) -> Callable[[Trial], None]:
 
 
 def bears(name: str) -> Callable[[Trial], None]:
-    """Give what asserts that the name was taken as it is, in NFC, and can do no harm in the export."""
+    """Return what asserts that the name was taken as it is, in NFC, and can do no harm in the export."""
 
     def expect(trial: Trial) -> None:
         assert only(trial).held.name[0].endswith(name)

@@ -21,7 +21,7 @@ TIME: Final = re.compile(rb"<Datum>([^<]*)</Datum><Tijd>([^<]*)</Tijd>")
 
 
 def twice_the_hour(first: datetime, second: datetime) -> Callable[[Trial], None]:
-    """Give what runs a night at two moments, which Belgian clocks may show as one."""
+    """Return what runs a night at two moments, which Belgian clocks may show as one."""
 
     def inject(trial: Trial) -> None:
         trial.build(members=3).clock.now = first
@@ -34,7 +34,7 @@ def twice_the_hour(first: datetime, second: datetime) -> Callable[[Trial], None]
 
 
 def one_night(*times: str) -> Callable[[Trial], None]:
-    """Give what asserts that everybody was asked about once, at this Belgian time, and the log is in UTC."""
+    """Return what asserts that everybody was asked about once, at this Belgian time, and the log is in UTC."""
 
     def expect(trial: Trial) -> None:
         assert trial.door is not None
@@ -51,7 +51,7 @@ def one_night(*times: str) -> Callable[[Trial], None]:
 
 
 def killed_at(which: int) -> Callable[[Trial], None]:
-    """Give what kills a night's process, a real one, when so many questions have come."""
+    """Return what kills a night's process, a real one, when so many questions have come."""
 
     def inject(trial: Trial) -> None:
         built = trial.build(members=9, in_flight=2)

@@ -23,7 +23,7 @@ USED: Final = ends(outcomes={"ok": 2}, tries=2, exit_code=0, changed=2)
 
 
 def kept(expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
-    """Give what also asserts that question and reply are kept as evidence, sealed, and that no call took a second."""
+    """Return what also asserts that question and reply are kept as evidence, sealed, and that no call took a second."""
 
     def check(trial: Trial) -> None:
         ended = [entry for entry in trial.entries if entry.kind == "access.outcome"]
@@ -37,7 +37,7 @@ def kept(expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
 
 
 def inside(name: bytes, what: bytes) -> Callable[[bytes], bytes]:
-    """Give what puts something in the first element of a name, before what is in it."""
+    """Return what puts something in the first element of a name, before what is in it."""
 
     def change(body: bytes) -> bytes:
         before, start, after = body.partition(b"<" + name + b">")
@@ -48,7 +48,7 @@ def inside(name: bytes, what: bytes) -> Callable[[bytes], bytes]:
 
 
 def declared(doctype: bytes, entity: bytes = b"") -> Callable[[bytes], bytes]:
-    """Give what puts a document type before a reply, and an entity of it where MAGDA's name stands."""
+    """Return what puts a document type before a reply, and an entity of it where MAGDA's name stands."""
 
     def change(body: bytes) -> bytes:
         declaration, end, rest = body.partition(b"?>")
@@ -58,7 +58,7 @@ def declared(doctype: bytes, entity: bytes = b"") -> Callable[[bytes], bytes]:
 
 
 def watched(change: Callable[[bytes, Trial], Callable[[bytes], bytes]]) -> Callable[[Trial], None]:
-    """Give the fault of a reply that names another address, and asserts that nobody ever goes there."""
+    """Return the fault of a reply that names another address, and asserts that nobody ever goes there."""
 
     def inject(trial: Trial) -> None:
         trap = trial.stack.enter_context(door(lambda *_: http(f'<!ENTITY own "{SECRET}">'.encode())))
@@ -77,12 +77,12 @@ def of_a_file(_: bytes, trial: Trial) -> Callable[[bytes], bytes]:
 
 
 def from_there(name: str, doctype: bytes, entity: bytes = b"") -> Case:
-    """Give the case of a document type that names an address; ``%s`` in it is that."""
+    """Return the case of a document type that names an address; ``%s`` in it is that."""
     return Case(name, watched(lambda url, _: declared(doctype.replace(b"%s", url), entity)), kept(UNREADABLE))
 
 
 def laughs(entity: bytes, count: int) -> bytes:
-    """Give a document type of entities, each ten times the one before."""
+    """Return a document type of entities, each ten times the one before."""
     rungs = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, count + 1))
     return b'<!DOCTYPE x [<!ENTITY l0 "%s">' % entity + rungs + b"]>"
 
@@ -92,7 +92,7 @@ BLOWN_UP: Final = b'<!DOCTYPE x [<!ENTITY l "' + b"a" * 60_000 + b'">]>'
 
 
 def attributes(count: int) -> bytes:
-    """Give an element with so many attributes."""
+    """Return an element with so many attributes."""
     return b"<a %s/>" % b" ".join(b'b%d=""' % number for number in range(count))
 
 
@@ -122,12 +122,12 @@ def reads_own_files_alone(trial: Trial) -> None:
 
 
 def bad(name: str, change: Callable[[bytes], bytes]) -> Case:
-    """Give the case of a reply that cannot be read, and is kept."""
+    """Return the case of a reply that cannot be read, and is kept."""
     return Case(name, rewritten(change), kept(UNREADABLE))
 
 
 def good(name: str, change: Callable[[bytes], bytes]) -> Case:
-    """Give the case of a reply that is odd, and can be read."""
+    """Return the case of a reply that is odd, and can be read."""
     return Case(name, rewritten(change), USED)
 
 

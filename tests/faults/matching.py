@@ -35,7 +35,7 @@ MIXED_UP: Final = ends(
 
 
 def mixed_up(answer: Answer, *, members: int = 2, in_flight: int = 4) -> Callable[[Trial], object]:
-    """Give what lets the register answer in a way of which the first should stop everything."""
+    """Return what lets the register answer in a way of which the first should stop everything."""
 
     def inject(trial: Trial) -> None:
         trial.build(members=members, in_flight=in_flight, settings=AT_ONCE)
@@ -45,7 +45,7 @@ def mixed_up(answer: Answer, *, members: int = 2, in_flight: int = 4) -> Callabl
 
 
 def evidence_is_kept(expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
-    """Give what also asserts that every message of it is kept, sealed, and that nobody is asked again that day."""
+    """Return what also asserts that every message of it is kept, sealed, and that nobody is asked again that day."""
 
     def check(trial: Trial) -> None:
         ((kept,),) = trial.house.raw.rows("SELECT count(*) FROM evidence")
@@ -148,7 +148,7 @@ def nothing_is_shown(trial: Trial) -> None:
 
 
 def nobody_else_stands_anywhere(expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
-    """Give what also asserts that the other person stands in no file in clear, and was said nowhere."""
+    """Return what also asserts that the other person stands in no file in clear, and was said nowhere."""
 
     def check(trial: Trial) -> None:
         expect(trial)
@@ -162,7 +162,7 @@ def nobody_else_stands_anywhere(expect: Callable[[Trial], None]) -> Callable[[Tr
 
 
 def answered(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-    """Give what changes the Antwoord of a reply; ``change`` gets it with its tags."""
+    """Return what changes the Antwoord of a reply; ``change`` gets it with its tags."""
 
     def changed(body: bytes) -> bytes:
         found = re.search(rb"<Antwoord>.*</Antwoord>", body, re.DOTALL)
@@ -173,7 +173,7 @@ def answered(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
 
 
 def without(name: str) -> Callable[[bytes], bytes]:
-    """Give what leaves an element and all in it out."""
+    """Return what leaves an element and all in it out."""
     tag = name.encode()
     return lambda body: re.sub(rb"<%s>.*</%s>" % (tag, tag), b"", body, flags=re.DOTALL)
 
@@ -184,7 +184,7 @@ def nobody(body: bytes) -> bytes:
 
 
 def doubled(name: bytes) -> Callable[[bytes], bytes]:
-    """Give what puts an element there twice."""
+    """Return what puts an element there twice."""
 
     def change(body: bytes) -> bytes:
         found = re.search(rb"<%s[ >].*</%s>" % (name, name), body, re.DOTALL)
@@ -195,13 +195,13 @@ def doubled(name: bytes) -> Callable[[bytes], bytes]:
 
 
 def with_notice(code: str, severity: str, origin: str = "MAGDA") -> Callable[[Trial], object]:
-    """Give what puts an exception beside the content of every right reply."""
+    """Return what puts an exception beside the content of every right reply."""
     said = f"<Uitzonderingen>{scene.notice(code, severity, origin)}</Uitzonderingen></Antwoord>".encode()
     return rewritten(lambda body: body.replace(b"</Antwoord>", said))
 
 
 def both_held(reason: str, outcome: str) -> Callable[[Trial], None]:
-    """Give what asserts that both members are on hold and nothing of the content was used."""
+    """Return what asserts that both members are on hold and nothing of the content was used."""
     return ends(outcomes={outcome: 2}, tries=2, exit_code=0, holds={reason: 2})
 
 

@@ -23,17 +23,17 @@ UNANSWERED: Final = ends(outcomes={"no_reply": 8}, tries=8, exit_code=3, left=1)
 
 
 def hurried(inject: Callable[[Trial], object]) -> Callable[[Trial], None]:
-    """Give a fault that is slower than the deadline."""
+    """Return a fault that is slower than the deadline."""
     return alone(inject, deadline_s=DEADLINE_S)
 
 
 def answered(answer: Answer, wrap: Wrap | None = None, url: str = "") -> Callable[[Trial], object]:
-    """Give what lets the register answer everything like this."""
+    """Return what lets the register answer everything like this."""
     return lambda trial: trial.serve(answer, wrap, url=url)
 
 
 def in_time(expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
-    """Give what also asserts that no call took longer than its deadline, by the access log."""
+    """Return what also asserts that no call took longer than its deadline, by the access log."""
 
     def check(trial: Trial) -> None:
         spent = [entry.line["out"]["ms"] for entry in trial.entries if entry.kind == "access.outcome"]
@@ -66,7 +66,7 @@ def stops_asking(trial: Trial) -> None:
 
 @contextmanager
 def black_hole() -> Iterator[str]:
-    """Give an address on which no connection is ever made: its queue of connections is full."""
+    """Yield an address on which no connection is ever made: its queue of connections is full."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -104,7 +104,7 @@ def cut_short(connection: socket.socket) -> socket.socket:
 
 
 def connected(times: int, expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
-    """Give what also asserts how many connections were made."""
+    """Return what also asserts how many connections were made."""
 
     def check(trial: Trial) -> None:
         assert trial.door is not None
@@ -133,7 +133,7 @@ def drip(said: Callable[[Call], bytes]) -> Answer:
 
 
 def head(call: Call) -> bytes:
-    """Give the head of the right reply."""
+    """Return the head of the right reply."""
     return call.said().partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
 
 

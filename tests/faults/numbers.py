@@ -16,7 +16,7 @@ NUMBER: Final = re.compile(rb">([0-9]{11})<")
 
 
 def renumbered() -> list[tuple[Citizen, dict[str, str]]]:
-    """Give two people with a new number, of whom one is told with content and the other without."""
+    """Return two people with a new number, of whom one is told with content and the other without."""
     world = World(seed=1, people=PEOPLE)
     found = [(world.citizen(position), row) for position, row in enumerate(member_rows(world))]
     return [
@@ -42,7 +42,7 @@ def with_a_twin(trial: Trial) -> None:
 
 
 def digits(trial: Trial) -> dict[str, str]:
-    """Give the number of each member."""
+    """Return the number of each member."""
     return {number: member.digits for (_, number), member in trial.house.raw.state().members.items()}
 
 
@@ -87,7 +87,7 @@ def never_another_s(trial: Trial) -> None:
 
 
 def unsubscribed(code: str, *, for_good: bool = False, **settings: str) -> Callable[[Trial], None]:
-    """Give a register that knows no subscription to anybody, until one is made; or ``for_good``."""
+    """Return a register that knows no subscription to anybody, until one is made; or ``for_good``."""
 
     def inject(trial: Trial) -> None:
         trial.build(members=2)
@@ -108,7 +108,7 @@ def unsubscribed(code: str, *, for_good: bool = False, **settings: str) -> Calla
 
 
 def subscribed_and_asked_once_more(code: str) -> Callable[[Trial], None]:
-    """Give what asserts that each was asked about, subscribed, and asked about again; and all is in the log."""
+    """Return what asserts that each was asked about, subscribed, and asked about again; and all is in the log."""
 
     def expect(trial: Trial) -> None:
         assert (trial.exit_code, trial.tries, trial.changed) == (0, 6, 2), trial.said

@@ -24,14 +24,14 @@ NO_MESSAGE: Final = ends(outcomes={"invalid_reply": 8}, tries=8, exit_code=3, le
 
 @cache
 def bomb(wbits: int) -> bytes:
-    """Give 300 MB of blanks, packed."""
+    """Return 300 MB of blanks, packed."""
     packer = zlib.compressobj(9, wbits=wbits)
     blanks = b" " * MIB
     return b"".join([packer.compress(blanks) for _ in range(300)]) + packer.flush()
 
 
 def packed(coding: str, body: Callable[[], bytes]) -> Callable[[Trial], object]:
-    """Give what lets the register answer everything with these bytes, packed as it says."""
+    """Return what lets the register answer everything with these bytes, packed as it says."""
 
     def inject(trial: Trial) -> None:
         said = http(body(), 200, [f"Content-Encoding: {coding}"])
@@ -41,7 +41,7 @@ def packed(coding: str, body: Callable[[], bytes]) -> Callable[[Trial], object]:
 
 
 def not_asked_for(expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
-    """Give what also asserts that nothing packed was asked for, and that no call took a second."""
+    """Return what also asserts that nothing packed was asked for, and that no call took a second."""
 
     def check(trial: Trial) -> None:
         assert trial.door is not None
@@ -53,12 +53,12 @@ def not_asked_for(expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
 
 
 def rewritten(change: Callable[[bytes], bytes]) -> Callable[[Trial], object]:
-    """Give what changes the bytes of every right reply."""
+    """Return what changes the bytes of every right reply."""
     return lambda trial: trial.serve(lambda call: http(change(call.right.body)))
 
 
 def spelled(encoding: str, letters: str) -> Callable[[bytes], bytes]:
-    """Give what writes a reply with an accent, declared as ``encoding`` and written in ``letters``."""
+    """Return what writes a reply with an accent, declared as ``encoding`` and written in ``letters``."""
 
     def change(body: bytes) -> bytes:
         text = body.decode().partition("?>")[2].replace("</Straatnaam>", "<!--é--></Straatnaam>")
@@ -74,14 +74,14 @@ def undeclared(body: bytes) -> bytes:
 
 
 def multipart(call: Call) -> bytes:
-    """Give the right reply as MTOM would carry it."""
+    """Return the right reply as MTOM would carry it."""
     inner = b"Content-Type: application/xop+xml; charset=UTF-8\r\n\r\n" + call.right.body
     parts = b"--part\r\n" + inner + b"\r\n--part--\r\n"
     return http(parts, 200, ['Content-Type: multipart/related; boundary="part"; type="application/xop+xml"'])
 
 
 def by_reference(name: bytes) -> Callable[[bytes], bytes]:
-    """Give what puts a reference to another part in the place of a text."""
+    """Return what puts a reference to another part in the place of a text."""
     include = b'<xop:Include xmlns:xop="http://www.w3.org/2004/08/xop/include" href="cid:1"/>'
 
     def change(body: bytes) -> bytes:

@@ -24,7 +24,7 @@ NUMBERS: Final = {
 
 
 def written(trial: Trial, rows: Sequence[dict[str, str]]) -> bytes:
-    """Give a member file; whatever stands in it stands nowhere else."""
+    """Return a member file; whatever stands in it stands nowhere else."""
     trial.house.rows += [row for row in rows if row["insz"].isdigit() and row["insz"].isascii()]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]))
@@ -104,7 +104,7 @@ def each_library_asked(trial: Trial) -> None:
 
 
 def unusable(spoil: Callable[[bytes], bytes]) -> Callable[[Trial], None]:
-    """Give what imports a file to which this was done."""
+    """Return what imports a file to which this was done."""
 
     def inject(trial: Trial) -> None:
         trial.build(members=0)
@@ -114,7 +114,7 @@ def unusable(spoil: Callable[[bytes], bytes]) -> Callable[[Trial], None]:
 
 
 def zipped(data: bytes) -> bytes:
-    """Give a zip file of it."""
+    """Return a zip file of it."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("members.csv", data)

@@ -36,7 +36,7 @@ def put_back_older(trial: Trial, *, forked: bool = False) -> None:
 
 
 def begins_no_more(tries: int, *words: str) -> Callable[[Trial], None]:
-    """Give what asserts that the last night did not begin: nobody was asked, and it is said why."""
+    """Return what asserts that the last night did not begin: nobody was asked, and it is said why."""
 
     def expect(trial: Trial) -> None:
         assert (trial.exit_code, trial.tries) == (4, tries), trial.said
@@ -111,7 +111,7 @@ def with_other_keys(trial: Trial) -> None:
 
 
 def refuses(exit_code: int) -> Callable[[Trial], None]:
-    """Give what asserts that nothing began, and all is well with the right keys."""
+    """Return what asserts that nothing began, and all is well with the right keys."""
 
     def expect(trial: Trial) -> None:
         assert (trial.exit_code, trial.tries, trial.changed) == (exit_code, 0, 0), trial.said

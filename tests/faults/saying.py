@@ -17,7 +17,7 @@ IN_FRONT: Final = re.compile(rb"<Referte>[^<]*</Referte>")
 
 
 def remark(*told: Told, level: int = 3, content: bool = False) -> Answer:
-    """Give who answers with these exceptions: of the answer (3) or of the whole (2), with the person or without."""
+    """Return who answers with these exceptions: of the answer (3) or of the whole (2), with the person or without."""
 
     def answer(call: Call) -> bytes:
         body = call.right.body
@@ -33,12 +33,12 @@ def remark(*told: Told, level: int = 3, content: bool = False) -> Answer:
 
 
 def fault(text: str, *, code: str = "Server", status: int = 500) -> Answer:
-    """Give who answers with a SOAP Fault."""
+    """Return who answers with a SOAP Fault."""
     return reads(lambda _: scene.http(scene.fault(text, code), status))
 
 
 def edited(*pairs: tuple[str, str]) -> Answer:
-    """Give who answers rightly but for what each pattern finds, which becomes the other text."""
+    """Return who answers rightly but for what each pattern finds, which becomes the other text."""
 
     def answer(call: Call) -> bytes:
         body = call.right.body.decode()
@@ -51,7 +51,7 @@ def edited(*pairs: tuple[str, str]) -> Answer:
 
 
 def reads(answer: Answer) -> Answer:
-    """Give who answers so when a person is asked about, and rightly what else is asked."""
+    """Return who answers so when a person is asked about, and rightly what else is asked."""
     return lambda call: answer(call) if is_read(call) else call.said()
 
 
@@ -61,7 +61,7 @@ def is_read(call: Call) -> bool:
 
 
 def at_first(times: int, answer: Answer) -> Answer:
-    """Give who answers so the first times that somebody is asked about, and then rightly."""
+    """Return who answers so the first times that somebody is asked about, and then rightly."""
     seen: dict[str, int] = {}
 
     def switched(call: Call) -> bytes | None:
@@ -73,7 +73,7 @@ def at_first(times: int, answer: Answer) -> Answer:
 
 
 def served(answer: Answer, *, members: int = 1, tolerated: Sequence[str] = ()) -> Callable[[Trial], None]:
-    """Give what puts this register before so many members; it may put anybody on hold for what is ``tolerated``."""
+    """Return what puts this register before so many members; it may put anybody on hold for what is ``tolerated``."""
 
     def inject(trial: Trial) -> None:
         trial.build(members=members, tolerated=("mismatch", "unreadable", "refused", *tolerated))

@@ -43,7 +43,7 @@ DISTRUSTED: Final = ends(
 
 
 def right(call: Call, **changes: Any) -> bytes:
-    """Give the right reply, signed as ``Shape`` says."""
+    """Return the right reply, signed as ``Shape`` says."""
     found = re.search(r"<s:Body>(.*)</s:Body>", call.right.body.decode(), re.DOTALL)
     assert found
     return forge.reply(Shape(content=found[1]), **changes)
@@ -56,7 +56,7 @@ def verifying(
     members: int = 2,
     in_flight: int = 4,
 ) -> Callable[[Trial], None]:
-    """Give what lets the settings look at signatures, and trust the one certificate that signs replies."""
+    """Return what lets the settings look at signatures, and trust the one certificate that signs replies."""
 
     def inject(trial: Trial) -> None:
         built = trial.build(members=members, in_flight=in_flight, settings=AT_ONCE)
@@ -69,27 +69,27 @@ def verifying(
 
 
 def unsigned(call: Call) -> bytes:
-    """Give the right reply as it is."""
+    """Return the right reply as it is."""
     return call.right.body
 
 
 def stripped(call: Call) -> bytes:
-    """Give a reply of which the signature is gone, and the rest of the header not."""
+    """Return a reply of which the signature is gone, and the rest of the header not."""
     return re.sub(rb"<ds:Signature .*</ds:Signature>", b"", right(call), flags=re.DOTALL)
 
 
 def signed(**changes: Any) -> Callable[[Trial], None]:
-    """Give the fault of a reply that is signed, in a way that ``changes`` says."""
+    """Return the fault of a reply that is signed, in a way that ``changes`` says."""
     return verifying(lambda call: right(call, **changes))
 
 
 def by(name: str, paper: Callable[[], authority.Paper], **changes: Any) -> Case:
-    """Give the case of a reply that somebody else signed."""
+    """Return the case of a reply that somebody else signed."""
     return Case(name, verifying(lambda call: right(call, paper=paper(), **changes)), DISTRUSTED)
 
 
 def forged(family: Family) -> Callable[[Trial], None]:
-    """Give what answers each call with another forgery of a family, made about whom was asked about."""
+    """Return what answers each call with another forgery of a family, made about whom was asked about."""
 
     def inject(trial: Trial) -> None:
         forgeries = [each.reply for each in family(Shape()) if not each.is_harmless][:MOST]
@@ -123,7 +123,7 @@ def stops_at_the_third(trial: Trial) -> None:
 
 
 def wrapped(family: Family) -> Case:
-    """Give the case of a family."""
+    """Return the case of a family."""
     return Case(family.__name__.replace("_", " "), forged(family), none_is_believed)
 
 
@@ -147,7 +147,7 @@ def twice(trial: Trial) -> None:
 
 
 def stamped(name: str, **changes: Any) -> Case:
-    """Give the case of a reply signed with a timestamp."""
+    """Return the case of a reply signed with a timestamp."""
     return Case(name, signed(timestamp=True, **changes), BAD)
 
 

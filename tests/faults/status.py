@@ -38,22 +38,22 @@ ELSEWHERE: Final = ends(
 
 
 def says(status: int, body: bytes = b"", *headers: str) -> Callable[[Trial], object]:
-    """Give what lets the register answer everything with one status."""
+    """Return what lets the register answer everything with one status."""
     return lambda trial: trial.serve(lambda _: http(body, status, headers))
 
 
 def page(call: Call, status: int = 200) -> bytes:
-    """Give a web page that repeats whom was asked about."""
+    """Return a web page that repeats whom was asked about."""
     return http(HTML % call.digits.encode(), status, ["Content-Type: text/html"])
 
 
 def pages(status: int) -> Callable[[Trial], object]:
-    """Give what lets the register answer everything with that page."""
+    """Return what lets the register answer everything with that page."""
     return lambda trial: trial.serve(lambda call: page(call, status))
 
 
 def redirected(status: int) -> Case:
-    """Give the case of a redirect to a door that takes anything."""
+    """Return the case of a redirect to a door that takes anything."""
 
     def inject(trial: Trial) -> None:
         target = trial.stack.enter_context(door(lambda *_: http(b"<a/>")))
@@ -65,7 +65,7 @@ def redirected(status: int) -> Case:
 
 
 def stops_after_the_first(status: int) -> Case:
-    """Give the case of many members and one call at a time: who is asked about next never is."""
+    """Return the case of many members and one call at a time: who is asked about next never is."""
 
     def inject(trial: Trial) -> None:
         trial.build(members=9, in_flight=1)
@@ -81,7 +81,7 @@ def stops_after_the_first(status: int) -> Case:
 
 
 def slowed(expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
-    """Give what also asserts that the rate of all processes was lowered."""
+    """Return what also asserts that the rate of all processes was lowered."""
 
     def check(trial: Trial) -> None:
         ((state,),) = trial.house.raw.rows("SELECT state FROM traffic")
@@ -92,23 +92,23 @@ def slowed(expect: Callable[[Trial], None]) -> Callable[[Trial], None]:
 
 
 def away(status: int) -> Case:
-    """Give the case of a status that says: not now."""
+    """Return the case of a status that says: not now."""
     return Case(f"{status}", alone(says(status)), LATER)
 
 
 def retry_after(said: str, status: int = 503, expect: Callable[[Trial], None] = LATER) -> Case:
-    """Give the case of a register that says when to come back, as odd as that may be."""
+    """Return the case of a register that says when to come back, as odd as that may be."""
     headers = f"Retry-After: {said}", "Date: Wed, 01 Jul 2026 02:00:00 GMT"
     return Case(f"{status} retry after {said!a}", alone(says(status, b"", *headers)), slowed(expect))
 
 
 def faulty(code: str, text: str, status: int) -> Callable[[Trial], object]:
-    """Give what lets the register answer everything with a SOAP Fault that repeats whom was asked about."""
+    """Return what lets the register answer everything with a SOAP Fault that repeats whom was asked about."""
     return lambda trial: trial.serve(lambda call: http(scene.fault(f"{text} {call.digits}", code), status))
 
 
 def desk(inject: Callable[[Trial], object]) -> Callable[[Trial], None]:
-    """Give the same fault, before one member at the desk."""
+    """Return the same fault, before one member at the desk."""
 
     def injected(trial: Trial) -> None:
         inject(trial)
@@ -118,7 +118,7 @@ def desk(inject: Callable[[Trial], object]) -> Callable[[Trial], None]:
 
 
 def commanded(inject: Callable[[Trial], object]) -> Callable[[Trial], None]:
-    """Give the same fault, before ``rrsync night``."""
+    """Return the same fault, before ``rrsync night``."""
 
     def injected(trial: Trial) -> None:
         inject(trial)

@@ -50,7 +50,7 @@ def no_room() -> Iterator[None]:
 
 
 def once(work: Callable[[], object]) -> Answer:
-    """Give who does something when the first question comes, and answers everybody rightly."""
+    """Return who does something when the first question comes, and answers everybody rightly."""
     guard = threading.Lock()
     done: list[bool] = []
 
@@ -84,7 +84,7 @@ def held_for_good(trial: Trial) -> None:
 
 
 def full_at_intent(run: Callable[[Trial], None]) -> Callable[[Trial], None]:
-    """Give what leaves no room on the disk, and then runs."""
+    """Return what leaves no room on the disk, and then runs."""
 
     def inject(trial: Trial) -> None:
         trial.build()

@@ -29,7 +29,7 @@ def everybody_moves(trial: Trial) -> None:
 
 
 def stops_and_holds(at_most: int) -> Callable[[Trial], None]:
-    """Give what asserts that at most so many were changed, the next are on hold, and so is the rest of the run."""
+    """Return what asserts that at most so many were changed, the next are on hold, and so is the rest of the run."""
 
     def expect(trial: Trial) -> None:
         assert (trial.exit_code, trial.stopped) == (4, "mass_change"), trial.said

@@ -30,7 +30,7 @@ def right(call: Call) -> bytes:
 
 
 def dated(begins: int, ends_in: int, **words: Any) -> Paper:
-    """Give a server's certificate that counts from so many days from now, to so many."""
+    """Return a server's certificate that counts from so many days from now, to so many."""
     return issue("register", middle(), now=today(), begins=begins * DAY, ends=ends_in * DAY, **words)
 
 
@@ -45,7 +45,7 @@ def old_fashioned() -> Paper:
 
 
 def tls(trial: Trial, paper: Paper, change: Callable[[ssl.SSLContext], object] = lambda _: None) -> Wrap:
-    """Give what puts TLS on a connection, as the server of a certificate."""
+    """Return what puts TLS on a connection, as the server of a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers(WEAK)
     context.load_cert_chain(*paper.save(trial.house.folder, "server"))
@@ -71,7 +71,7 @@ def tls(trial: Trial, paper: Paper, change: Callable[[ssl.SSLContext], object] =
 
 
 def trusted(trial: Trial, paper: Paper | None = None) -> str:
-    """Give the CA file that the settings name."""
+    """Return the CA file that the settings name."""
     return str((paper or root()).save(trial.house.folder, "ca")[0])
 
 
@@ -82,17 +82,17 @@ def server(
     ca: Callable[[], Paper] = root,
     url: str = "",
 ) -> Callable[[Trial], object]:
-    """Give what puts a server of this certificate before the register."""
+    """Return what puts a server of this certificate before the register."""
     return lambda trial: trial.serve(right, tls(trial, paper(), change), url=url, REGISTRY__CA=trusted(trial, ca()))
 
 
 def stranger() -> Paper:
-    """Give an authority that issued nothing here."""
+    """Return an authority that issued nothing here."""
     return issue("else", is_ca=True)
 
 
 def at_most(version: ssl.TLSVersion) -> Callable[[ssl.SSLContext], None]:
-    """Give what lets a server speak no newer TLS than this."""
+    """Return what lets a server speak no newer TLS than this."""
 
     def change(context: ssl.SSLContext) -> None:
         context.minimum_version = ssl.TLSVersion.TLSv1
@@ -102,5 +102,5 @@ def at_most(version: ssl.TLSVersion) -> Callable[[ssl.SSLContext], None]:
 
 
 def good() -> Paper:
-    """Give a server's certificate with nothing wrong."""
+    """Return a server's certificate with nothing wrong."""
     return dated(-1, 90)

@@ -60,7 +60,7 @@ class Call:
         return found[1].decode()
 
     def said(self) -> bytes:
-        """Give the right reply as HTTP carries it."""
+        """Return the right reply as HTTP carries it."""
         return http(self.right.body, self.right.status)
 
 
@@ -259,7 +259,7 @@ class Trial:
 
 
 def moved(count: int, *, people: int = 200) -> list[dict[str, str]]:
-    """Give the rows of members who live, by the register, elsewhere than they are held to live."""
+    """Return the rows of members who live, by the register, elsewhere than they are held to live."""
     world = World(seed=1, people=people)
     settled = (
         row | {"street": "Oude Kanariestraat", "house_number": "1", "membership_end": ""}

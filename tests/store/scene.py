@@ -18,7 +18,7 @@ _NUMBERS: Final = count(1)
 
 
 def always(verdict: Verdict) -> Judge:
-    """Give a judge of one mind."""
+    """Return a judge of one mind."""
     return lambda member, answer: verdict  # noqa: ARG005 — a judge is asked about both
 
 
@@ -31,7 +31,7 @@ def ask(store: Store, number: str, *, subject: Insz | None, run: str = "", libra
 
 
 def present(store: Store, number: str, library: str = "hasselt") -> Member:
-    """Give a member that is there."""
+    """Return a member that is there."""
     standing = store.members.find(library, number)
     assert standing is not None
     return standing.member

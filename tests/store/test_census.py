@@ -20,7 +20,7 @@ TODAY = NOW.date()
 
 @pytest.fixture
 def census(store: Store) -> Census:
-    """Give the census of the test's database."""
+    """Return the census of the test's database."""
     return Census(store.database)
 
 

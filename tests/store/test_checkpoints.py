@@ -14,7 +14,7 @@ from tests.support import NOW, Store
 
 
 def kept(size: int, *, library: str = "hasselt", note: str = "") -> Kept:
-    """Give a checkpoint of so many entries."""
+    """Return a checkpoint of so many entries."""
     return Kept(library, size, NOW + timedelta(seconds=size, microseconds=7), note or f"a note of {size}\n")
 
 

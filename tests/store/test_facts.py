@@ -26,7 +26,7 @@ _NUMBERS: Iterator[int] = count(1)
 
 
 def facts_of(store: Store) -> Facts:
-    """Give what is known in a store."""
+    """Return what is known in a store."""
     return Facts(store.database, store.seal, store.rows, SubjectKeys(store.seal, Dice("facts")))
 
 
@@ -46,7 +46,7 @@ def look(
 
 
 def around(store: Store, serial: int = 1, *, by: str = "an", library: str = "hasselt") -> tuple[Attempt, Traces]:
-    """Give a look that is about to be logged, and what is known around it."""
+    """Return a look that is about to be logged, and what is known around it."""
     return facts_of(store).around(library, insz(serial), name=by, at=store.clock(), case="c", is_denied=False)
 
 

@@ -60,13 +60,13 @@ def live(store: Store) -> None:
 
 
 def canaries() -> list[bytes]:
-    """Give every text and number that must not be readable."""
+    """Return every text and number that must not be readable."""
     numbers = [insz(serial).digits for serial in (*range(1, 8), 20, 21)]
     return [canary.encode() for canary in [*CANARIES, *numbers, "600102"]]
 
 
 def everything(store: Store) -> Iterator[bytes]:
-    """Give every byte that the database keeps: SQLite's files, or all columns of PostgreSQL, as text and as bytes."""
+    """Yield every byte that the database keeps: SQLite's files, or all columns of PostgreSQL, as text and as bytes."""
     path = store.database.path
     if path is not None:
         for file in sorted(path.parent.glob(path.name + "*")):
@@ -101,7 +101,7 @@ class TestSqlite:
 
     @pytest.fixture(params=["sqlite"])
     def database_url(self, tmp_path: Path, migrated_file: Path) -> str:
-        """Give a file at the newest schema."""
+        """Return a file at the newest schema."""
         (tmp_path / "rrsync.db").write_bytes(migrated_file.read_bytes())
         return f"sqlite:///{tmp_path / 'rrsync.db'}"
 

@@ -32,19 +32,19 @@ _WORDS = st.lists(st.text(_LETTERS, min_size=1, max_size=9), min_size=1, max_siz
 
 
 def finder(store: Store) -> Finder:
-    """Give who finds members in a store."""
+    """Return who finds members in a store."""
     return Finder(store.database, store.rows)
 
 
 def named(store: Store, words: str, *, library: str = "hasselt", most: int = 50) -> list[str]:
-    """Give the numbers of the members that are found, in their order; there are no more than these."""
+    """Return the numbers of the members that are found, in their order; there are no more than these."""
     found, is_cut = finder(store).named(library, words, most=most)
     assert not is_cut
     return [standing.member.number for standing in found]
 
 
 def beacons(store: Store) -> dict[tuple[str, str], tuple[int, ...]]:
-    """Give what stands in the table."""
+    """Return what stands in the table."""
     with store.database.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT library, number, three, four, six FROM beacon").all()
     return {(library, number): tuple(lit) for library, number, *lit in rows}

@@ -31,12 +31,12 @@ def look(store: Store, purpose: str = "desk", status: str = "ok", *flags: str, c
 
 @pytest.fixture
 def search(store: Store) -> Search:
-    """Give the search of a store."""
+    """Return the search of a store."""
     return Search(store.database)
 
 
 def found(search: Search, **wanted: Any) -> list[int]:
-    """Give the places of what a search finds."""
+    """Return the places of what a search finds."""
     return [each.seq for each in search.accesses(Wanted("hasselt", **wanted))]
 
 

@@ -27,7 +27,7 @@ FULL = Plan(NOW.date(), None, frozenset())
 
 @pytest.fixture
 def journal(store: Store) -> Journal:
-    """Give the journal of two libraries."""
+    """Return the journal of two libraries."""
     return Journal(store.database, store.clock, BOTH)
 
 

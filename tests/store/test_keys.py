@@ -16,7 +16,7 @@ UNANSWERED = Evidence(b"<Verzoek/>", b"")
 
 
 def explained(reference: str, evidence: Evidence, *, library: str = LIBRARY) -> Draft:
-    """Give an outcome that comes with its messages."""
+    """Return an outcome that comes with its messages."""
     return Draft(library, Kind.OUTCOME, reference, insz(1), body={"status": "transient"}, evidence=evidence)
 
 

@@ -21,7 +21,7 @@ from tests.support import LIBRARY, NOW, ROOT, Dice, Store, insz, intent, open_st
 
 
 def entries(store: Store, library: str = "hasselt") -> list[dict[str, object]]:
-    """Give a log's entries, read."""
+    """Return a log's entries, read."""
     return [dict(decode(data)) for _, data in store.ledger.entries(library)]
 
 

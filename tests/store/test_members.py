@@ -19,7 +19,7 @@ _IMPORTS = count(1)
 
 
 def results(taken: list[Taken]) -> list[str]:
-    """Give what became of each row."""
+    """Return what became of each row."""
     return [one.result for one in taken]
 
 

@@ -27,7 +27,7 @@ BOTH = ["genk", "hasselt"]
 
 
 def night(store: Store, *, full: bool = False, most: int | None = None) -> Plan:
-    """Give tonight's plan, where thirty days make an answer old."""
+    """Return tonight's plan, where thirty days make an answer old."""
     return tonight(now=store.clock(), stale_after_days=30, full=full, most=most)
 
 

@@ -23,7 +23,7 @@ SECRET = base64.b64encode(b"s" * KEY_BYTES).decode()
 
 
 def seal(keys: Keyring | None = None) -> Seal:
-    """Give a seal with keys of its own."""
+    """Return a seal with keys of its own."""
     return Seal(keys or Keyring.fresh(Dice("seal")), Dice("nonces"))
 
 

@@ -57,21 +57,21 @@ class Desk:
             return self.store.ledger.append_in(session, [Draft("hasselt", kind, "", subject)])[0]
 
     def found(self, **wanted: object) -> list[int]:
-        """Give where the looks stand that are found."""
+        """Return where the looks stand that are found."""
         return [one.seq for one in self.all(**wanted)]
 
     def all(self, **wanted: object) -> list[Access]:
-        """Give the looks that are found."""
+        """Return the looks that are found."""
         return list(self.search.accesses(Wanted(**({"library": "hasselt"} | wanted))))  # type: ignore[arg-type]
 
     def pseudonyms(self, serial: int) -> tuple[bytes, ...]:
-        """Give under what a person stands in the log."""
+        """Return under what a person stands in the log."""
         return tuple(self.store.ledger.pseudonyms("hasselt", insz(serial)))
 
 
 @pytest.fixture
 def desk(store: Store) -> Desk:
-    """Give what writes looks, and denials, and other entries."""
+    """Return what writes looks, and denials, and other entries."""
     return Desk(store, Search(store.database))
 
 
@@ -299,7 +299,7 @@ class TestALongLog:
 
 
 def _plans(store: Store, search: Callable[[], object]) -> str:
-    """Give how SQLite goes about the statements of a search."""
+    """Return how SQLite goes about the statements of a search."""
     asked: list[tuple[str, Any]] = []
 
     def listen(_connection: object, _cursor: object, statement: str, values: object, *_more: object) -> None:

@@ -38,26 +38,26 @@ _EXAMPLES = count()
 
 
 def last(store: Store, library: str = "hasselt") -> dict[str, object]:
-    """Give the newest entry of a log."""
+    """Return the newest entry of a log."""
     return dict(decode(list(store.ledger.entries(library))[-1][1]))
 
 
 def standing(store: Store, number: str = "M0001") -> tuple[str, str]:
-    """Give the verdict and the hold reason on a member."""
+    """Return the verdict and the hold reason on a member."""
     found = store.members.find("hasselt", number)
     assert found is not None
     return found.verdict, found.hold_reason
 
 
 def only_hold(store: Store) -> OpenHold:
-    """Give the one hold that is open."""
+    """Return the one hold that is open."""
     (hold,) = store.holds.open()
     return hold
 
 
 @pytest.fixture(scope="module")
 def long(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """Give a store for many examples, each with members of its own."""
+    """Yield a store for many examples, each with members of its own."""
     path = shutil.copy(migrated_file, tmp_path_factory.mktemp("chains") / "rrsync.db")
     opened = open_store(f"sqlite:///{path}", clock=Clock(), random=Dice(), keys=Keyring.fresh(Dice("keys")))
     yield opened
@@ -201,7 +201,7 @@ class TestAllOrNothing:
         return [ask(store, f"M{serial:04d}", subject=insz(serial), run=run) for serial in (1, 2)]
 
     def whole(self, store: Store) -> tuple[object, ...]:
-        """Give all that settling could write."""
+        """Return all that settling could write."""
         members = [store.members.find("hasselt", number) for number in ("M0001", "M0002")]
         steps = store.scalars("SELECT state FROM step ORDER BY number")
         return members, store.counts(), store.ledger.heads(), store.ledger.pending(), steps

@@ -14,7 +14,7 @@ DPO = Actor(ActorKind.PERSON, "dpo")
 
 @pytest.fixture
 def staff(store: Store) -> Staff:
-    """Give the lists of staff of a fresh database."""
+    """Return the lists of staff of a fresh database."""
     return Staff(store.database, store.seal, store.ledger)
 
 

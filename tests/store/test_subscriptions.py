@@ -15,7 +15,7 @@ from tests.support import NOW, Store, held, insz, intent, member, outcome
 
 @pytest.fixture
 def subscriptions(store: Store) -> Subscriptions:
-    """Give the subscriptions of the test's database."""
+    """Return the subscriptions of the test's database."""
     return Subscriptions(store.database, store.ledger, store.rows, clock=store.clock)
 
 

@@ -24,13 +24,13 @@ LEAVES: Final = [leaf_hash(str(number).encode()) for number in range(SIZE)]
 
 
 def root(size: int) -> bytes:
-    """Give the root of so many entries by the tree alone."""
+    """Return the root of so many entries by the tree alone."""
     return Edge().extend(LEAVES[:size]).root()
 
 
 @pytest.fixture
 def tiles(store: Store) -> Tiles:
-    """Give the trees of a database in which a log of many short entries stands."""
+    """Return the trees of a database in which a log of many short entries stands."""
     data = "CAST(n AS BLOB)" if store.database.is_sqlite else "convert_to(n::text, 'UTF8')"
     store.execute(
         f"INSERT INTO entry (library, seq, data, leaf, kind, reference, run, at) "
@@ -43,7 +43,7 @@ def tiles(store: Store) -> Tiles:
 
 @contextmanager
 def questions(store: Store) -> Iterator[list[str]]:
-    """Give what the database is asked meanwhile."""
+    """Yield what the database is asked meanwhile."""
     asked: list[str] = []
 
     def note(*facts: object) -> None:
@@ -55,7 +55,7 @@ def questions(store: Store) -> Iterator[list[str]]:
 
 
 def cached(store: Store) -> list[tuple[object, ...]]:
-    """Give what stands in the cache."""
+    """Return what stands in the cache."""
     with store.database.engine.connect() as connection:
         found = connection.exec_driver_sql("SELECT level, number, hash FROM tile ORDER BY level, number")
         return [(level, number, bytes(each)) for level, number, each in found]

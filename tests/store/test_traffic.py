@@ -76,7 +76,7 @@ LATE = RATE * 0.02
 
 @pytest.fixture
 def shared(store: Store) -> Shared:
-    """Give the traffic of a fresh database, on its own clock."""
+    """Return the traffic of a fresh database, on its own clock."""
     return Shared(store.database)
 
 

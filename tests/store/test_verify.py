@@ -31,18 +31,18 @@ def fill(store: Store, entries: int = SIZE) -> None:
 
 
 def root(store: Store, size: int) -> bytes:
-    """Give the root of a log's first entries."""
+    """Return the root of a log's first entries."""
     entries = store.ledger.entries(LIBRARY, most=size)
     return Edge().extend(leaf_hash(data) for _, data in entries).root()
 
 
 def point(store: Store, size: int, source: str = "the mail") -> Point:
-    """Give what somebody else knows of a log."""
+    """Return what somebody else knows of a log."""
     return Point(size, root(store, size), source)
 
 
 def fault(store: Store, *points: Point, since: Point | None = None) -> str:
-    """Give what verification says is wrong."""
+    """Return what verification says is wrong."""
     with pytest.raises(BrokenChain) as caught:
         store.verify(points=points, since=since)
     return caught.value.what.removeprefix("The access log of hasselt does not verify at ")
@@ -310,7 +310,7 @@ class TestSince:
     """From a root that is known on, only what came after is looked at."""
 
     def fill(self, store: Store) -> Point:
-        """Give a root of a log that went on, with its upper tree in the cache."""
+        """Return a root of a log that went on, with its upper tree in the cache."""
         store.ledger.append([intent(f"r{number}") for number in range(600)])
         Tiles(store.database).grow(LIBRARY, 600)
         known = point(store, 590)

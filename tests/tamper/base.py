@@ -52,7 +52,7 @@ class Builder:
             self.store.ledger.append([draft])
 
     def access(self) -> list[Draft]:
-        """Give an intent and its outcome, or a denial."""
+        """Return an intent and its outcome, or a denial."""
         self.number += 1
         reference, run = f"{self.dice.getrandbits(40):010x}-{self.number}", self.dice.choice(["", "run-1", "run-2"])
         subject = insz(self.dice.randrange(1, 60)) if self.dice.random() < 0.9 else None
@@ -67,7 +67,7 @@ class Builder:
         return [Draft(LIBRARY, Kind.INTENT, reference, subject, run, body), outcome]
 
     def deed(self) -> Draft:
-        """Give an entry without a reference."""
+        """Return an entry without a reference."""
         body: dict[str, JSON] = {"actor": {"t": "person", "id": "dpo"}, "view": {"what": "show", "count": 3}}
         kind = self.dice.choice([Kind.RUN_OPEN, Kind.RUN_CLOSE, Kind.VIEW, Kind.VERIFY])
         return Draft(LIBRARY, kind, "", run="run-1", body=body if kind is Kind.VIEW else {})

@@ -36,7 +36,7 @@ class Scene:
         return len(self.base.model.rows)
 
     def any_row(self, least: int = 0) -> tuple[int, Row]:
-        """Give an entry and its place."""
+        """Return an entry and its place."""
         seq = self.dice.randrange(least, self.size)
         return seq, self.model.rows[seq]
 
@@ -240,7 +240,7 @@ def untag(scene: Scene) -> str:
 
 
 def borrow(scene: Scene) -> str:
-    """Give an entry the tag of another, or an earlier one of the same place in another log."""
+    """Return an entry the tag of another, or an earlier one of the same place in another log."""
     first, second = sorted(scene.dice.sample(range(scene.size), 2))
     rows = scene.model.rows
     if scene.dice.random() < 0.5:

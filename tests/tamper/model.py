@@ -51,7 +51,7 @@ class Model:
         return [row for row in self.tables["checkpoint"] if row["library"] == LIBRARY]
 
     def copy(self) -> Model:
-        """Give the same, to be altered."""
+        """Return the same, to be altered."""
         return deepcopy(self)
 
     def rehash(self) -> None:
@@ -102,7 +102,7 @@ def disarm(store: Store) -> None:
 
 
 def read(store: Store) -> Model:
-    """Give what stands in the database."""
+    """Return what stands in the database."""
     with store.database.engine.connect() as connection:
         return Model(
             {
@@ -130,7 +130,7 @@ def write(store: Store, model: Model) -> None:
 
 @contextmanager
 def _hasty(store: Store) -> Iterator[Connection]:
-    """Give a transaction that need not survive a power cut."""
+    """Yield a transaction that need not survive a power cut."""
     with store.database.engine.connect() as connection:
         if store.database.is_sqlite:
             connection.connection.cursor().execute("PRAGMA synchronous=OFF")

@@ -50,7 +50,7 @@ class Tally:
     named: Counter[str] = field(default_factory=Counter)
 
     def table(self) -> str:
-        """Give the figures."""
+        """Return the figures."""
         lines = [f"{'family':<14}{'tampered':>10}{'found':>8}{'named':>8}"]
         for name in [*sorted(self.done), "all"]:
             counts = [each.total() if name == "all" else each[name] for each in (self.done, self.found, self.named)]
@@ -60,7 +60,7 @@ class Tally:
 
 @pytest.fixture(scope="module")
 def tally() -> Iterator[Tally]:
-    """Give where the batches of this process are counted together."""
+    """Yield where the batches of this process are counted together."""
     counted = Tally()
     yield counted
     if counted.done.total() >= LONG:
@@ -70,7 +70,7 @@ def tally() -> Iterator[Tally]:
 
 @contextmanager
 def fresh(number: int, folder: Path, migrated: Path, start: StartPostgres) -> Iterator[Store]:
-    """Give an empty store; every fourth is on PostgreSQL."""
+    """Yield an empty store; every fourth is on PostgreSQL."""
     with ExitStack() as stack:
         if number % 4 == 3:
             url = stack.enter_context(start().database())

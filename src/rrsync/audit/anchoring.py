@@ -61,7 +61,7 @@ class Keepers:
         self._clock = clock
 
     def known(self, library: str, key: Key) -> list[Point]:
-        """Give the last root of a log that each anchor gives back; one that is out of reach is passed over."""
+        """Return the last root of a log that each anchor gives back; one that is out of reach is passed over."""
         found = []
         for anchor in self._anchors:
             try:
@@ -76,7 +76,7 @@ class Keepers:
     def keep(
         self, signed: Sequence[tuple[Signed, Key]], *, force: bool = False, seeing: bool = False
     ) -> list[AnchorUnavailable]:
-        """Give checkpoints to every anchor whose turn it is; give what failed.
+        """Return checkpoints to every anchor whose turn it is; give what failed.
 
         With ``force`` an anchor gets them too that did not take just these within its rhythm; with ``seeing`` only
         those that see for themselves do.
@@ -104,7 +104,7 @@ class Keepers:
         return failures
 
     def states(self, library: str) -> tuple[Keeping, ...]:
-        """Give how each anchor stands with a log, in the order of the settings."""
+        """Return how each anchor stands with a log, in the order of the settings."""
         return tuple(self._state(library, anchor) for anchor in self._anchors)
 
     def _state(self, library: str, anchor: Anchor) -> Keeping:
@@ -138,7 +138,7 @@ class Keepers:
         )
 
     def _given_back(self, anchor: Anchor, library: str, key: Key) -> Checkpoint | None:
-        """Give what an anchor took in last of a log, if it is one that gives anything back.
+        """Return what an anchor took in last of a log, if it is one that gives anything back.
 
         Raises:
             AnchorUnavailable: it is out of reach, or no longer has what it took in: its place is not the place it was.

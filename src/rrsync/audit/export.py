@@ -64,7 +64,7 @@ class Prover:
         return self.cosigned(library, note)
 
     def cosigned(self, library: str, note: Note) -> Note:
-        """Give a note with the signatures of the witnesses that have seen just this checkpoint."""
+        """Return a note with the signatures of the witnesses that have seen just this checkpoint."""
         size = Checkpoint.parse(note.text).size
         lines = [
             line
@@ -75,7 +75,7 @@ class Prover:
         return note.plus(*map(Signature.parse, lines))
 
     def prove(self, library: str, seq: int, *, actor: Actor) -> Proof:
-        """Give the proof that an entry is in the log; the entry's own bytes are in it, so that it stands alone.
+        """Return the proof that an entry is in the log; the entry's own bytes are in it, so that it stands alone.
 
         Raises:
             ConfigError: there is no such entry.
@@ -100,7 +100,7 @@ class Prover:
         return proof
 
     def _covering(self, library: str, seq: int) -> Note:
-        """Give the newest note over an entry that a witness has seen; when none has, the newest there can be."""
+        """Return the newest note over an entry that a witness has seen; when none has, the newest there can be."""
         seen = {one.size for one in self.checkpoints.anchorings(library) if one.receipt and one.size > seq}
         kept = [one for one in self.checkpoints.all(library) if one.size in seen]
         return self.cosigned(library, Note.parse(kept[-1].note)) if kept else self.newest(library)
@@ -114,7 +114,7 @@ KEY: Final = "log.vkey"
 
 
 def laid_out(library: str, entries: Iterable[bytes], *, note: Note, key: Key) -> Iterator[Piece]:
-    """Give the files of a log, as a stream; ``entries`` are those that the note covers, in their order.
+    """Yield the files of a log, as a stream; ``entries`` are those that the note covers, in their order.
 
     Raises:
         BrokenChain: they are not those that were signed. It is known after the last of them, and no ``checkpoint`` is
@@ -144,7 +144,7 @@ class _Forest:
         self.size = 0
 
     def pieces(self, entries: Iterable[bytes]) -> Iterator[Piece]:
-        """Give the bundles and the tiles of these entries."""
+        """Yield the bundles and the tiles of these entries."""
         waiting: list[bytes] = []
         for data in entries:
             waiting.append(data)
@@ -158,7 +158,7 @@ class _Forest:
                 yield tile_path(level, number, len(tile)), b"".join(tile)
 
     def root(self) -> bytes:
-        """Give the root of all that went by."""
+        """Return the root of all that went by."""
         return join([one for tile in reversed(self._open) for one in Edge().extend(tile).hashes])
 
     def _take(self, entries: list[bytes]) -> Iterator[Piece]:
@@ -292,7 +292,7 @@ class Export:
         return Filled(order, entries, note)
 
     def before(self, library: str, *, most: int) -> list[Given]:
-        """Give what was given out of a library's log, the newest first.
+        """Return what was given out of a library's log, the newest first.
 
         Raises:
             BrokenChain: the log cannot be read.
@@ -300,11 +300,11 @@ class Export:
         return [_given(line) for _, line in self.search.deeds(library, {Kind.EXPORT})][: -most - 1 : -1]
 
     def rows(self, filled: Filled, told: Callable[[int], None]) -> Iterator[tuple[str, ...]]:
-        """Give the accesses, each as the cells of ``formats.COLUMNS``; ``told`` hears how many entries went by."""
+        """Yield the accesses, each as the cells of ``formats.COLUMNS``; ``told`` hears how many entries went by."""
         yield from map(row_of, self._accesses(filled, told))
 
     def lines(self, filled: Filled, told: Callable[[int], None]) -> Iterator[bytes]:
-        """Give the lines of a file, without their ends; ``told`` hears how many entries went by."""
+        """Yield the lines of a file, without their ends; ``told`` hears how many entries went by."""
         match filled.order.format:
             case Format.AUDITREGISTER:
                 yield from map(orjson.dumps, self._registrations(filled, told))
@@ -314,7 +314,7 @@ class Export:
                 yield from self._bytes(filled, told)
 
     def files(self, filled: Filled, told: Callable[[int], None]) -> Iterator[Piece]:
-        """Give the files of a folder laid out as C2SP tlog-tiles; ``told`` hears how many entries went by.
+        """Yield the files of a folder laid out as C2SP tlog-tiles; ``told`` hears how many entries went by.
 
         Raises:
             BrokenChain: the entries are not those of the checkpoint, which is known after the last of them.
@@ -324,7 +324,7 @@ class Export:
         yield from laid_out(library, self._bytes(filled, told), note=filled.note, key=self.prover.notary.key(library))
 
     def _covering(self, order: Order) -> Note | None:
-        """Give the newest checkpoint with its witnesses' signatures, if tiles are ordered."""
+        """Return the newest checkpoint with its witnesses' signatures, if tiles are ordered."""
         if order.format is not Format.TILES:
             return None
         if order.since is not None or order.until is not None:
@@ -362,7 +362,7 @@ class Export:
             yield from (registration(access, people.get(access.seq), origin=origin) for access in page)
 
     def _spans(self, filled: Filled, told: Callable[[int], None]) -> Iterator[dict[str, JSON]]:
-        """Give the accesses, then the runs they were part of."""
+        """Yield the accesses, then the runs they were part of."""
         library = filled.order.library
         origin = self.ledger.origin(library)
         runs: dict[str, str] = {}

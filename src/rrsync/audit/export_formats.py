@@ -37,7 +37,7 @@ def is_registered(access: Access) -> bool:
 
 
 def registration(access: Access, person: Insz | None, *, origin: str) -> dict[str, JSON]:
-    """Give the call that registers an access; ``person`` is ``None`` once the key of its year was destroyed.
+    """Return the call that registers an access; ``person`` is ``None`` once the key of its year was destroyed.
 
     The same access gives the same call each time. In the call's own references a correlation is the run, else the
     question; whoever sends a call again gives it an ``x-request-id`` of its own.
@@ -59,7 +59,7 @@ def registration(access: Access, person: Insz | None, *, origin: str) -> dict[st
 
 
 def _headings(access: Access, person: Insz | None, origin: str) -> dict[str, JSON]:
-    """Give what the Auditregister holds of an access, each under its heading; what is not known is not there."""
+    """Return what the Auditregister holds of an access, each under its heading; what is not known is not there."""
     told = {
         "referentie": access.reference,
         "wat": access.operation,
@@ -100,7 +100,7 @@ _FAILED: Final = frozenset(
 
 
 def row_of(access: Access) -> tuple[str, ...]:
-    """Give an access as the cells of ``COLUMNS``; a list's parts have blanks between them."""
+    """Return an access as the cells of ``COLUMNS``; a list's parts have blanks between them."""
     return (
         access.library,
         str(access.seq),
@@ -138,7 +138,7 @@ def row_of(access: Access) -> tuple[str, ...]:
 
 
 def span(access: Access, *, origin: str) -> dict[str, JSON]:
-    """Give an access as a record of Logboek Dataverwerkingen; ``origin`` is the name of its log."""
+    """Return an access as a record of Logboek Dataverwerkingen; ``origin`` is the name of its log."""
     said: dict[str, JSON] = {
         "traceId": uuid_of(access.run or access.reference, origin).hex,
         "spanId": _span_id(access.reference or str(access.seq), origin),
@@ -155,7 +155,7 @@ def span(access: Access, *, origin: str) -> dict[str, JSON]:
 
 
 def run_span(run: str, purpose: str, *, opened: datetime, closed: datetime, origin: str) -> dict[str, JSON]:
-    """Give the record under which those of a run stand; it is about nobody."""
+    """Return the record under which those of a run stand; it is about nobody."""
     return _traces(
         {
             "traceId": uuid_of(run, origin).hex,
@@ -172,7 +172,7 @@ def run_span(run: str, purpose: str, *, opened: datetime, closed: datetime, orig
 
 
 def uuid_of(text: str, origin: str) -> UUID:
-    """Give a reference as the UUID it is, else the one that it always has in this log."""
+    """Return a reference as the UUID it is, else the one that it always has in this log."""
     try:
         return UUID(text)
     except ValueError:
@@ -180,7 +180,7 @@ def uuid_of(text: str, origin: str) -> UUID:
 
 
 def uri(origin: str, part: str) -> str:
-    """Give the name of a part of a log, under the address that the log has its own name from."""
+    """Return the name of a part of a log, under the address that the log has its own name from."""
     return f"{origin if '://' in origin else f'https://{origin}'}#{quote(part)}"
 
 
@@ -212,7 +212,7 @@ def _attribute(key: str, value: str) -> JSON:
 
 
 def _span_id(text: str, origin: str) -> str:
-    """Give eight bytes in hex that are always the same for a reference of this log."""
+    """Return eight bytes in hex that are always the same for a reference of this log."""
     return sha256(f"{origin}#{text}".encode()).hexdigest()[:16]
 
 

@@ -42,7 +42,7 @@ class Forgetting:
     scrub: Callable[[], None]
 
     def terms(self, library: str) -> dict[int, datetime]:
-        """Give from when on each year of a log may be forgotten; of those whose key is still there."""
+        """Return from when on each year of a log may be forgotten; of those whose key is still there."""
         return {year: _later(end) for year, end in sorted(self.ledger.year_ends(library).items())}
 
     def lost(self, library: str) -> list[int]:
@@ -102,7 +102,7 @@ class Forgetting:
             )
 
     def _asked_by(self, library: str, year: int) -> str:
-        """Give who last asked that a year be forgotten, in the time in which it may be confirmed."""
+        """Return who last asked that a year be forgotten, in the time in which it may be confirmed."""
         asked = ""
         for _, line in self.search.deeds(library, {Kind.FORGET}, since=self.clock() - _OPEN):
             key, actor = line.get("key"), line.get("actor")

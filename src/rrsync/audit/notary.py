@@ -140,7 +140,7 @@ class Rhythm:
 
 
 def point(library: str, note: Note, key: Key, *, source: str) -> Point:
-    """Give the root that a note says, once its signature holds; ``source`` is where the note was found.
+    """Return the root that a note says, once its signature holds; ``source`` is where the note was found.
 
     Raises:
         BrokenChain: the log's key did not sign it, or it is of another log.
@@ -157,7 +157,7 @@ def point(library: str, note: Note, key: Key, *, source: str) -> Point:
 
 
 def newest(library: str, data: bytes, key: Key, *, source: str) -> Point | None:
-    """Give the root that the newest of the log's own notes in a file says: a note, an anchor's file, or a saved mail.
+    """Return the root that the newest of the log's own notes in a file says: a note, an anchor's file, or a saved mail.
 
     What is half written, of another log, or signed by others is passed over; ``None`` when there is none of this log.
     """
@@ -171,7 +171,7 @@ def newest(library: str, data: bytes, key: Key, *, source: str) -> Point | None:
 
 
 def points(kept: Sequence[Kept], key: Key, source: str) -> list[Point]:
-    """Give the roots that the notes kept in the database say.
+    """Return the roots that the notes kept in the database say.
 
     Raises:
         BrokenChain: one is no note, is not signed by the log's key, or does not say what its row says.
@@ -245,7 +245,7 @@ class Notary:
         self._rhythm = Rhythm(ledger.grown, clock)
 
     def key(self, library: str) -> Key:
-        """Give the public key of a library's log.
+        """Return the public key of a library's log.
 
         Raises:
             BrokenChain: the database has the log under another name, or has one that nobody knows.
@@ -253,7 +253,7 @@ class Notary:
         return self._signer(library, self._signed.read(library)).key
 
     def last(self, library: str) -> Note | None:
-        """Give the last checkpoint signed of a log, as it is kept outside the database.
+        """Return the last checkpoint signed of a log, as it is kept outside the database.
 
         Raises:
             BrokenChain: what is kept there is not signed by this log's key.
@@ -264,7 +264,7 @@ class Notary:
         return note
 
     def _signer(self, library: str, note: Note | None) -> Signer:
-        """Give who signs a log: under the name it was signed by before, else under that of the settings.
+        """Return who signs a log: under the name it was signed by before, else under that of the settings.
 
         The database has a say in neither: who owns it could have one log signed under another's name.
         """
@@ -320,7 +320,7 @@ class Notary:
             self._hold(library, one, head)
 
     def outside(self, library: str) -> list[Point]:
-        """Give the roots of a log that are known outside the database, and the last one kept in it.
+        """Return the roots of a log that are known outside the database, and the last one kept in it.
 
         Raises:
             BrokenChain: one of them is not signed by this log's key.
@@ -344,7 +344,7 @@ class Notary:
         return head
 
     def proof(self, library: str, old: int, new: int) -> list[bytes]:
-        """Give the proof that a log only grew, for somebody who has a checkpoint of it; checked before it leaves us.
+        """Return the proof that a log only grew, for somebody who has a checkpoint of it; checked before it leaves us.
 
         Raises:
             BrokenChain: the entries do not lead to what was signed.
@@ -427,7 +427,7 @@ class Notary:
             self._keepers.vouch(library, limit, began=self._ledger.began(library))
 
     def grown(self) -> list[str]:
-        """Give the libraries whose logs this process wrote to since it last signed them."""
+        """Return the libraries whose logs this process wrote to since it last signed them."""
         return [name for name in self._ledger.written() if self._rhythm.has_grown(name)]
 
     def _newest(self, libraries: Sequence[str]) -> list[tuple[Signed, Key]]:

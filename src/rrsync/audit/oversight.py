@@ -76,7 +76,7 @@ class Flags:
         self._clock = clock
 
     def mark(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Give the drafts, with ``flags`` on the looks of persons that stand out.
+        """Return the drafts, with ``flags`` on the looks of persons that stand out.
 
         Raises:
             LedgerError: it cannot be seen whether one stands out; none of them may be logged.
@@ -96,7 +96,7 @@ class Flags:
         return marked
 
     def _look(self, draft: Draft) -> tuple[Attempt, Traces] | None:
-        """Give a person's look, and what is known around it; ``None`` for anything else."""
+        """Return a person's look, and what is known around it; ``None`` for anything else."""
         if draft.kind not in LOOKS or draft.subject is None:
             return None
         actor = actor_of(draft.body)
@@ -116,7 +116,7 @@ class Flags:
 
 
 def _joined(traces: Traces, attempt: Attempt, before: Sequence[Attempt]) -> Traces:
-    """Give what is known around a look with those that are logged together with it."""
+    """Return what is known around a look with those that are logged together with it."""
     looks = tuple(each for each in before if each.name == attempt.name)
     staff = {each.name for each in before if each.subject == attempt.subject}
     return replace(traces, looks=(*traces.looks, *looks), staff=traces.staff | staff)
@@ -149,11 +149,11 @@ class Digests:
     clock: Callable[[], datetime]
 
     def yesterday(self) -> date:
-        """Give the last day that has ended in Belgium."""
+        """Return the last day that has ended in Belgium."""
         return belgian_day(self.clock()) - timedelta(days=1)
 
     def of(self, library: str, day: date) -> Digest:
-        """Give what stood out on a day.
+        """Return what stood out on a day.
 
         Raises:
             ConfigError: the day has not begun.

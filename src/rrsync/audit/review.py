@@ -62,7 +62,7 @@ class Kept:
     is_forgotten: bool
 
     def lines(self) -> Iterator[bytes]:
-        """Give the messages as the lines of a file that says what they are.
+        """Yield the messages as the lines of a file that says what they are.
 
         Raises:
             ConfigError: there are none.
@@ -91,7 +91,7 @@ class Review:
     search: Search
 
     def look(self, wanted: Wanted, viewer: Actor, *, about: Sequence[Insz] = ()) -> list[Access]:
-        """Give the looks that are meant; only those at the person who has or had these numbers, when there are any.
+        """Return the looks that are meant; only those at the person who has or had these numbers, when there are any.
 
         Raises:
             LedgerError: the log cannot be written or read, so nothing is shown.
@@ -99,7 +99,7 @@ class Review:
         return self.shown(wanted, viewer, about=about)[0]
 
     def shown(self, wanted: Wanted, viewer: Actor, *, about: Sequence[Insz] = ()) -> tuple[list[Access], int]:
-        """Give what ``look`` gives, and the entry that says so; raises what it raises."""
+        """Return what ``look`` gives, and the entry that says so; raises what it raises."""
         if about:
             refs = [ref for insz in about for ref in self.ledger.pseudonyms(wanted.library, insz)]
             wanted = replace(wanted, subjects=tuple(refs))
@@ -108,7 +108,7 @@ class Review:
         return found, seq
 
     def entry(self, library: str, seq: int, viewer: Actor) -> Seen | None:
-        """Give the access whose intent, denial or outcome stands at ``seq``; ``None``, and no look, when none does.
+        """Return the access whose intent, denial or outcome stands at ``seq``; ``None``, and no look, when none does.
 
         Raises:
             LedgerError: the log cannot be written or read, so nothing is shown.
@@ -123,7 +123,7 @@ class Review:
         return Seen(access, entries, has_messages, not has_messages and self._is_forgotten(access))
 
     def entries(self, library: str, viewer: Actor, *, last: int, about: Sequence[Insz] = ()) -> list[tuple[int, bytes]]:
-        """Give sequence and exact bytes of the last entries, of whatever kind, or of the last about a person.
+        """Return sequence and exact bytes of the last entries, of whatever kind, or of the last about a person.
 
         Raises:
             LedgerError: the log cannot be written or read, so nothing is shown.
@@ -138,7 +138,7 @@ class Review:
         return found
 
     def who(self, libraries: Sequence[str], viewer: Actor, insz: Insz) -> list[Told]:
-        """Give all that the logs of these libraries say about one person (GDPR, art. 15).
+        """Return all that the logs of these libraries say about one person (GDPR, art. 15).
 
         Raises:
             LedgerError: a log cannot be written or read, so nothing is shown.
@@ -146,7 +146,7 @@ class Review:
         return [self._told(library, viewer, insz) for library in libraries]
 
     def evidence(self, library: str, seq: int, viewer: Actor, *, reason: str) -> Kept:
-        """Give the whole request and reply of the access whose intent or outcome stands at ``seq``.
+        """Return the whole request and reply of the access whose intent or outcome stands at ``seq``.
 
         Raises:
             ConfigError: no access stands there.
@@ -205,7 +205,7 @@ class Review:
 
 
 def _words(wanted: Wanted) -> dict[str, JSON]:
-    """Give what was asked for, but for whom: that is in the entry as every person is."""
+    """Return what was asked for, but for whom: that is in the entry as every person is."""
     words: dict[str, JSON] = {
         name: text
         for name, text in (("staff", wanted.actor), ("purpose", wanted.purpose), ("outcome", wanted.status))
@@ -280,11 +280,11 @@ class Recount:
         return head
 
     def fault(self, library: str) -> Fault | None:
-        """Give what was found last of a log that nobody found whole since; raises what ``Faults.read`` raises."""
+        """Return what was found last of a log that nobody found whole since; raises what ``Faults.read`` raises."""
         return self.faults.read(library)
 
     def last(self, library: str) -> Recounted | None:
-        """Give when a log was last found whole.
+        """Return when a log was last found whole.
 
         Raises:
             BrokenChain: the entry that says so cannot be read.

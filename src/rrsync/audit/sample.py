@@ -88,7 +88,7 @@ class Samples:
     clock: Callable[[], datetime]
 
     def last(self) -> Month:
-        """Give the last month that has ended."""
+        """Return the last month that has ended."""
         return last_month(self.clock())
 
     def of(self, library: str, month: Month) -> Sample:
@@ -144,7 +144,7 @@ class Samples:
         self.ledger.append([_review(library, month, seq, finding, actor) for seq, finding in findings.items()])
 
     def overdue(self, library: str) -> list[Overdue]:
-        """Give the months whose sample has waited too long, the oldest first.
+        """Return the months whose sample has waited too long, the oldest first.
 
         Raises:
             BrokenChain: the log cannot be read.
@@ -152,7 +152,7 @@ class Samples:
         return [Overdue(each.month, each.left, each.of) for each in self.months(library) if each.is_late]
 
     def months(self, library: str) -> list[Drawn]:
-        """Give how the samples of all months of a log stand that have ended, the oldest first.
+        """Return how the samples of all months of a log stand that have ended, the oldest first.
 
         Raises:
             BrokenChain: the log cannot be read.
@@ -174,7 +174,7 @@ class Samples:
         return found
 
     def decided(self, found: Access) -> tuple[Decision, ...]:
-        """Give what reviewers decided about an access, the last one counting.
+        """Return what reviewers decided about an access, the last one counting.
 
         Raises:
             BrokenChain: a decision cannot be read.
@@ -199,7 +199,7 @@ class Samples:
         return found
 
     def _decisions(self, library: str) -> defaultdict[str, dict[int, list[Decision]]]:
-        """Give what was decided, by month and by entry."""
+        """Return what was decided, by month and by entry."""
         found: defaultdict[str, dict[int, list[Decision]]] = defaultdict(dict)
         for seq, line in self.search.deeds(library, {Kind.REVIEW}):
             review = line.get("review")

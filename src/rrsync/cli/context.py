@@ -53,12 +53,12 @@ _LENGTH: Final = 40
 
 
 def person(name: str) -> Actor:
-    """Give the person of this name; raises what ``short`` raises."""
+    """Return the person of this name; raises what ``short`` raises."""
     return Actor(ActorKind.PERSON, short("--actor", name))
 
 
 def viewer(name: str | None) -> Actor:
-    """Give who looks at the log: the person named, else the user of this machine.
+    """Return who looks at the log: the person named, else the user of this machine.
 
     Raises:
         ConfigError: the name cannot be used, or the user has none.
@@ -72,7 +72,7 @@ def viewer(name: str | None) -> Actor:
 
 
 def short(option: str, text: str) -> str:
-    """Give what an option says, trimmed; it is to stand in the access log for good.
+    """Return what an option says, trimmed; it is to stand in the access log for good.
 
     Raises:
         ConfigError: it is empty, longer than 40 characters, not printable, or holds a national number.
@@ -103,7 +103,7 @@ class Voices:
 
 
 def voices() -> Voices:
-    """Give the terminal's two voices, which print a name or street as it is, brackets and colons too."""
+    """Return the terminal's two voices, which print a name or street as it is, brackets and colons too."""
     out, err = (
         Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False) for stderr in (False, True)
     )
@@ -113,13 +113,13 @@ def voices() -> Voices:
 
 
 def table(*heads: str) -> Table:
-    """Give an empty table; what does not fit beside goes on below, and is never cut off."""
+    """Return an empty table; what does not fit beside goes on below, and is never cut off."""
     return Table(*(Column(head, overflow="fold") for head in heads))
 
 
 @contextmanager
 def opened(config: Path | None) -> Iterator[App]:
-    """Give the rooms that the settings describe; what they log goes to standard error.
+    """Yield the rooms that the settings describe; what they log goes to standard error.
 
     What a command wrote in an access log is signed at its end, however it ends; what goes wrong then is told after the
     command has said what it has to say.
@@ -136,7 +136,7 @@ def opened(config: Path | None) -> Iterator[App]:
 
 
 def chosen(settings: Settings, ids: Sequence[str] | None) -> list[str]:
-    """Give the ids of the libraries meant: those named, or all.
+    """Return the ids of the libraries meant: those named, or all.
 
     Raises:
         ConfigError: the settings have no such library, or none at all.
@@ -145,7 +145,7 @@ def chosen(settings: Settings, ids: Sequence[str] | None) -> list[str]:
 
 
 def among(known: Sequence[str], ids: Sequence[str] | None) -> list[str]:
-    """Give the ids that are named, each once, or all that are known.
+    """Return the ids that are named, each once, or all that are known.
 
     Raises:
         ConfigError: none is known, or not this one.

@@ -171,7 +171,7 @@ def _farewell(speak: Voices, keep: Path | None, waiting: int, members: int) -> N
 
 
 def _program() -> str:
-    """Give what to type for rrsync, from any folder."""
+    """Return what to type for rrsync, from any folder."""
     return "rrsync" if shutil.which("rrsync") else str(Path(sys.executable).with_name("rrsync"))
 
 

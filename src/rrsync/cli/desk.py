@@ -179,7 +179,7 @@ def _tell(speak: Voices, done: Refreshed, language: str) -> None:
 
 
 def difference(before: Held, after: Held) -> list[tuple[str, str, str]]:
-    """Give the fields that differ: name, what we hold, what the register says."""
+    """Return the fields that differ: name, what we hold, what the register says."""
     ours, theirs = _flat(before), _flat(after)
     return [(name, ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]]
 
@@ -242,7 +242,7 @@ def _brief(hold: OpenHold) -> dict[str, object]:
 
 
 def _advice(hold: OpenHold, language: str) -> tuple[str, str]:
-    """Give what a hold means, and what to do about it."""
+    """Return what a hold means, and what to do about it."""
     if hold.reason is not Reason.NEW_NUMBER or hold.offers:
         return ADVICE[hold.reason][language]
     if hold.twin is None:

@@ -234,7 +234,7 @@ def looked(app: App, ids: Sequence[str] | None = None) -> list[str]:
 
 
 def logged(app: App, ids: Sequence[str] | None = None) -> list[str]:
-    """Give the libraries whose logs are meant: those named, or all of the settings and all that left a log here."""
+    """Return the libraries whose logs are meant: those named, or all of the settings and all that left a log here."""
     known = [library.id for library in app.settings.library]
     return among([*known, *(head.library for head in app.ledger.heads() if head.library not in known)], ids)
 

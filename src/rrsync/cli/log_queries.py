@@ -199,7 +199,7 @@ def _result(look: Access, say: dict[str, str]) -> str:
 
 
 def document(look: Access) -> dict[str, object]:
-    """Give a look for a JSON document; its moments are RFC 3339 in UTC, as in the entries."""
+    """Return a look for a JSON document; its moments are RFC 3339 in UTC, as in the entries."""
     said: dict[str, object] = asdict(look)
     said["preview"], said["offered"] = said.pop("is_preview"), said.pop("is_offered")
     ended = None if look.ended_at is None else stamp(look.ended_at)
@@ -292,7 +292,7 @@ def who(
 
 
 def _document(told: Told, names: Mapping[str, str]) -> dict[str, object]:
-    """Give what a log says for a JSON document; the sealed numbers are left out."""
+    """Return what a log says for a JSON document; the sealed numbers are left out."""
     return {
         "library": told.library,
         "name": names.get(told.library, ""),

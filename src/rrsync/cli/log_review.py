@@ -115,7 +115,7 @@ def digest(
 
 
 def digest_text(day: date, digests: Sequence[Digest], language: str) -> str:
-    """Give the digests of a day as one text, to print or to mail; it names staff, and no person looked up."""
+    """Return the digests of a day as one text, to print or to mail; it names staff, and no person looked up."""
     say = _SAY[language]
     lines = [say["title"].format(day.isoformat())]
     for each in digests:
@@ -145,7 +145,7 @@ def _library(found: Digest, language: str) -> Iterator[str]:
 
 
 def _people(flagged: Iterable[Access], language: str) -> Iterator[str]:
-    """Give a line for each person whose looks stand out, who most first."""
+    """Yield a line for each person whose looks stand out, who most first."""
     say = _SAY[language]
     by_name: defaultdict[str, list[Access]] = defaultdict(list)
     for look in flagged:
@@ -169,7 +169,7 @@ def _number(count: int, what: str, language: str) -> str:
 
 
 def _counted(words: Iterable[str]) -> str:
-    """Give each word with how often it came, the most frequent first."""
+    """Return each word with how often it came, the most frequent first."""
     counts = sorted(Counter(words).items(), key=lambda each: (-each[1], each[0]))
     shown = [f"{word} {count}x" for word, count in counts[:_PEOPLE]]
     return ", ".join([*shown, "…"] if len(counts) > _PEOPLE else shown)

@@ -90,7 +90,7 @@ class RowFile:
         return Look(header, rows, cut_off=not lines.ended and bool(cells) and len(cells) != len(header.columns))
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Give the rows, each with the number of the line it begins on; blank rows are passed over.
+        """Yield the rows, each with the number of the line it begins on; blank rows are passed over.
 
         Raises:
             InputError: the file is another than it was when it was looked at.
@@ -112,7 +112,7 @@ class RowFile:
 
 @contextmanager
 def opened(path: Path) -> Iterator[RowFile]:
-    """Give a member file to read.
+    """Yield a member file to read.
 
     Raises:
         InputError: there is none, or it cannot be read.
@@ -134,7 +134,7 @@ def opened(path: Path) -> Iterator[RowFile]:
 
 
 def shown(text: object) -> str:
-    """Give a name as it can be printed anywhere."""
+    """Return a name as it can be printed anywhere."""
     return str(text).encode("utf-8", "backslashreplace").decode()
 
 
@@ -245,7 +245,7 @@ def _folded(names: list[str]) -> list[str]:
 
 
 def _found(names: list[str]) -> str:
-    """Give the columns found, unless they look like a member: a file without a header begins with one."""
+    """Return the columns found, unless they look like a member: a file without a header begins with one."""
     if not names:
         return ": its quotation marks do not close"
     if any(_is_data(name) for name in names):
@@ -309,7 +309,7 @@ class Reader:
     production: bool
 
     def read(self, line: int, cells: Sequence[str]) -> Incoming | Taken:
-        """Give the member that stands on a line, or the refusal of the line."""
+        """Return the member that stands on a line, or the refusal of the line."""
         if len(cells) != len(self.columns):
             reason = f"the row has {len(cells)} cells and the header {len(self.columns)}"
             return Taken(line, "refused", "", reason)
@@ -352,7 +352,7 @@ class Reader:
 
 
 def row_of(standing: Standing) -> list[str]:
-    """Give a member's cells for the export, in the order of ``EXPORTED``; the national number is not among them."""
+    """Return a member's cells for the export, in the order of ``EXPORTED``; the national number is not among them."""
     member, held = standing.member, standing.member.held
     address = held.address
     cells = (

@@ -93,7 +93,7 @@ def _forecast(app: App, speak: Voices, libraries: list[str], plan: Plan, *, as_j
 
 @contextmanager
 def _progress(app: App, speak: Voices) -> Iterator[Callable[[Progress], None]]:
-    """Give what shows progress: a bar on a terminal, else a line every ten seconds."""
+    """Yield what shows progress: a bar on a terminal, else a line every ten seconds."""
     if not speak.err.is_terminal:
         last: list[datetime] = [app.chance.clock()]
 

@@ -29,7 +29,7 @@ _LINE_EVERY: Final = 100_000
 
 @contextmanager
 def progress(speak: Voices, title: str, total: int, *, lines: str = "") -> Iterator[Callable[[int], None]]:
-    """Give what shows how far it is: a bar on a terminal, else a line every 100 000 if ``lines`` names them."""
+    """Yield what shows how far it is: a bar on a terminal, else a line every 100 000 if ``lines`` names them."""
     if not speak.err.is_terminal:
 
         def line(done: int) -> None:
@@ -101,7 +101,7 @@ def rejects(source: Path) -> Iterator[Rejects]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Callable[[Sequence[str]], object]]:
-    """Give what writes rows to a new CSV file, which takes the place of ``path`` at the end, when all went well.
+    """Yield what writes rows to a new CSV file, which takes the place of ``path`` at the end, when all went well.
 
     Raises:
         ConfigError: it cannot be written; what stood there still stands.
@@ -114,7 +114,7 @@ def replacing(path: Path) -> Iterator[Callable[[Sequence[str]], object]]:
 
 @contextmanager
 def replacing_lines(path: Path) -> Iterator[Callable[[bytes], object]]:
-    """Give what writes lines to a new file; the rest is as ``replacing`` says."""
+    """Yield what writes lines to a new file; the rest is as ``replacing`` says."""
     with _replacement(path) as handle, os.fdopen(handle, "wb") as file:
         yield lambda line: file.write(line + b"\n")
         file.flush()
@@ -123,7 +123,7 @@ def replacing_lines(path: Path) -> Iterator[Callable[[bytes], object]]:
 
 @contextmanager
 def _replacement(path: Path) -> Iterator[int]:
-    """Give the handle of a new file beside ``path``, which takes its place when it was written and closed."""
+    """Yield the handle of a new file beside ``path``, which takes its place when it was written and closed."""
     try:
         path = path.resolve()
         if path.exists() and not path.is_file():
@@ -141,7 +141,7 @@ def _replacement(path: Path) -> Iterator[int]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Callable[[str, bytes], None]]:
-    """Give what writes files, by their path from a new folder, which is there at the end, when all went well.
+    """Yield what writes files, by their path from a new folder, which is there at the end, when all went well.
 
     Raises:
         ConfigError: something is there already, or it cannot be written; nothing is left of it then.

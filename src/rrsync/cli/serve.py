@@ -83,7 +83,7 @@ def _for_long() -> Iterator[None]:
 
 
 def free_port(wanted: int) -> int:
-    """Give a port on this machine that nobody listens on: the one that is wanted, or else any."""
+    """Return a port on this machine that nobody listens on: the one that is wanted, or else any."""
     for port in (wanted, 0):
         with socket.socket() as tried, suppress(OSError):
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -133,7 +133,7 @@ Look = tuple[str, "Callable[[], tuple[str, str]]"]
 
 
 def certificate_checks(registry: RegistrySettings, now: datetime) -> list[Look]:
-    """Give what there is to look at."""
+    """Return what there is to look at."""
     found: list[Look] = []
     if registry.certificate is not None:
         found.append(("certificate", partial(_ours, registry.certificate, registry.private_key, now)))

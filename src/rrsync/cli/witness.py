@@ -79,7 +79,7 @@ def witness(
 
 
 def _named(texts: list[str], file: Path | None) -> Iterator[str]:
-    """Give the keys that are named, on the command line and in a file."""
+    """Yield the keys that are named, on the command line and in a file."""
     yield from texts
     if file is not None:
         try:
@@ -99,7 +99,7 @@ def _key(text: str) -> Key:
 
 
 def _signer(name: str, file: Path, state: Path, random: Callable[[int], bytes]) -> Signer:
-    """Give who signs: with the key of the file, which is made, with the folder, if it is not there."""
+    """Return who signs: with the key of the file, which is made, with the folder, if it is not there."""
     if not is_key_name(name):
         raise ConfigError("The witness' name cannot be used", todo="Write it without blanks and without +")
     try:

@@ -51,7 +51,7 @@ PASSPHRASE: Final = Secret("certificate passphrase", "rrsync.certificate", "RRSY
 
 
 def named_file(named: Path | None) -> Path:
-    """Give the settings file that is meant, whether it is there or not."""
+    """Return the settings file that is meant, whether it is there or not."""
     return named or Path(os.environ.get("RRSYNC_CONFIG") or FILE_NAME)
 
 
@@ -101,7 +101,7 @@ def _sentence(path: Path, error: ValidationError) -> str:
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
-    """Give the settings with every relative path made relative to their file."""
+    """Return the settings with every relative path made relative to their file."""
     if match := _SQLITE.fullmatch(settings.store.url):
         store = StoreSettings(url=f"{match[1]}{folder / match[2]}")
         settings = settings.model_copy(update={"store": store})
@@ -117,7 +117,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
 
 
 def _placed(table: Placed, folder: Path, *names: str) -> Placed:
-    """Give a table with the paths of these names made relative to a folder."""
+    """Return a table with the paths of these names made relative to a folder."""
     found = {name: folder / value for name in names if (value := getattr(table, name)) is not None}
     return table.model_copy(update=found)
 
@@ -139,17 +139,17 @@ def _anchored_library(library: LibrarySettings, folder: Path) -> LibrarySettings
 
 
 def read_keys(settings: Settings) -> str:
-    """Give the text of the keys; raises what ``_secret`` raises."""
+    """Return the text of the keys; raises what ``_secret`` raises."""
     return _secret(settings.keys.file, KEYS)
 
 
 def read_signing_key(settings: Settings) -> str:
-    """Give the text of the key that signs the logs; raises what ``_secret`` raises."""
+    """Return the text of the key that signs the logs; raises what ``_secret`` raises."""
     return _secret(settings.log.signing_key, SIGNING)
 
 
 def smtp_password() -> str:
-    """Give the password of the mail anchor's user, from systemd's credential or the environment; ``""`` without one.
+    """Return the password of the mail anchor's user, from systemd's credential or the environment; ``""`` without one.
 
     Raises:
         ConfigError: the credential cannot be read.
@@ -158,7 +158,7 @@ def smtp_password() -> str:
 
 
 def certificate_passphrase() -> str:
-    """Give the passphrase of the client certificate's key, likewise; ``""`` without one.
+    """Return the passphrase of the client certificate's key, likewise; ``""`` without one.
 
     Raises:
         ConfigError: the credential cannot be read.
@@ -167,7 +167,7 @@ def certificate_passphrase() -> str:
 
 
 def oidc_secret() -> str:
-    """Give the secret that the identity provider knows the pages by, likewise; ``""`` without one.
+    """Return the secret that the identity provider knows the pages by, likewise; ``""`` without one.
 
     Raises:
         ConfigError: the credential cannot be read.
@@ -176,7 +176,7 @@ def oidc_secret() -> str:
 
 
 def webhook_secret(library: str) -> str:
-    """Give the secrets, one or two, with which a library's webhook is signed, likewise; ``""`` without one.
+    """Return the secrets, one or two, with which a library's webhook is signed, likewise; ``""`` without one.
 
     Raises:
         ConfigError: the credential cannot be read.
@@ -190,7 +190,7 @@ def _given(secret: Secret) -> str:
 
 
 def _secret(file: Path, secret: Secret) -> str:
-    """Give a secret: from its file, else systemd's credential, else the environment, in that order.
+    """Return a secret: from its file, else systemd's credential, else the environment, in that order.
 
     Raises:
         ConfigError: there is none, or others can read the file.

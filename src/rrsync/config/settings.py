@@ -114,13 +114,13 @@ class RegistrySettings(Table):
         return self.environment == "acceptance"
 
     def addresses(self) -> list[str]:
-        """Give the addresses that the settings name themselves."""
+        """Return the addresses that the settings name themselves."""
         if self.endpoint is None:
             return []
         return [self.endpoint] if isinstance(self.endpoint, str) else list(self.endpoint.values())
 
     def address(self, operation: str, domain: str) -> str:
-        """Give the address of an operation, as ``GeefPersoon-02.02`` of the domain ``persoon``.
+        """Return the address of an operation, as ``GeefPersoon-02.02`` of the domain ``persoon``.
 
         Raises:
             ConfigError: the table of addresses does not name its service.

@@ -111,7 +111,7 @@ class Traces:
 
 
 def flags(attempt: Attempt, traces: Traces, limits: Limits) -> list[str]:
-    """Give the rules that an attempt meets, sorted."""
+    """Return the rules that an attempt meets, sorted."""
     recent = [*traces.looks, attempt]
     names = {name.casefold() for name in traces.names}
     is_own = attempt.name.casefold() in names

@@ -39,18 +39,18 @@ class Scope(StrEnum):
 
 
 def key_text(identity: str, secret: bytes) -> str:
-    """Give the text of a key."""
+    """Return the text of a key."""
     return f"rrs_{identity}_{base64.urlsafe_b64encode(secret).rstrip(b'=').decode()}"
 
 
 def key_id(text: str) -> str | None:
-    """Give what a key is found by; ``None`` when the text is no key."""
+    """Return what a key is found by; ``None`` when the text is no key."""
     match = _KEY.fullmatch(text)
     return match[1] if match else None
 
 
 def network(text: str) -> str:
-    """Give a network as it is kept; a lone address is a network of one.
+    """Return a network as it is kept; a lone address is a network of one.
 
     Raises:
         ValueError: it is none, or its address has bits outside it.

@@ -121,5 +121,5 @@ def _cut(tree: Tree, at: str, scope: Scope, withheld: dict[str, int]) -> Tree:
 
 
 def _named(name: str) -> str:
-    """Give an element's name fit for a report: letters only, so that no number can travel in it."""
+    """Return an element's name fit for a report: letters only, so that no number can travel in it."""
     return _ODD.sub("*", name)[:_NAME_LENGTH]

@@ -34,7 +34,7 @@ _TEXT: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
 def midnight(day: date) -> datetime:
-    """Give the moment a day begins in Belgium, in UTC."""
+    """Return the moment a day begins in Belgium, in UTC."""
     return datetime.combine(day, time(), _BRUSSELS).astimezone(UTC)
 
 
@@ -59,7 +59,7 @@ class Month:
 
     @classmethod
     def of(cls, at: datetime) -> Self:
-        """Give the month it is in Belgium."""
+        """Return the month it is in Belgium."""
         day = belgian_day(at)
         return cls(day.year, day.month)
 
@@ -91,7 +91,7 @@ class Month:
         return type(self)(back.year, back.month)
 
     def until(self, last: Month) -> Iterator[Month]:
-        """Give the months from this one to the last, both of them."""
+        """Yield the months from this one to the last, both of them."""
         month: Month = self
         while month <= last:
             yield month
@@ -99,7 +99,7 @@ class Month:
 
 
 def last_month(now: datetime) -> Month:
-    """Give the last month that has ended."""
+    """Return the last month that has ended."""
     return Month.of(now).before
 
 
@@ -142,7 +142,7 @@ class Hours:
 
 
 def _rule(rule: str) -> tuple[list[int], tuple[Span, ...]]:
-    """Give the days and the spans of one rule."""
+    """Return the days and the spans of one rule."""
     if rule == "24/7":
         return list(range(len(_DAYS))), (_WHOLE_DAY,)
     read = _RULE.fullmatch(rule)
@@ -155,7 +155,7 @@ def _rule(rule: str) -> tuple[list[int], tuple[Span, ...]]:
 
 
 def _days(part: str, rule: str) -> list[int]:
-    """Give the days of ``mo`` or ``mo-fr``; past Sunday it goes on with Monday."""
+    """Return the days of ``mo`` or ``mo-fr``; past Sunday it goes on with Monday."""
     names = [name.strip() for name in part.split("-")]
     if len(names) > 2 or not set(names) <= set(_DAYS):
         raise _unreadable(rule, f"days are {', '.join(_DAYS)}, or from one to another")

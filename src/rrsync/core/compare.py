@@ -63,7 +63,7 @@ Verdict: TypeAlias = Same | Change | Hold
 
 
 def compare(member: Member, answer: Answer, *, mass_change: bool = False) -> Verdict:
-    """Give the verdict on one member; with ``mass_change`` no change is believed without a person."""
+    """Return the verdict on one member; with ``mass_change`` no change is believed without a person."""
     match answer:
         case Refused():
             return Hold(answer.why)
@@ -138,7 +138,7 @@ def agrees(held: Held, answer: Answer) -> bool:
 
 
 def corrected(held: Held, address: Address) -> Held:
-    """Give what we hold once staff gave an address; NIS code and begin date are those of the place they belong to."""
+    """Return what we hold once staff gave an address; NIS code and begin date are those of the place they belong to."""
     if not address_differs(held.address, address):
         return held
     stays = _alike("municipality", held.address.municipality, address.municipality)
@@ -147,7 +147,7 @@ def corrected(held: Held, address: Address) -> Held:
 
 
 def merge(held: Held, person: Person) -> Held:
-    """Give what we would hold after believing the register: its words where it speaks, ours where it is silent."""
+    """Return what we would hold after believing the register: its words where it speaks, ours where it is silent."""
     name = Name(person.name.last or held.name.last, person.name.first or held.name.first)
     theirs = person.birth_date
     believed = theirs is not None and (held.birth_date is None or _completes(held.birth_date, theirs))
@@ -210,7 +210,7 @@ def differs(ours: str, theirs: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Give text without what is spelling only: case, accents, punctuation, blanks in a row.
+    """Return text without what is spelling only: case, accents, punctuation, blanks in a row.
 
     >>> plain("Sint-Jorisstraat ") == plain("SINT JORISSTRAAT")
     True
@@ -227,7 +227,7 @@ def _alike(name: str, ours: str, theirs: str) -> bool:
 
 
 def _part(name: str, text: str) -> str:
-    """Give one part of an address in the form in which it is compared."""
+    """Return one part of an address in the form in which it is compared."""
     if name == "house_number":
         return _LOOSE.sub("", plain(text))
     if name == "box":
@@ -237,7 +237,7 @@ def _part(name: str, text: str) -> str:
 
 
 def _split_box(address: Address) -> Address:
-    """Give the address with a box that was typed into the house number (``12 bus 3``) in its own place."""
+    """Return the address with a box that was typed into the house number (``12 bus 3``) in its own place."""
     if address.box or not (match := _BOX_IN_NUMBER.match(address.house_number)):
         return address
     return replace(address, house_number=match["number"], box=match["box"])

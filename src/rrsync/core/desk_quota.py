@@ -56,7 +56,7 @@ class Limits:
     soft: float = 0.8
 
     def most(self, window: Window) -> int:
-        """Give the limit of a window."""
+        """Return the limit of a window."""
         of = {
             Window.MINUTE: self.per_minute,
             Window.HOUR: self.per_hour,

@@ -28,7 +28,7 @@ _TYPED: Final = re.compile(r"(?<!\d)(?=(\d\d)[ ./-]?(\d\d)[ ./-]?(\d\d)[ ./-]?(\
 
 
 def check_digits(nine: str, *, born_from_2000: bool) -> str:
-    """Give the two check digits that belong to the first nine, ``01`` to ``97``."""
+    """Return the two check digits that belong to the first nine, ``01`` to ``97``."""
     prefix = "2" if born_from_2000 else ""
     return f"{_MODULUS - int(prefix + nine) % _MODULUS:02d}"
 

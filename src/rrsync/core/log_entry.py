@@ -116,7 +116,7 @@ class Draft(Masked):
 
 
 def named(actor: Actor) -> dict[str, JSON]:
-    """Give who acts as it stands in an entry."""
+    """Return who acts as it stands in an entry."""
     said: dict[str, JSON] = {"t": actor.kind.value, "id": actor.name}
     return said | {"via": actor.via} if actor.via else said
 
@@ -128,14 +128,14 @@ def is_same_name(one: str, other: str) -> bool:
 
 
 def person_of(line: Mapping[str, JSON]) -> str:
-    """Give the name of the person who acts in an entry or a draft's body; ``""`` for a process or nobody."""
+    """Return the name of the person who acts in an entry or a draft's body; ``""`` for a process or nobody."""
     actor = line.get("actor")
     is_person = isinstance(actor, dict) and actor.get("t") == ActorKind.PERSON.value
     return str(actor.get("id", "")) if isinstance(actor, dict) and is_person else ""
 
 
 def encode(draft: Draft, *, log: str, seq: int, at: datetime, subject: Mapping[str, JSON]) -> bytes:
-    """Give the exact bytes of the entry that stands at ``seq`` of ``log``.
+    """Return the exact bytes of the entry that stands at ``seq`` of ``log``.
 
     Raises:
         ValueError: it would be longer than 4 KiB, or holds what JSON cannot say.
@@ -170,7 +170,7 @@ def decode(data: bytes) -> dict[str, JSON]:
 
 
 def stamp(at: datetime) -> str:
-    """Give a moment as RFC 3339 in UTC, to the microsecond."""
+    """Return a moment as RFC 3339 in UTC, to the microsecond."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
@@ -270,14 +270,14 @@ def access(
 
 
 def actor_of(line: Mapping[str, JSON]) -> Actor:
-    """Give who acts in an entry; a process without a name when it names nobody."""
+    """Return who acts in an entry; a process without a name when it names nobody."""
     actor = _part(line, "actor")
     is_person = actor.get("t") == ActorKind.PERSON.value
     return Actor(ActorKind.PERSON if is_person else ActorKind.PROCESS, _text(actor, "id"), _text(actor, "via"))
 
 
 def moment(line: Mapping[str, JSON]) -> datetime:
-    """Give when an entry was written, as aware UTC.
+    """Return when an entry was written, as aware UTC.
 
     Raises:
         ValueError: it does not say so as the log does.

@@ -64,12 +64,12 @@ Node: TypeAlias = tuple[int, int]
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """Give the hash of one entry's exact bytes."""
+    """Return the hash of one entry's exact bytes."""
     return sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Give the hash of an inner node."""
+    """Return the hash of an inner node."""
     return sha256(b"\x01" + left + right).digest()
 
 
@@ -92,11 +92,11 @@ class Edge:
         return cls(size, tuple(data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)))
 
     def to_bytes(self) -> bytes:
-        """Give the hashes one after another, 32 bytes each."""
+        """Return the hashes one after another, 32 bytes each."""
         return b"".join(self.hashes)
 
     def extend(self, leaves: Iterable[bytes]) -> Edge:
-        """Give the tree with these leaf hashes appended."""
+        """Return the tree with these leaf hashes appended."""
         size, hashes = self.size, list(self.hashes)
         for leaf in leaves:
             node, bits = leaf, size
@@ -107,12 +107,12 @@ class Edge:
         return Edge(size, tuple(hashes))
 
     def root(self) -> bytes:
-        """Give the root hash; that of an empty tree is the hash of nothing."""
+        """Return the root hash; that of an empty tree is the hash of nothing."""
         return join(self.hashes)
 
 
 def join(hashes: Sequence[bytes]) -> bytes:
-    """Give the root over complete subtrees, left to right and the largest first; of none, the hash of nothing."""
+    """Return the root over complete subtrees, left to right and the largest first; of none, the hash of nothing."""
     if not hashes:
         return EMPTY
     *rest, root = hashes
@@ -122,7 +122,7 @@ def join(hashes: Sequence[bytes]) -> bytes:
 
 
 def nodes(lo: int, hi: int) -> list[Node]:
-    """Give the complete subtrees that make up a stretch of the log, left to right, the largest first.
+    """Return the complete subtrees that make up a stretch of the log, left to right, the largest first.
 
     Raises:
         ValueError: the stretch does not begin where RFC 6962's halving puts one.
@@ -138,7 +138,7 @@ def nodes(lo: int, hi: int) -> list[Node]:
 
 
 def inclusion(index: int, size: int) -> list[Range]:
-    """Give the stretches whose hashes prove that an entry is in the log, the leaf's sibling first (RFC 6962 §2.1.1).
+    """Return the stretches whose hashes prove that an entry is in the log, the leaf's sibling first (RFC 6962 §2.1.1).
 
     Raises:
         ValueError: a log of this size has no such entry.
@@ -158,7 +158,7 @@ def inclusion(index: int, size: int) -> list[Range]:
 
 
 def consistency(old: int, new: int) -> list[Range]:
-    """Give the stretches whose hashes prove that a log only grew (RFC 6962 §2.1.2); none if it was empty or did not.
+    """Return the stretches whose hashes prove that a log only grew (RFC 6962 §2.1.2); none if it was empty or did not.
 
     Raises:
         ValueError: the old size is negative or the larger one.
@@ -182,7 +182,7 @@ def consistency(old: int, new: int) -> list[Range]:
 
 
 def _middle(lo: int, hi: int) -> int:
-    """Give where RFC 6962 halves a stretch: after the largest power of two that is less than its length."""
+    """Return where RFC 6962 halves a stretch: after the largest power of two that is less than its length."""
     return lo + (1 << ((hi - lo - 1).bit_length() - 1))
 
 
@@ -290,13 +290,13 @@ class Proof:
         return cls(index, tuple(map(from_base64, lines)), Note.parse(note), extra)
 
     def to_text(self) -> str:
-        """Give the file's text."""
+        """Return the file's text."""
         extra = [_EXTRA + to_base64(self.extra)] if self.extra else []
         lines = [_HEADER, *extra, f"{_INDEX}{self.index}", *map(to_base64, self.hashes)]
         return "".join(line + "\n" for line in lines) + "\n" + self.checkpoint.to_text()
 
     def check(self, leaf: bytes, key: Key) -> Checkpoint:
-        """Give the checkpoint in which the entry of this leaf hash stands at this place.
+        """Return the checkpoint in which the entry of this leaf hash stands at this place.
 
         Raises:
             ValueError: the log did not sign it, or the hashes do not lead to its root; the message says which.
@@ -319,7 +319,7 @@ Tile: TypeAlias = tuple[int, int, int]
 
 
 def tile_path(level: int, number: int, width: int = WIDTH) -> str:
-    """Give the name of a tile, from the log's folder.
+    """Return the name of a tile, from the log's folder.
 
     Raises:
         ValueError: there is no such level, number or width.
@@ -330,7 +330,7 @@ def tile_path(level: int, number: int, width: int = WIDTH) -> str:
 
 
 def entries_path(number: int, width: int = WIDTH) -> str:
-    """Give the name of a bundle of entries, from the log's folder.
+    """Return the name of a bundle of entries, from the log's folder.
 
     Raises:
         ValueError: there is no such number or width.
@@ -339,7 +339,7 @@ def entries_path(number: int, width: int = WIDTH) -> str:
 
 
 def bundle(entries: Iterable[bytes]) -> bytes:
-    """Give a bundle: each entry after its length in two bytes.
+    """Return a bundle: each entry after its length in two bytes.
 
     Raises:
         ValueError: an entry is longer than 65 535 bytes.
@@ -353,7 +353,7 @@ def bundle(entries: Iterable[bytes]) -> bytes:
 
 
 def tiles(size: int) -> Iterator[Tile]:
-    """Give every tile of a log of so many entries, from the leaves up and from left to right."""
+    """Yield every tile of a log of so many entries, from the leaves up and from left to right."""
     level = 0
     while size:
         full, rest = divmod(size, WIDTH)
@@ -364,7 +364,7 @@ def tiles(size: int) -> Iterator[Tile]:
 
 
 def _place(number: int, width: int) -> str:
-    """Give a number in groups of three digits, and the width of what is not full."""
+    """Return a number in groups of three digits, and the width of what is not full."""
     if number < 0 or not 1 <= width <= WIDTH:
         raise ValueError("a tile has a number from 0, and is 1 to 256 wide")
     digits = str(number)

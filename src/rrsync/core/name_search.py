@@ -32,7 +32,7 @@ _JOINED: Final = frozenset(_PARTICLES.split())
 
 
 def typed(text: str) -> frozenset[Words]:
-    """Give the readings of what is typed; none when there is no word in it.
+    """Return the readings of what is typed; none when there is no word in it.
 
     >>> sorted(typed("Van den BROECK"))
     [('van', 'den', 'broeck'), ('vandenbroeck',)]
@@ -42,7 +42,7 @@ def typed(text: str) -> frozenset[Words]:
 
 
 def held(name: Name) -> frozenset[Words]:
-    """Give the readings of a name."""
+    """Return the readings of a name."""
     last, first = _words(name.last), _words(name.first)
     return frozenset({last + first, _joined(last) + _joined(first)} - {()})
 
@@ -53,7 +53,7 @@ def fits(wanted: frozenset[Words], name: frozenset[Words]) -> bool:
 
 
 def telling(words: Words) -> Words:
-    """Give the words of a reading without which it fits nothing: the longer ones, or all if there is none."""
+    """Return the words of a reading without which it fits nothing: the longer ones, or all if there is none."""
     return tuple(word for word in words if len(word) >= SHORT) or words
 
 
@@ -86,7 +86,7 @@ def _joined(words: Words) -> Words:
 
 
 def _fits(words: Words, there: Words) -> bool:
-    """Give each word a name's word of its own; the longest first, for what it begins its own beginnings begin too."""
+    """Return each word a name's word of its own; the longest first, for what it begins its own beginnings begin too."""
     has_longer, left = any(len(word) >= SHORT for word in words), list(there)
     for word in sorted(words, key=len, reverse=True):
         found = next((one for one in left if (one.startswith(word) if has_longer else one == word)), None)

@@ -29,7 +29,7 @@ class Masked:
 
 
 def tidy(text: str | None) -> str:
-    """Give text trimmed, with single blanks, in NFC; absent and empty are both ``""``."""
+    """Return text trimmed, with single blanks, in NFC; absent and empty are both ``""``."""
     return " ".join(unicodedata.normalize("NFC", text or "").split())
 
 
@@ -66,7 +66,7 @@ class PartialDate(Masked):
 
     @classmethod
     def of(cls, day: date) -> Self:
-        """Give a whole date."""
+        """Return a whole date."""
         return cls(day.year, day.month, day.day)
 
     @property

@@ -158,7 +158,7 @@ class Traffic:
     claims: tuple[Claim, ...] = ()
 
     def dump(self) -> str:
-        """Give it as the text that the database keeps."""
+        """Return it as the text that the database keeps."""
         return _FORM.dump_json(self).decode()
 
 
@@ -176,7 +176,7 @@ def parse(text: str, now: float) -> Traffic:
 
 
 def reserve(state: Traffic, now: float, ask: Ask, budget: Budget) -> tuple[Traffic, Grant | Wait | Rest]:
-    """Give a process its next slots, or say why it must wait; who gets slots also gets the right to call."""
+    """Return a process its next slots, or say why it must wait; who gets slots also gets the right to call."""
     if rest := resting(state, now):
         return state, rest
     early_s = max(state.free_at, state.not_before) - now - AHEAD_S - ask.lag_s
@@ -244,7 +244,7 @@ def left(state: Traffic, who: str) -> Traffic:
 
 
 def by_now(state: Traffic, now: float) -> Traffic:
-    """Give the state as it is by now: claims that are over are gone, quiet brings the rate back."""
+    """Return the state as it is by now: claims that are over are gone, quiet brings the rate back."""
     if now < state.seen:
         state = _shifted(state, now - state.seen)
     share, quiet_at = min(max(state.share, SLOWEST), 1.0), state.quiet_at
@@ -256,7 +256,7 @@ def by_now(state: Traffic, now: float) -> Traffic:
 
 
 def _shifted(state: Traffic, by: float) -> Traffic:
-    """Give the state on a clock that was set back."""
+    """Return the state on a clock that was set back."""
     return replace(
         state,
         seen=state.seen + by,
@@ -275,7 +275,7 @@ def _others(state: Traffic, who: str) -> tuple[Claim, ...]:
 
 
 def _room(state: Traffic, ask: Ask, budget: Budget) -> int:
-    """Give how many more calls a process may have in flight: nights share theirs, a person may have what is left."""
+    """Return how many more calls a process may have in flight: nights share theirs, a person may have what is left."""
     others = _others(state, ask.who)
     free = max(budget.max_in_flight, budget.for_nights + 1) - sum(claim.calls for claim in others)
     if not ask.desk:

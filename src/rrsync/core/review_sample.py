@@ -66,12 +66,12 @@ class Lot:
 
 
 def weight(flags: Iterable[str]) -> int:
-    """Give how much an access weighs in the half that is drawn by risk; a flag we do not know weighs 1."""
+    """Return how much an access weighs in the half that is drawn by risk; a flag we do not know weighs 1."""
     return 1 + sum(WEIGHTS.get(flag, 1) for flag in flags)
 
 
 def sample_size(accesses: int) -> int:
-    """Give how many of so many accesses are drawn.
+    """Return how many of so many accesses are drawn.
 
     >>> [sample_size(accesses) for accesses in (0, 7, 2_000, 2_001)]
     [0, 7, 20, 21]

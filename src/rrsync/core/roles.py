@@ -102,7 +102,7 @@ def are_apart(roles: AbstractSet[Role]) -> bool:
 
 
 def staff_of(claims: Mapping[str, object], grants: Grants) -> Staff | Denial:
-    """Give the member of staff that a provider's claims tell of, or why there is none."""
+    """Return the member of staff that a provider's claims tell of, or why there is none."""
     name = claims.get(grants.name_claim)
     if not isinstance(name, str) or not is_name(name):
         return Denial.NO_NAME
@@ -127,7 +127,7 @@ def is_name(text: str) -> bool:
 
 
 def number_of(claims: Mapping[str, object], grants: Grants, *, production: bool) -> Insz | None:
-    """Give the national number that the provider says is theirs; ``None`` when it says none that can be."""
+    """Return the national number that the provider says is theirs; ``None`` when it says none that can be."""
     said = claims.get(grants.number_claim)
     if not isinstance(said, str):
         return None
@@ -138,7 +138,7 @@ def number_of(claims: Mapping[str, object], grants: Grants, *, production: bool)
 
 
 def _granted(said: object, grants: Grants) -> set[tuple[Role, str]]:
-    """Give the roles that the settings know, each with the organisation it is for."""
+    """Return the roles that the settings know, each with the organisation it is for."""
     granted = set()
     for text in said if isinstance(said, list) else ():
         role, _, organisation = text.rpartition(":") if isinstance(text, str) else ("", "", "")
@@ -148,7 +148,7 @@ def _granted(said: object, grants: Grants) -> set[tuple[Role, str]]:
 
 
 def _organisation(said: object, granted: AbstractSet[tuple[Role, str]]) -> str | Denial:
-    """Give the organisation somebody came in for."""
+    """Return the organisation somebody came in for."""
     organisations = {organisation for _, organisation in granted}
     if said is not None:
         return said if isinstance(said, str) and said in organisations else Denial.NO_ROLE

@@ -40,7 +40,7 @@ _UNCLEAN: Final = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 
 
 def to_base64(data: bytes) -> str:
-    """Give bytes in base64."""
+    """Return bytes in base64."""
     return b64encode(data).decode()
 
 
@@ -202,7 +202,7 @@ class Note:
         return cls(body + "\n", tuple(Signature.parse(line + "\n") for line in lines[:-1].split("\n")))
 
     def to_text(self) -> str:
-        """Give the note as it is kept and sent."""
+        """Return the note as it is kept and sent."""
         return self.text + "\n" + "".join(one.line for one in self.signatures)
 
     def is_signed_by(self, key: Key) -> bool:
@@ -214,7 +214,7 @@ class Note:
         return bool(self.times(key))
 
     def times(self, key: Key) -> list[int]:
-        """Give the time of each signature of this key, in POSIX seconds; 0 for a key whose signatures bear none.
+        """Return the time of each signature of this key, in POSIX seconds; 0 for a key whose signatures bear none.
 
         Raises:
             ValueError: it bears a signature in the key's name that is not the key's.
@@ -223,13 +223,13 @@ class Note:
         return [_verify(key, one.data, self.text) for one in mine]
 
     def plus(self, *signatures: Signature) -> Note:
-        """Give the note with these signatures too; a key's new one takes the place of its old one."""
+        """Return the note with these signatures too; a key's new one takes the place of its old one."""
         lines = {(one.name, one.key_id): one for one in (*self.signatures, *signatures)}
         return Note(self.text, tuple(lines.values()))
 
 
 def cosigned_at(note: Note, key: Key) -> int | None:
-    """Give when this witness last cosigned the checkpoint, in POSIX seconds; ``None`` if it did not.
+    """Return when this witness last cosigned the checkpoint, in POSIX seconds; ``None`` if it did not.
 
     Raises:
         ValueError: the key is no witness's, or the note bears a cosignature in its name that is not its own.
@@ -260,7 +260,7 @@ class Checkpoint:
             raise ValueError("a checkpoint has a size and a root of 32 bytes")
 
     def to_text(self) -> str:
-        """Give the text that is signed."""
+        """Return the text that is signed."""
         return "".join(line + "\n" for line in (self.origin, str(self.size), to_base64(self.root), *self.extensions))
 
     @classmethod
@@ -316,7 +316,7 @@ class Signer(Masked):
 
 
 def origin(text: str) -> str:
-    """Give a log's name without what no key's name may hold; one that may be a key's name stays as it is."""
+    """Return a log's name without what no key's name may hold; one that may be a key's name stays as it is."""
     return quote(text, safe=_NAMED)
 
 
@@ -326,7 +326,7 @@ def is_key_name(text: str) -> bool:
 
 
 def _timed(text: str, at: int) -> bytes:
-    """Give what a witness signs."""
+    """Return what a witness signs."""
     return f"{_HEADER}time {at}\n{text}".encode()
 
 

@@ -15,12 +15,12 @@ _ESCAPED: Final = re.compile(r"(^|; ?)'('*)(?=[=+\-@\t\r])")
 
 
 def escape(cell: str) -> str:
-    """Give a cell that no spreadsheet takes for a formula."""
+    """Return a cell that no spreadsheet takes for a formula."""
     if cell[:1].isalnum() and ";" not in cell:  # most are so, and a whole log has millions
         return cell
     return _FORMULA.sub(r"\1'\2", cell)
 
 
 def unescape(cell: str) -> str:
-    """Give what ``escape`` was given."""
+    """Return what ``escape`` was given."""
     return _ESCAPED.sub(r"\1\2", cell) if "'" in cell else cell

@@ -40,7 +40,7 @@ _NAMES: Final = ("log", "seq", "kind", "ref", "run", "ts", "subj", "actor")
 
 
 def disagreement(line: Mapping[str, JSON], origin: str, seq: int, columns: Sequence[object], *, tagged: bool) -> str:
-    """Give the name of the first column that says otherwise than the bytes do, or ``""``.
+    """Return the name of the first column that says otherwise than the bytes do, or ``""``.
 
     The columns are ``kind``, ``reference``, ``run``, ``at``, ``subject`` and ``actor``, as the database gives them
     without knowing their types; that of the actor came with the tag, and is empty without one.
@@ -73,12 +73,12 @@ def disagreement(line: Mapping[str, JSON], origin: str, seq: int, columns: Seque
 
 
 def _hex(subject: object) -> str | None:
-    """Give a pseudonym as the bytes say it; what is no pseudonym agrees with nothing."""
+    """Return a pseudonym as the bytes say it; what is no pseudonym agrees with nothing."""
     return None if subject is None else subject.hex() if isinstance(subject, bytes) else ""
 
 
 def _stamp(at: object) -> str:
-    """Give a moment as the bytes say it, from how the database gives it: SQLite as text, PostgreSQL as a time."""
+    """Return a moment as the bytes say it, from how the database gives it: SQLite as text, PostgreSQL as a time."""
     if isinstance(at, str):
         return f"{at[:10]}T{at[11:]}Z" if at[10:11] == " " else ""
     return at.isoformat(timespec="microseconds") + "Z" if isinstance(at, datetime) else ""
@@ -112,7 +112,7 @@ class Line(NamedTuple):
 
 
 def line(seal: Seal, key: SubjectKey | None, place: Place, seq: int, draft: Draft) -> Line:
-    """Give the entry that stands at ``seq``; its subject, if it has one, is sealed under ``key``.
+    """Return the entry that stands at ``seq``; its subject, if it has one, is sealed under ``key``.
 
     Raises:
         LedgerError: it is too long, or no bytes can say it.
@@ -144,7 +144,7 @@ def line(seal: Seal, key: SubjectKey | None, place: Place, seq: int, draft: Draf
 
 
 def tag(seal: Seal, library: str, seq: int, leaf: bytes) -> bytes:
-    """Give the tag by which the entry at this place shows that we wrote it there."""
+    """Return the tag by which the entry at this place shows that we wrote it there."""
     return seal.tag(f"{library}|{seq}", leaf)
 
 
@@ -172,7 +172,7 @@ def mark(session: Session, drafts: Sequence[Draft], at: datetime) -> None:
 
 
 def awaiting(session: Session) -> Sequence[tuple[PendingRow, EntryRow, str]]:
-    """Give what is pending, the oldest first, each with its intent and the name of its log."""
+    """Return what is pending, the oldest first, each with its intent and the name of its log."""
     intent = (EntryRow.library == PendingRow.library) & (EntryRow.reference == PendingRow.reference)
     wanted = select(PendingRow, EntryRow, LogRow.origin).where(
         intent, EntryRow.kind == Kind.INTENT.value, LogRow.library == PendingRow.library
@@ -274,7 +274,7 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """Give a session in which entries and what belongs to them are committed together.
+        """Yield a session in which entries and what belongs to them are committed together.
 
         Raises:
             LedgerError: nothing of it was written.
@@ -338,7 +338,7 @@ class Ledger:
         return place.edge.extend(row.leaf for row in rows)
 
     def pending(self) -> list[Pending]:
-        """Give the intents that have no outcome, the oldest first."""
+        """Return the intents that have no outcome, the oldest first."""
         with self._database.read() as session:
             return [
                 Pending(
@@ -352,31 +352,31 @@ class Ledger:
             ]
 
     def heads(self) -> list[Head]:
-        """Give the head of every log."""
+        """Return the head of every log."""
         with self._database.read() as session:
             rows = session.exec(select(LogRow).order_by(col(LogRow.library))).all()
             return [Head(row.library, row.size, _edge(row.library, row.size, row.edge).root().hex()) for row in rows]
 
     def head(self, library: str) -> Head:
-        """Give the head of one log; one that was not begun has no entries."""
+        """Return the head of one log; one that was not begun has no entries."""
         with self._database.read() as session:
             row = session.get(LogRow, library)
             edge = _edge(library, row.size, row.edge) if row else Edge()
         return Head(library, edge.size, edge.root().hex())
 
     def origin(self, library: str) -> str:
-        """Give the name of a library's log: what it was begun under, or will be."""
+        """Return the name of a library's log: what it was begun under, or will be."""
         with self._database.read() as session:
             found = session.exec(select(LogRow.origin).where(LogRow.library == library)).one_or_none()
         return found or self._origins.get(library, library)
 
     def began(self, library: str) -> datetime | None:
-        """Give the time of a log's first entry."""
+        """Return the time of a log's first entry."""
         with self._database.read() as session:
             return session.exec(select(EntryRow.at).where(EntryRow.library == library, EntryRow.seq == 0)).one_or_none()
 
     def between(self, library: str, since: datetime | None, until: datetime | None) -> range:
-        """Give the stretch of a log that holds its entries from ``since`` on and before ``until``."""
+        """Return the stretch of a log that holds its entries from ``since`` on and before ``until``."""
         chosen = [EntryRow.library == library]
         chosen += [EntryRow.at >= since] if since else []
         chosen += [EntryRow.at < until] if until else []
@@ -386,21 +386,21 @@ class Ledger:
         return range(first, end)
 
     def count(self, library: str) -> int:
-        """Give how many entries of a log are there."""
+        """Return how many entries of a log are there."""
         with self._database.read() as session:
             return session.exec(select(func.count()).select_from(EntryRow).where(EntryRow.library == library)).one()
 
     def grown(self, library: str) -> int:
-        """Give how many entries this process has committed to a library's log since it started."""
+        """Return how many entries this process has committed to a library's log since it started."""
         return self._grown[library]
 
     def written(self) -> list[str]:
-        """Give the libraries to whose logs this process has committed entries."""
+        """Return the libraries to whose logs this process has committed entries."""
         with self._counting:
             return sorted(self._grown)
 
     def entries(self, library: str, *, since: int = 0, most: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Give sequence and exact bytes of the entries from ``since`` on, as a stream."""
+        """Yield sequence and exact bytes of the entries from ``since`` on, as a stream."""
         left = most
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
@@ -414,7 +414,7 @@ class Ledger:
             left = None if left is None else left - len(page)
 
     def of_subject(self, library: str, insz: Insz) -> list[tuple[int, bytes]]:
-        """Give the entries about one person, over all years whose key is still there."""
+        """Return the entries about one person, over all years whose key is still there."""
         with self._database.read() as session:
             refs = self._keys.pseudonyms(session, library, insz.digits)
             wanted = select(EntryRow.seq, EntryRow.data).where(
@@ -423,12 +423,12 @@ class Ledger:
             return list(session.exec(wanted.order_by(col(EntryRow.seq))).all())
 
     def pseudonyms(self, library: str, insz: Insz) -> list[bytes]:
-        """Give under what a person stands in a library's log, one for each year whose key is still there."""
+        """Return under what a person stands in a library's log, one for each year whose key is still there."""
         with self._database.read() as session:
             return self._keys.pseudonyms(session, library, insz.digits)
 
     def subjects(self, library: str, places: Sequence[int]) -> dict[int, Insz]:
-        """Give whom the entries at these places are about, while the keys of their years are there."""
+        """Return whom the entries at these places are about, while the keys of their years are there."""
         wanted = select(EntryRow.seq, EntryRow.data, LogRow.origin).where(
             EntryRow.library == library, col(EntryRow.seq).in_(places), LogRow.library == EntryRow.library
         )
@@ -440,7 +440,7 @@ class Ledger:
         return {seq: insz for seq, insz in found if insz is not None}
 
     def evidence(self, library: str, seq: int) -> Evidence | None:
-        """Give the messages that were kept of an access; ``None`` when none were, or their year's key was destroyed.
+        """Return the messages that were kept of an access; ``None`` when none were, or their year's key was destroyed.
 
         Raises:
             StoreError: they were altered or moved.
@@ -454,7 +454,7 @@ class Ledger:
         return key.open_evidence(found[1], where=f"{found[2]}|{seq}") if found and key else None
 
     def year_ends(self, library: str) -> dict[int, datetime]:
-        """Give the time of the last entry of each year whose key is still there."""
+        """Return the time of the last entry of each year whose key is still there."""
         with self._database.read() as session:
             return self._keys.ends(session, library)
 

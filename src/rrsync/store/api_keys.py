@@ -142,7 +142,7 @@ class ApiKeys:
         return key, text
 
     def find(self, text: str) -> ApiKey | None:
-        """Give the key that a call shows, and note that it is used; ``None`` when it opens nothing.
+        """Return the key that a call shows, and note that it is used; ``None`` when it opens nothing.
 
         Raises:
             StoreError: the database cannot be read or written.
@@ -163,7 +163,7 @@ class ApiKeys:
         return key
 
     def of(self, libraries: Collection[str]) -> Sequence[ApiKey]:
-        """Give the keys of these libraries, the newest first; a row that is not as we wrote it is none."""
+        """Return the keys of these libraries, the newest first; a row that is not as we wrote it is none."""
         wanted = select(ApiKeyRow).where(col(ApiKeyRow.library).in_(libraries))
         with self._database.read() as session:
             rows = session.exec(wanted.order_by(col(ApiKeyRow.made_at).desc(), col(ApiKeyRow.id))).all()
@@ -192,7 +192,7 @@ class ApiKeys:
         return hmac.compare_digest(row.mac, self._mac(row))
 
     def _mac(self, row: ApiKeyRow) -> bytes:
-        """Give the tag of all that a row says but its last use."""
+        """Return the tag of all that a row says but its last use."""
         said = [
             *(row.library, row.name, row.digest.hex(), row.scopes, row.networks, row.made_by, row.revoked_by),
             *(None if at is None else at.isoformat() for at in (row.made_at, row.expires_at, row.revoked_at)),

@@ -73,13 +73,13 @@ class Glasses:
             return row.id
 
     def find(self, library: str, number: int) -> Wish | None:
-        """Give a library's wish by its number."""
+        """Return a library's wish by its number."""
         with self._database.read() as session:
             row = session.get(GlassRow, number)
             return None if row is None or row.library != library else self._value(row)
 
     def recent(self, library: str) -> list[Wish]:
-        """Give a library's wishes that may not have lapsed, the oldest first."""
+        """Return a library's wishes that may not have lapsed, the oldest first."""
         since = self._clock() - 2 * WAIT
         wanted = select(GlassRow).where(GlassRow.library == library, col(GlassRow.at) > since)
         with self._database.read() as session:
@@ -127,7 +127,7 @@ class Glasses:
             session.execute(_forgetting(self._clock()))
 
     def _standing(self, session: Session, wish: Wish, stage: Stage) -> GlassRow:
-        """Give the row of a wish that is this far, for this writer alone."""
+        """Return the row of a wish that is this far, for this writer alone."""
         row = session.get(GlassRow, wish.id, with_for_update=True)
         if row is None or self._value(row).stage(self._clock()) is not stage:
             raise StoreError(
@@ -156,7 +156,7 @@ class Glasses:
 
 
 def _forgetting(now: datetime) -> Update:
-    """Give what takes the number out of wishes that have lapsed, at whatever step."""
+    """Return what takes the number out of wishes that have lapsed, at whatever step."""
     at = col(GlassRow.at)
     is_over = or_(at <= now - 2 * WAIT, at > now + AHEAD)
     return update(GlassRow).where(is_over, col(GlassRow.insz) != b"").values(insz=b"")

@@ -49,7 +49,7 @@ class Feed:
         self._rows = rows
 
     def after(self, library: str, seq: int, *, most: int) -> Sequence[News]:
-        """Give the changes of a library after a place, the oldest first.
+        """Return the changes of a library after a place, the oldest first.
 
         Raises:
             StoreError: one cannot be read, and none after it is given before it.
@@ -60,13 +60,13 @@ class Feed:
             return [self._news(row) for row in rows]
 
     def last(self, library: str) -> int:
-        """Give the place of a library's last change."""
+        """Return the place of a library's last change."""
         wanted = select(func.coalesce(func.max(ChangeRow.seq), BEGINNING)).where(ChangeRow.library == library)
         with self._database.read() as session:
             return session.exec(wanted).one()
 
     def count(self, library: str, seq: int) -> int:
-        """Give how many changes of a library there are after a place."""
+        """Return how many changes of a library there are after a place."""
         wanted = select(func.count()).select_from(ChangeRow).where(ChangeRow.library == library, ChangeRow.seq > seq)
         with self._database.read() as session:
             return session.exec(wanted).one()
@@ -121,7 +121,7 @@ class Hooks:
             session.execute(_BEGIN, {"library": library, "cursor": cursor, "at": self._clock()})
 
     def states(self, libraries: Collection[str]) -> dict[str, Told]:
-        """Give how far these libraries were told, those that ever were."""
+        """Return how far these libraries were told, those that ever were."""
         wanted = select(HookRow).where(col(HookRow.library).in_(libraries))
         with self._database.read() as session:
             return {

@@ -69,7 +69,7 @@ class Checkpoints:
                     )
 
     def all(self, library: str) -> list[Kept]:
-        """Give what was signed of a log, the shortest first.
+        """Return what was signed of a log, the shortest first.
 
         Raises:
             BrokenChain: a row of it was altered.
@@ -79,7 +79,7 @@ class Checkpoints:
         return [_kept(library, *row) for row in rows]
 
     def last(self, library: str) -> Kept | None:
-        """Give what was signed of a log at its longest.
+        """Return what was signed of a log at its longest.
 
         Raises:
             BrokenChain: its row was altered.
@@ -98,7 +98,7 @@ class Checkpoints:
         self._note(Anchoring("", 0, name, at, ""))
 
     def anchorings(self, library: str) -> list[Anchoring]:
-        """Give when which anchor took a log's checkpoints in, the first first; what we did not note is left out."""
+        """Return when which anchor took a log's checkpoints in, the first first; what we did not note is left out."""
         wanted = _TAKEN.where(col(AnchorRow.library) == library).order_by(col(AnchorRow.at), col(AnchorRow.id))
         with self._database.read() as session:
             rows = session.execute(wanted).all()
@@ -107,7 +107,7 @@ class Checkpoints:
     def last_anchored(
         self, library: str, name: str | None = None, *, until: datetime | None = None
     ) -> Anchoring | None:
-        """Give when an anchor last took in a checkpoint of a log: this one, or any; not after ``until``."""
+        """Return when an anchor last took in a checkpoint of a log: this one, or any; not after ``until``."""
         wanted = _TAKEN.where(col(AnchorRow.library) == library)
         wanted = wanted if name is None else wanted.where(col(AnchorRow.name) == name)
         wanted = wanted if until is None else wanted.where(col(AnchorRow.at) <= until)
@@ -118,7 +118,7 @@ class Checkpoints:
         return None
 
     def last_failure(self, name: str, *, until: datetime) -> datetime | None:
-        """Give when an anchor was last out of reach."""
+        """Return when an anchor was last out of reach."""
         last = self.last_anchored("", name, until=until)
         return last.at if last else None
 
@@ -128,7 +128,7 @@ class Checkpoints:
             session.execute(_ANCHORED, row | {"mac": self._tag(one)})
 
     def _tag(self, one: Anchoring) -> bytes:
-        """Give the tag by which a row shows that we wrote it: who owns the database could else vouch for himself."""
+        """Return the tag by which a row shows that we wrote it: who owns the database could else vouch for himself."""
         where = f"anchor|{one.library}|{one.size}|{one.name}|{one.at.astimezone(UTC).isoformat()}"
         return self._seal.tag(where, one.receipt.encode())
 

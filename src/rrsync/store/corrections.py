@@ -66,13 +66,13 @@ class Corrections:
         self._clock = clock
 
     def of(self, library: str, number: str) -> Correction | None:
-        """Give the correction that is in force of a member."""
+        """Return the correction that is in force of a member."""
         with self._database.read() as session:
             row = session.get(CorrectionRow, (library, number))
             return self._value(row) if row is not None and is_in_force(row, self._today()) else None
 
     def pinned(self, member: Member) -> Member:
-        """Give a member with whether its address is the staff's."""
+        """Return a member with whether its address is the staff's."""
         with self._database.read() as session:
             row = session.get(CorrectionRow, (member.library, member.number))
             return replace(member, pinned=row is not None and is_in_force(row, self._today()))
@@ -194,7 +194,7 @@ def is_in_force(row: CorrectionRow, today: date) -> bool:
 def correction_rows(
     session: Session, keys: Sequence[tuple[str, str]], today: date
 ) -> dict[tuple[str, str], CorrectionRow]:
-    """Give the corrections that are in force of these members, by library and number."""
+    """Return the corrections that are in force of these members, by library and number."""
     found: dict[tuple[str, str], CorrectionRow] = {}
     for library in sorted({library for library, _ in keys}):
         numbers = [number for of, number in keys if of == library]
@@ -204,7 +204,7 @@ def correction_rows(
 
 
 def ended(row: CorrectionRow, end: End, insz: Insz | None, actor: Actor = _ITSELF) -> Draft:
-    """Give the entry that says that a correction ended, and what ended it."""
+    """Return the entry that says that a correction ended, and what ended it."""
     body: dict[str, JSON] = {"actor": named(actor), "ended": end.value, "until": row.until.isoformat()}
     return Draft(row.library, Kind.UNCORRECT, "", insz, body=body)
 

@@ -128,7 +128,7 @@ def opened(session: Session, rows: Rows, row: OfferRow) -> Offer | None:
 
 
 def open_hold(session: Session, key: tuple[str, str]) -> int | None:
-    """Give the open hold of a member."""
+    """Return the open hold of a member."""
     wanted = select(HoldRow.id).where(
         HoldRow.library == key[0], HoldRow.number == key[1], col(HoldRow.closed_at).is_(None)
     )
@@ -181,7 +181,7 @@ class Offers:
             return _sweep(session, self._clock())
 
     def recent(self, library: str, number: str) -> Offer | None:
-        """Give the answer about a member that has not lapsed; ``None`` if the member is not as it was left then."""
+        """Return the answer about a member that has not lapsed; ``None`` if the member is not as it was left then."""
         with self._database.read() as session:
             row = session.get(OfferRow, (library, number))
             offer = None if row is None else opened(session, self._rows, row)
@@ -261,7 +261,7 @@ class Offers:
         return member, now
 
     def _current(self, session: Session, offer: Offer) -> tuple[MemberRow, Offer]:
-        """Give the member, locked first as settling does, and an offer that still stands, as it is now."""
+        """Return the member, locked first as settling does, and an offer that still stands, as it is now."""
         key = offer.library, offer.number
         member = session.get(MemberRow, key, with_for_update=True)
         row = session.get(OfferRow, key, with_for_update=True)

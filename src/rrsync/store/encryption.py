@@ -85,7 +85,7 @@ class Keyring(Masked):
         return cls({sha256(data).hexdigest()[:_NAME]: data}, random(KEY_BYTES))
 
     def to_text(self) -> str:
-        """Give the content of the key file."""
+        """Return the content of the key file."""
         lines = ["# rrsync keys: keep a copy apart from the database; without them nobody can read it."]
         lines += [f"data {name} {base64.b64encode(key).decode()}" for name, key in self.data.items()]
         lines += [f"index {base64.b64encode(self.index).decode()}"]
@@ -133,15 +133,15 @@ class Seal:
         return data[1 : 1 + _NAME] in self._ciphers
 
     def lookup(self, what: str, text: str) -> bytes:
-        """Give the keyed value under which a text is found again: HMAC-SHA256 of what it is and the text."""
+        """Return the keyed value under which a text is found again: HMAC-SHA256 of what it is and the text."""
         return hmac.digest(self._index, f"{what}\0{text}".encode(), "sha256")
 
     def tag(self, where: str, data: bytes) -> bytes:
-        """Give the keyed tag that shows who wrote this there: HMAC-SHA256 of the place and the bytes."""
+        """Return the keyed tag that shows who wrote this there: HMAC-SHA256 of the place and the bytes."""
         return hmac.digest(self._entry, where.encode() + b"\0" + data, "sha256")
 
     def fresh_key(self) -> bytes:
-        """Give a new random key of 32 bytes."""
+        """Return a new random key of 32 bytes."""
         return self._random(KEY_BYTES)
 
 
@@ -155,16 +155,16 @@ class SubjectKey:
         self._random = random
 
     def pseudonym(self, digits: str) -> bytes:
-        """Give the keyed pseudonym of a number, 32 bytes."""
+        """Return the keyed pseudonym of a number, 32 bytes."""
         return hmac.digest(self._pseudonym, digits.encode(), "sha256")
 
     def encrypt(self, digits: str, *, where: str) -> bytes:
-        """Give nonce and ciphertext of a number, bound to its entry."""
+        """Return nonce and ciphertext of a number, bound to its entry."""
         nonce = self._random(_NONCE)
         return nonce + self._cipher.encrypt(nonce, digits.encode(), where.encode())
 
     def decrypt(self, data: bytes, *, where: str) -> str:
-        """Give the number back.
+        """Return the number back.
 
         Raises:
             StoreError: it was altered, or stands in another entry than its own.
@@ -177,13 +177,13 @@ class SubjectKey:
             ) from error
 
     def seal_evidence(self, evidence: Evidence, *, where: str) -> bytes:
-        """Give nonce and ciphertext of the messages of an access, compressed, bound to its entry."""
+        """Return nonce and ciphertext of the messages of an access, compressed, bound to its entry."""
         framed = len(evidence.request).to_bytes(_LENGTH, "big") + evidence.request + evidence.reply
         nonce = self._random(_NONCE)
         return nonce + self._evidence.encrypt(nonce, zlib.compress(framed), where.encode())
 
     def open_evidence(self, data: bytes, *, where: str) -> Evidence:
-        """Give the messages back, both to the byte.
+        """Return the messages back, both to the byte.
 
         Raises:
             StoreError: they were altered, or stand at another entry than their own.
@@ -201,7 +201,7 @@ class SubjectKey:
 
 
 def derive(key: bytes, label: str) -> bytes:
-    """Give the key for one use, by HKDF-SHA256 (RFC 5869)."""
+    """Return the key for one use, by HKDF-SHA256 (RFC 5869)."""
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"rrsync {label}".encode()).derive(key)
 
 
@@ -230,7 +230,7 @@ class SubjectKeys:
         self._known: dict[tuple[str, int], SubjectKey] = {}
 
     def find(self, session: Session, library: str, year: int) -> SubjectKey | None:
-        """Give the key of a library and year; ``None`` when it was destroyed, or never made."""
+        """Return the key of a library and year; ``None`` when it was destroyed, or never made."""
         row = session.get(LogKeyRow, (library, year))
         if row is None:
             self._known.pop((library, year), None)
@@ -240,7 +240,7 @@ class SubjectKeys:
         return self._known[library, year]
 
     def writing(self, session: Session, library: str, year: int) -> SubjectKey:
-        """Give the key for an entry of this year; the first one makes it, and it is kept once committed.
+        """Return the key for an entry of this year; the first one makes it, and it is kept once committed.
 
         Raises:
             LedgerError: it was destroyed.
@@ -261,13 +261,13 @@ class SubjectKeys:
         return made[library, year]
 
     def pseudonyms(self, session: Session, library: str, digits: str) -> list[bytes]:
-        """Give under what a number stands in a library's log, in each year whose key is there."""
+        """Return under what a number stands in a library's log, in each year whose key is there."""
         years = session.exec(select(LogKeyRow.year).where(LogKeyRow.library == library)).all()
         keys = [self.find(session, library, year) for year in years]
         return [key.pseudonym(digits) for key in keys if key is not None]
 
     def person(self, session: Session, library: str, where: str, data: bytes) -> Insz | None:
-        """Give whom an entry is about; ``None`` when it names nobody, or its year's key was destroyed.
+        """Return whom an entry is about; ``None`` when it names nobody, or its year's key was destroyed.
 
         Raises:
             StoreError: the number in it was altered, or stands in another entry than its own.
@@ -279,7 +279,7 @@ class SubjectKeys:
         return Insz(key.decrypt(base64.b64decode(str(sealed["enc"])), where=where))
 
     def ends(self, session: Session, library: str) -> dict[int, datetime]:
-        """Give the time of the last entry of each year whose key is there."""
+        """Return the time of the last entry of each year whose key is there."""
         year = extract("year", col(EntryRow.at))
         wanted = select(year, func.max(EntryRow.at)).where(EntryRow.library == library).group_by(year)
         kept = session.exec(select(LogKeyRow.year).where(LogKeyRow.library == library)).all()

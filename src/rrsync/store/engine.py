@@ -80,7 +80,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Give a session that writes nothing. In a file it sees one state; on a server, each of its statements one.
+        """Yield a session that writes nothing. In a file it sees one state; on a server, each of its statements one.
 
         Raises:
             StoreError: the database cannot be read.
@@ -91,7 +91,7 @@ class Database:
 
     @contextmanager
     def write(self, *, passing: bool = False) -> Iterator[Session]:
-        """Give a session that is committed at the end, or rolled back on any error.
+        """Yield a session that is committed at the end, or rolled back on any error.
 
         What is ``passing``, and soon forgotten anyway, does not wait for the disk: a power cut may undo the last of it.
 

@@ -55,7 +55,7 @@ class Holds:
         self._rows = rows
 
     def open(self, *, library: str | None = None) -> Iterator[OpenHold]:
-        """Give the open holds, the oldest first."""
+        """Return the open holds, the oldest first."""
         wanted = select(HoldRow).where(col(HoldRow.closed_at).is_(None)).order_by(col(HoldRow.id))
         if library is not None:
             wanted = wanted.where(HoldRow.library == library)
@@ -66,7 +66,7 @@ class Holds:
         return (self._value(row, twins) for row in rows)
 
     def find(self, number: int) -> OpenHold | None:
-        """Give one open hold by its number."""
+        """Return one open hold by its number."""
         with self._database.read() as session:
             row = session.get(HoldRow, number)
             if row is None or row.closed_at is not None:
@@ -79,7 +79,7 @@ class Holds:
         return [self._value(row, twins) for row in rows]
 
     def _twins(self, session: Session, rows: Sequence[HoldRow]) -> dict[tuple[str, Insz], str]:
-        """Give which member has a new number that is proposed for another, by library and number."""
+        """Return which member has a new number that is proposed for another, by library and number."""
         wanted: dict[str, list[Insz]] = {}
         for row in rows:
             if (new := self._new_insz(row)) is not None:
@@ -113,7 +113,7 @@ class Holds:
 
 
 def holders(session: Session, rows: Rows, library: str, numbers: Sequence[Insz]) -> dict[Insz, str]:
-    """Give the members of a library that have these numbers."""
+    """Return the members of a library that have these numbers."""
     keys = {rows.insz_key(library, insz): insz for insz in numbers}
     found: dict[Insz, str] = {}
     for at in range(0, len(keys), _CHUNK):
@@ -155,7 +155,7 @@ def set_hold(session: Session, rows: Rows, key: tuple[str, str], hold: Hold, *, 
 
 
 def standing_reasons(session: Session, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Give the reasons of these members' open holds, where they say something of the person."""
+    """Return the reasons of these members' open holds, where they say something of the person."""
     found: dict[tuple[str, str], str] = {}
     for library in sorted({library for library, _ in keys}):
         numbers = [number for of, number in keys if of == library]
@@ -214,12 +214,12 @@ class Worklist:
         self._holds = holds
 
     def count(self, library: str) -> int:
-        """Give how many holds await a person."""
+        """Return how many holds await a person."""
         with self._database.read() as session:
             return session.exec(select(func.count()).select_from(HoldRow).where(*_open(library))).one()
 
     def counts(self, library: str) -> dict[Reason, int]:
-        """Give the same by reason, in the order of the contract; a reason without holds is not named."""
+        """Return the same by reason, in the order of the contract; a reason without holds is not named."""
         wanted = select(HoldRow.reason, func.count()).where(*_open(library)).group_by(col(HoldRow.reason))
         with self._database.read() as session:
             found = {reason: int(count) for reason, count in session.exec(wanted).all()}
@@ -228,20 +228,20 @@ class Worklist:
     def page(
         self, library: str, *, reason: Reason | None = None, beyond: int = 0, most: int = PAGE
     ) -> tuple[list[OpenHold], bool]:
-        """Give the next ``most`` holds, of numbers above ``beyond``, and whether there are more."""
+        """Return the next ``most`` holds, of numbers above ``beyond``, and whether there are more."""
         wanted = select(HoldRow).where(*_open(library, reason), col(HoldRow.id) > beyond)
         with self._database.read() as session:
             rows = session.exec(wanted.order_by(col(HoldRow.id)).limit(most + 1)).all()
             return self._holds.opened(session, rows[:most]), len(rows) > most
 
     def of(self, library: str, number: str) -> OpenHold | None:
-        """Give the open hold of a member, if there is one."""
+        """Return the open hold of a member, if there is one."""
         with self._database.read() as session:
             rows = session.exec(select(HoldRow).where(*_open(library), HoldRow.number == number)).all()
             return next(iter(self._holds.opened(session, rows)), None)
 
     def turn(self, library: str, hold: int, *, reason: Reason | None = None) -> Turn:
-        """Give where a hold stands; one that is not of the reason has neighbours too."""
+        """Return where a hold stands; one that is not of the reason has neighbours too."""
         meant, place = _open(library, reason), col(HoldRow.id)
         wanted = select(
             func.count(),

@@ -57,7 +57,7 @@ class Quotas:
         return verdict
 
     def left(self, library: str, name: str) -> dict[Window, int]:
-        """Give how often somebody may ask still, by each limit.
+        """Return how often somebody may ask still, by each limit.
 
         Raises:
             StoreError: it cannot be counted.
@@ -81,7 +81,7 @@ def _own(session: Session, library: str, name: str, at: datetime) -> list[dateti
 
 
 def _turn(library: str) -> int:
-    """Give the number under which the processes wait for each other, of a library."""
+    """Return the number under which the processes wait for each other, of a library."""
     return int.from_bytes(sha256(f"rrsync ask {library}".encode()).digest()[:8], "big", signed=True)
 
 
@@ -110,7 +110,7 @@ class Shared:
         return given
 
     def look(self) -> tuple[Traffic, float]:
-        """Give the traffic as it stands, and the seconds of its clock; who looks keeps nobody waiting.
+        """Return the traffic as it stands, and the seconds of its clock; who looks keeps nobody waiting.
 
         Raises:
             StoreError: it could not be read.
@@ -121,7 +121,7 @@ class Shared:
             return parse(state or "", now), now
 
     def _ours(self, session: Session) -> tuple[str, float]:
-        """Give the state, ours alone until the end of the transaction, and the time when it became ours."""
+        """Return the state, ours alone until the end of the transaction, and the time when it became ours."""
         wanted = _OURS if self._database.is_sqlite else _OURS_THERE
         row = session.execute(wanted).one_or_none()
         if row is None:
@@ -131,7 +131,7 @@ class Shared:
         return state, self._now(at)
 
     def _now(self, at: Decimal | None) -> float:
-        """Give the time; ``at`` is the server's, if there is one."""
+        """Return the time; ``at`` is the server's, if there is one."""
         if self._clock is not None:
             return self._clock()
         return time.monotonic() if at is None else float(at)

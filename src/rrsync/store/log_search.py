@@ -67,7 +67,7 @@ _AT_ONCE: Final = {DENIED: Kind.DENIED, REUSED: Kind.REUSE}
 
 
 def hints(library: str, *, purpose: str, status: str, is_sqlite: bool) -> Iterator[ColumnElement[bool]]:
-    """Give what must hold of the columns of looks for a purpose and with an end; of each only if it is said."""
+    """Yield what must hold of the columns of looks for a purpose and with an end; of each only if it is said."""
     if purpose:
         yield _says("code", purpose, is_sqlite=is_sqlite)
     if status in _AT_ONCE:
@@ -158,7 +158,7 @@ class Search:
         self._database = database
 
     def accesses(self, wanted: Wanted) -> Iterator[Access]:
-        """Give the looks that are meant, in the order in which they were asked, as a stream."""
+        """Yield the looks that are meant, in the order in which they were asked, as a stream."""
         if wanted.last is None:
             yield from self._accesses(wanted, newest_first=False)
         else:
@@ -173,7 +173,7 @@ class Search:
         until: datetime | None = None,
         subjects: Sequence[bytes] | None = None,
     ) -> Iterator[tuple[int, dict[str, JSON]]]:
-        """Give sequence and content of the entries that are no access, of these kinds, in their order, as a stream.
+        """Yield sequence and content of the entries that are no access, of these kinds, in their order, as a stream.
 
         Raises:
             ValueError: a kind is that of an access.
@@ -189,7 +189,7 @@ class Search:
             yield from ((seq, _read(library, seq, data)) for seq, data in page)
 
     def last_deed(self, library: str, kind: Kind) -> tuple[int, dict[str, JSON]] | None:
-        """Give sequence and content of the last entry of a kind that is no access."""
+        """Return sequence and content of the last entry of a kind that is no access."""
         wanted = select(EntryRow.seq, EntryRow.data).where(
             EntryRow.library == library, EntryRow.kind == kind.value, _IS_DEED
         )
@@ -205,7 +205,7 @@ class Search:
             return session.exec(wanted.limit(1)).first() is not None
 
     def find(self, library: str, seq: int) -> Access | None:
-        """Give the look whose intent, denial or outcome stands at ``seq``; ``None`` when no entry of one does."""
+        """Return the look whose intent, denial or outcome stands at ``seq``; ``None`` when no entry of one does."""
         place = select(EntryRow.seq, EntryRow.data).where(EntryRow.library == library)
         its_own = place.where(EntryRow.seq == seq, _is_of(LOOKS))
         reference = select(EntryRow.reference).where(
@@ -219,7 +219,7 @@ class Search:
         return next(self._joined(library, found), None)
 
     def forgotten(self, library: str) -> list[int]:
-        """Give the years of which a log names people that nobody can be found under: their keys were destroyed."""
+        """Return the years of which a log names people that nobody can be found under: their keys were destroyed."""
         with self._database.read() as session:
             kept = set(session.exec(select(LogKeyRow.year).where(LogKeyRow.library == library)).all())
             one = select(EntryRow.seq, EntryRow.data).where(EntryRow.library == library).limit(1)
@@ -238,7 +238,7 @@ class Search:
             yield from filter(wanted.covers, self._joined(wanted.library, page))
 
     def _broad(self, wanted: Wanted, newest_first: bool) -> Iterator[Sequence[Place]]:  # noqa: FBT001 — within
-        """Give all looks of the time meant by walking along the log."""
+        """Yield all looks of the time meant by walking along the log."""
         seq = col(EntryRow.seq)
         chosen = _meant(wanted)
         sqlite = self._database.is_sqlite
@@ -254,7 +254,7 @@ class Search:
             beyond = [seq < page[-1][0] if newest_first else seq > page[-1][0]]
 
     def _narrow(self, wanted: Wanted, newest_first: bool) -> Iterator[Sequence[Place]]:  # noqa: FBT001 — within
-        """Give looks of certain people, found by an index."""
+        """Yield looks of certain people, found by an index."""
         chosen = _meant(wanted)
         if wanted.subjects is not None:
             chosen.append(col(EntryRow.subject).in_(wanted.subjects))
@@ -266,7 +266,7 @@ class Search:
 
     @staticmethod
     def _by_person(session: Session, wanted: Wanted) -> ColumnElement[bool]:
-        """Give what an entry of a person's has in its columns; one from before schema 0002 has no actor there."""
+        """Return what an entry of a person's has in its columns; one from before schema 0002 has no actor there."""
         name = col(EntryRow.actor)
         named = and_(_HAS_ACTOR, name == wanted.actor if wanted.actor else name > "")  # ">" is what SQLite goes by
         first = select(EntryRow.mac).where(EntryRow.library == wanted.library, EntryRow.seq == 0)
@@ -274,7 +274,7 @@ class Search:
         return or_(named, col(EntryRow.mac).is_(None)) if is_old else named
 
     def _at(self, library: str, places: Sequence[int]) -> Iterator[Sequence[Place]]:
-        """Give the entries at these places, in the order of the places."""
+        """Yield the entries at these places, in the order of the places."""
         for start in range(0, len(places), _PAGE):
             chosen = places[start : start + _PAGE]
             wanted = select(EntryRow.seq, EntryRow.data).where(
@@ -285,7 +285,7 @@ class Search:
             yield [(seq, found[seq]) for seq in chosen]
 
     def _joined(self, library: str, page: Sequence[Place]) -> Iterator[Access]:
-        """Give looks with their outcomes."""
+        """Yield looks with their outcomes."""
         lines = [(seq, _read(library, seq, data)) for seq, data in page]
         wanted = select(EntryRow.seq, EntryRow.data).where(
             EntryRow.library == library,
@@ -304,7 +304,7 @@ class Search:
 
 
 def _meant(wanted: Wanted) -> list[ColumnElement[bool]]:
-    """Give what the columns of a look that is meant say."""
+    """Return what the columns of a look that is meant say."""
     chosen = _chosen(wanted.library, LOOKS, wanted.since, wanted.until)
     return chosen if wanted.before is None else [*chosen, col(EntryRow.seq) < wanted.before]
 
@@ -378,7 +378,7 @@ class Facts:
     def around(
         self, library: str, insz: Insz, *, name: str, at: datetime, case: str, is_denied: bool
     ) -> tuple[Attempt, Traces]:
-        """Give a look that is about to be logged, as the rules see it, and what is known around it.
+        """Return a look that is about to be logged, as the rules see it, and what is known around it.
 
         Raises:
             LedgerError: something of it cannot be read; so nobody may look.
@@ -408,13 +408,13 @@ class Facts:
             ) from error
 
     def _pseudonyms(self, session: Session, library: str, insz: Insz, at: datetime) -> dict[int, bytes]:
-        """Give a person's pseudonyms of the years that the last week is in."""
+        """Return a person's pseudonyms of the years that the last week is in."""
         keys = {year: self._keys.find(session, library, year) for year in {at.year, (at - WEEK).year}}
         return {year: key.pseudonym(insz.digits) for year, key in keys.items() if key is not None}
 
 
 def _looks(session: Session, library: str, name: str, since: datetime) -> Iterator[Attempt]:
-    """Give a person's own looks after a moment, the newest first."""
+    """Yield a person's own looks after a moment, the newest first."""
     wanted, here = _LOOKED, {"of": library, "by": name}
     for _ in range(_PAGES):
         page = session.execute(wanted, here).all()
@@ -427,13 +427,13 @@ def _looks(session: Session, library: str, name: str, since: datetime) -> Iterat
 
 
 def _staff(session: Session, library: str, subjects: Sequence[bytes], since: datetime) -> frozenset[str]:
-    """Give the names of the persons who looked at somebody after a moment."""
+    """Return the names of the persons who looked at somebody after a moment."""
     here = {"of": library, "subjects": subjects, "since": since}
     return frozenset(session.execute(_STAFF, here).scalars()) - {""}
 
 
 def _tie(session: Session, library: str, key: bytes) -> Tie | None:
-    """Give what binds the member of this number to the library; ``None`` when there is none."""
+    """Return what binds the member of this number to the library; ``None`` when there is none."""
     member = session.execute(_TIE, {"of": library, "key": key}).first()
     if member is None:
         return None
@@ -476,7 +476,7 @@ class Looks:
         self._database = database
 
     def first(self, library: str, moment: datetime) -> int:
-        """Give the place of the first entry at a moment or after it; the log's size when there is none."""
+        """Return the place of the first entry at a moment or after it; the log's size when there is none."""
         with self._database.read() as session:
             size = session.exec(select(LogRow.size).where(LogRow.library == library)).one_or_none() or 0
             near = not_before(session, library, size, moment)
@@ -487,7 +487,7 @@ class Looks:
         return size if seq is None else seq
 
     def flags(self, library: str, stretch: range) -> dict[int, tuple[str, ...]]:
-        """Give the places of the looks of persons in a stretch, each with its flags.
+        """Return the places of the looks of persons in a stretch, each with its flags.
 
         Raises:
             BrokenChain: an entry cannot be read.
@@ -514,12 +514,12 @@ class Looks:
 
 
 def not_before(session: Session, library: str, size: int, moment: datetime) -> int:
-    """Give a place before which no entry is at the moment or after it, unless a clock went back by over a week."""
+    """Return a place before which no entry is at the moment or after it, unless a clock went back by over a week."""
     return _after(session, library, size, moment - _BACK)
 
 
 def _after(session: Session, library: str, size: int, moment: datetime) -> int:
-    """Give a place such that no entry before it is at the moment or after it, if the clock never went back."""
+    """Return a place such that no entry before it is at the moment or after it, if the clock never went back."""
     low, high = 0, size
     while low < high:
         middle = (low + high) // 2
@@ -538,7 +538,7 @@ def _after(session: Session, library: str, size: int, moment: datetime) -> int:
 
 
 def _by_person(session: Session, library: str) -> ColumnElement[bool]:
-    """Give what the columns of a person's entry say; one from before schema 0002 has no actor there."""
+    """Return what the columns of a person's entry say; one from before schema 0002 has no actor there."""
     first = select(EntryRow.mac).where(EntryRow.library == library, EntryRow.seq == 0)
     is_old = session.exec(first).one_or_none() is None
     return or_(_HAS_ACTOR, col(EntryRow.mac).is_(None)) if is_old else _HAS_ACTOR

@@ -64,17 +64,17 @@ class Tiles:
         self.grow(library, size or 0)
 
     def edge(self, library: str, size: int) -> Edge:
-        """Give the tree of a log's first entries by its right edge."""
+        """Return the tree of a log's first entries by its right edge."""
         wanted = nodes(0, size)
         hashes = self._hashes(library, wanted)
         return Edge(size, tuple(hashes[node] for node in wanted))
 
     def root(self, library: str, size: int) -> bytes:
-        """Give the root of a log's first entries."""
+        """Return the root of a log's first entries."""
         return self.edge(library, size).root()
 
     def root_like(self, library: str, size: int, wanted: bytes) -> bytes:
-        """Give the root of a log's first entries; when it is not what is wanted, from the entries alone."""
+        """Return the root of a log's first entries; when it is not what is wanted, from the entries alone."""
         root = self.root(library, size)
         if root != wanted:
             self.rebuild(library)
@@ -82,7 +82,7 @@ class Tiles:
         return root
 
     def inclusion(self, library: str, index: int, size: int) -> list[bytes]:
-        """Give the proof that an entry is among a log's first ones (RFC 6962 §2.1.1).
+        """Return the proof that an entry is among a log's first ones (RFC 6962 §2.1.1).
 
         Raises:
             ValueError: it is not.
@@ -90,7 +90,7 @@ class Tiles:
         return self._proof(library, inclusion(index, size))
 
     def consistency(self, library: str, old: int, new: int) -> list[bytes]:
-        """Give the proof that a log only grew from one size to another (RFC 6962 §2.1.2).
+        """Return the proof that a log only grew from one size to another (RFC 6962 §2.1.2).
 
         Raises:
             ValueError: it did not grow.
@@ -103,7 +103,7 @@ class Tiles:
         return [join([hashes[node] for node in part]) for part in parts]
 
     def _hashes(self, library: str, wanted: Sequence[Node]) -> dict[Node, bytes]:
-        """Give the hashes of complete subtrees, reading each stretch of the log or of the cache once."""
+        """Return the hashes of complete subtrees, reading each stretch of the log or of the cache once."""
         needed: defaultdict[int, list[Range]] = defaultdict(list)
         for height, number in wanted:
             level, more = divmod(height, HEIGHT)
@@ -118,7 +118,7 @@ class Tiles:
 
 
 def _joined(ranges: Sequence[Range]) -> list[Range]:
-    """Give stretches that touch as one."""
+    """Return stretches that touch as one."""
     found: list[Range] = []
     for first, end in sorted(ranges):
         touches = bool(found) and found[-1][1] == first
@@ -127,13 +127,13 @@ def _joined(ranges: Sequence[Range]) -> list[Range]:
 
 
 def _above(below: Mapping[tuple[int, int], bytes], node: Node) -> bytes:
-    """Give the hash of a complete subtree from those of the level of the cache below it."""
+    """Return the hash of a complete subtree from those of the level of the cache below it."""
     level, more = divmod(node[0], HEIGHT)
     return Edge().extend(below[level, number] for number in range(node[1] << more, (node[1] + 1) << more)).root()
 
 
 def _level(session: Session, library: str, level: int, numbers: range) -> list[bytes]:
-    """Give the hashes of entries (level 0) or tiles; a tile that is not there, or is no hash, is made from below.
+    """Return the hashes of entries (level 0) or tiles; a tile that is not there, or is no hash, is made from below.
 
     SQLite takes anything in any column, and gives bytes of it when it is told to.
     """

@@ -107,7 +107,7 @@ def _head(database: Database, library: str) -> _Log | None:
 
 
 def _no_log(database: Database, library: str, due: Sequence[Point]) -> Head:
-    """Give the head of a log that was never begun; what is kept beside every log must not be there either."""
+    """Return the head of a log that was never begun; what is kept beside every log must not be there either."""
     with database.read() as session:
         for row in (EntryRow, LogKeyRow, ChangeRow, CheckpointRow):
             if session.exec(select(row.library).where(row.library == library).limit(1)).first() is not None:
@@ -119,7 +119,7 @@ def _no_log(database: Database, library: str, due: Sequence[Point]) -> Head:
 
 
 def _edge_at(database: Database, log: _Log, since: Point | None) -> Edge:
-    """Give the tree to begin from; the empty one, unless the cached tree has the root that is known."""
+    """Return the tree to begin from; the empty one, unless the cached tree has the root that is known."""
     if since is None or since.size > log.size:
         return Edge()
     try:
@@ -130,13 +130,13 @@ def _edge_at(database: Database, log: _Log, since: Point | None) -> Edge:
 
 
 def _page(database: Database, log: _Log, first: int, most: int) -> list[_Row] | None:
-    """Give the entries from ``first`` on, as long as the head says that there are any."""
+    """Return the entries from ``first`` on, as long as the head says that there are any."""
     place = {"library": log.library, "first": first, "end": min(log.size, first + most)}
     return _read(database, _ROWS, place)
 
 
 def _read(database: Database, statement: TextClause, place: Mapping[str, object]) -> list[_Row] | None:
-    """Give rows as they stand in the database; ``None`` when one of them holds text that is none."""
+    """Return rows as they stand in the database; ``None`` when one of them holds text that is none."""
     try:
         with database.read() as session:
             return [tuple(row) for row in session.execute(statement, place)]
@@ -201,7 +201,7 @@ class _Check:
         return _broken(self._log.library, first, f"{which} of which {point.source} has a checkpoint of {point.size}")
 
     def _fault(self, seq: int, row: _Row) -> str:
-        """Give what is wrong with the entry that should stand at ``seq``, or ``""``."""
+        """Return what is wrong with the entry that should stand at ``seq``, or ``""``."""
         at, data, leaf, *columns, mac = row
         if type(at) is not int or at != seq:
             return "the entry is missing" if isinstance(at, (int, float)) and at > seq else "another stands before it"

@@ -33,7 +33,7 @@ class Finder:
         self._rows = rows
 
     def numbered(self, library: str, insz: Insz) -> Standing | None:
-        """Give the member of a library that has this national number."""
+        """Return the member of a library that has this national number."""
         wanted = _MEMBER.c.library == library, _MEMBER.c.insz_key == self._rows.insz_key(library, insz)
         with self._database.read() as session:
             number = session.execute(select(_MEMBER.c.number).where(*wanted)).scalar_one_or_none()
@@ -41,7 +41,7 @@ class Finder:
             return None if row is None else self._rows.standing(row)
 
     def named(self, library: str, words: str, *, most: int = 50) -> tuple[tuple[Standing, ...], bool]:
-        """Give a library's members whose names have these words, by name, and whether there are more than ``most``.
+        """Return a library's members whose names have these words, by name, and whether there are more than ``most``.
 
         Members that are damaged while others are not are left out.
 
@@ -61,7 +61,7 @@ class Finder:
         return tuple(found), len(numbers) > most
 
     def _names(self, session: Session, library: str, wanted: frozenset[Words]) -> Iterator[tuple[str, Name]]:
-        """Give the members whose beacons let them be meant, by number, with their names."""
+        """Yield the members whose beacons let them be meant, by number, with their names."""
         candidates = (
             select(_MEMBER.c.number, _MEMBER.c.name)
             .outerjoin(BEACON, AT)
@@ -102,6 +102,6 @@ class Finder:
 
 
 def _place(standing: Standing) -> tuple[str, str, str]:
-    """Give where a member stands in a list of people."""
+    """Return where a member stands in a list of people."""
     member = standing.member
     return plain(member.held.name.last), plain(member.held.name.first), member.number

@@ -55,13 +55,13 @@ class Members:
         self._rows = rows
 
     def find(self, library: str, number: str) -> Standing | None:
-        """Give one member, or ``None`` when the library has none of this number."""
+        """Return one member, or ``None`` when the library has none of this number."""
         with self._database.read() as session:
             row = session.get(MemberRow, (library, number))
             return None if row is None else self._rows.standing(row)
 
     def of(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Member]:
-        """Give members by library and number; those that are gone, or damaged while others are not, are left out.
+        """Return members by library and number; those that are gone, or damaged while others are not, are left out.
 
         Raises:
             StoreError: none of them can be opened, as with the wrong keys.
@@ -79,7 +79,7 @@ class Members:
         return opened
 
     def numbers(self, library: str, number: str) -> list[Insz]:
-        """Give the national numbers a member has and had, the newest first."""
+        """Return the national numbers a member has and had, the newest first."""
         wanted = select(ChangeRow).where(
             ChangeRow.library == library, ChangeRow.number == number, col(ChangeRow.insz).is_not(None)
         )
@@ -90,7 +90,7 @@ class Members:
             return [*([now] if now else []), *(self._rows.former_insz(change) for change in changes)]
 
     def export(self, library: str, *, since: datetime | None = None, run: str | None = None) -> Iterator[Standing]:
-        """Give a library's members as a stream, by number; only those changed since a time, or by a run, if given."""
+        """Yield a library's members as a stream, by number; only those changed since a time, or by a run, if given."""
         after = ""
         while True:
             wanted = select(MemberRow).where(MemberRow.library == library, MemberRow.number > after)
@@ -124,7 +124,7 @@ class Members:
             )
 
     def count(self, library: str) -> int:
-        """Give how many members a library has."""
+        """Return how many members a library has."""
         with self._database.read() as session:
             return session.exec(select(func.count()).select_from(MemberRow).where(MemberRow.library == library)).one()
 
@@ -210,7 +210,7 @@ class _Batch:
         return "new" if row is None else "changed"
 
     def _mark(self, item: Incoming, row: MemberRow | None) -> bytes:
-        """Give the mark of what the library's files said last, column by column, under a key of the member's own."""
+        """Return the mark of what the library's files said last, column by column, under a key of the member's own."""
         key = self.rows.mark("imported", item.member.library, item.member.number)
         marks = (
             hmac.digest(key, f"{column}\0{said}".encode(), "sha256")[:_MARK]
@@ -253,21 +253,21 @@ _ADD: Final = _MEMBER.insert().values(
 
 
 def _said(member: Member) -> tuple[str, ...]:
-    """Give what the library's own row says of a member, in the order of ``_SAID``."""
+    """Return what the library's own row says of a member, in the order of ``_SAID``."""
     held = member.held
     insz, birth_date = member.insz.digits if member.insz else "", held.birth_date.text if held.birth_date else ""
     return (insz, held.name.last, held.name.first, birth_date, *(getattr(held.address, part) for part in _ADDRESS))
 
 
 def _said_anew(marks: bytes, before: bytes) -> frozenset[str]:
-    """Give the columns that say something else than at the last import; of an address all, as one place."""
+    """Return the columns that say something else than at the last import; of an address all, as one place."""
     spans = ((column, slice(at * _MARK, (at + 1) * _MARK)) for at, column in enumerate(_SAID))
     anew = frozenset(column for column, span in spans if marks[span] != before[span])
     return anew if anew.isdisjoint(_ADDRESS) else anew | frozenset(_ADDRESS)
 
 
 def _completed(item: Incoming, before: Member) -> Member:
-    """Give a member as the columns of its row have it, and as it is held where it has no such column."""
+    """Return a member as the columns of its row have it, and as it is held where it has no such column."""
 
     def of(column: str) -> Member:
         return item.member if column in item.columns else before

@@ -59,18 +59,18 @@ class Census:
         self._database = database
 
     def holds(self, libraries: Sequence[str]) -> int:
-        """Give how many holds of these libraries await a person."""
+        """Return how many holds of these libraries await a person."""
         wanted = select(func.count()).where(col(HoldRow.library).in_(libraries), col(HoldRow.closed_at).is_(None))
         with self._database.read() as session:
             return session.exec(wanted).one()
 
     def subscribed(self, libraries: Sequence[str], *, today: date) -> list[Subscribed]:
-        """Give how the subscriptions of these libraries stand, in their order."""
+        """Return how the subscriptions of these libraries stand, in their order."""
         with self._database.read() as session:
             return [_subscribed(session, library, today) for library in libraries]
 
     def questions(self, libraries: Sequence[str], *, since: datetime) -> int:
-        """Give how many questions of these libraries stand in the access log since a moment."""
+        """Return how many questions of these libraries stand in the access log since a moment."""
         with self._database.read() as session:
             return sum(_questions(session, library, since) for library in libraries)
 
@@ -150,7 +150,7 @@ class Tally:
         self._counted: dict[str, _Counted] = {}
 
     def since(self, library: str, moment: datetime) -> Counter[Group]:
-        """Give how many looks there were from a moment on, the start of an hour; tries and denials are looks too.
+        """Return how many looks there were from a moment on, the start of an hour; tries and denials are looks too.
 
         Raises:
             StoreError: the database cannot be read.
@@ -168,7 +168,7 @@ class Tally:
         return Counter({group: count for group, count in kept.items() if group.hour >= moment})
 
     def _ends(self, library: str, moment: datetime) -> tuple[int, int]:
-        """Give a log's size, and a place before which no entry is of a moment or after it."""
+        """Return a log's size, and a place before which no entry is of a moment or after it."""
         with self._database.read() as session:
             size = session.exec(select(LogRow.size).where(LogRow.library == library)).one_or_none() or 0
             return size, not_before(session, library, size, moment)
@@ -286,7 +286,7 @@ class Journal:
         self._libraries = libraries
 
     def runs(self, libraries: Sequence[str], *, most: int) -> list[Ran]:
-        """Give the runs in which these libraries were, the newest first."""
+        """Return the runs in which these libraries were, the newest first."""
         with self._database.read() as session:
             found: dict[str, list[_Last]] = {}
             for library in libraries:
@@ -299,7 +299,7 @@ class Journal:
             return [_ran(row, found[row.id], last) for row in session.exec(wanted.limit(most))]
 
     def find(self, run: str, libraries: Sequence[str]) -> Ran | None:
-        """Give one run in which one of these libraries was; any other there is not."""
+        """Return one run in which one of these libraries was; any other there is not."""
         with self._database.read() as session:
             row = session.get(RunRow, run)
             found = [] if row is None else [one for each in libraries if (one := _of(session, each, run))]
@@ -309,11 +309,11 @@ class Journal:
             return _ran(row, found, self._last(session) if is_begun else "")
 
     def progress(self, ran: Ran, libraries: Collection[str]) -> Progress:
-        """Give what came of a run so far, for these libraries."""
+        """Return what came of a run so far, for these libraries."""
         return self._tallies.of(ran.id, libraries, is_over=ran.ended_at is not None)
 
     def held(self, run: str, libraries: Sequence[str]) -> Iterator[int]:
-        """Give the open holds on changes that were not believed in a run, as a stream; one asked again is not its."""
+        """Yield the open holds on changes that were not believed in a run, as a stream; one asked again is not its."""
         for library in libraries:
             after = 0
             while True:
@@ -336,13 +336,13 @@ class Journal:
             return session.exec(wanted).first() is not None
 
     def _last(self, session: Session) -> str:
-        """Give the run that was opened last of all, whoever's it is: a night that is running works on it."""
+        """Return the run that was opened last of all, whoever's it is: a night that is running works on it."""
         opened = [deed for each in self._libraries for deed in _deeds(session, each, Kind.RUN_OPEN, most=1)]
         return max(opened, key=lambda deed: (deed.at, deed.seq)).run if opened else ""
 
 
 def _ran(row: RunRow, found: list[_Last], last: str) -> Ran:
-    """Give a run by what the logs of its libraries say of it; what was done last counts."""
+    """Return a run by what the logs of its libraries say of it; what was done last counts."""
     newest = max(found, key=lambda one: one.order)
     return Ran(
         id=row.id,
@@ -357,7 +357,7 @@ def _ran(row: RunRow, found: list[_Last], last: str) -> Ran:
 
 
 def _of(session: Session, library: str, run: str) -> _Last | None:
-    """Give what a library's log says of one run."""
+    """Return what a library's log says of one run."""
     opened = next(_deeds(session, library, Kind.RUN_OPEN, most=1, run=run), None)
     if opened is None:
         return None
@@ -366,7 +366,7 @@ def _of(session: Session, library: str, run: str) -> _Last | None:
 
 
 def _newest(deeds: Iterator[_Deed]) -> dict[str, _Deed]:
-    """Give the newest deed of each run, of deeds that come the newest first."""
+    """Return the newest deed of each run, of deeds that come the newest first."""
     found: dict[str, _Deed] = {}
     for deed in deeds:
         found.setdefault(deed.run, deed)
@@ -374,7 +374,7 @@ def _newest(deeds: Iterator[_Deed]) -> dict[str, _Deed]:
 
 
 def _deeds(session: Session, library: str, kind: Kind, *, most: int, run: str = "", after: int = -1) -> Iterator[_Deed]:
-    """Give the newest entries of a kind, the newest first; of one run alone if it is named."""
+    """Yield the newest entries of a kind, the newest first; of one run alone if it is named."""
     where = {"of": library, "that": kind.value, "after": after, "run": run, "most": most}
     for name, seq, at, data in session.execute(_OF_RUN if run else _NEWEST, where):
         yield _Deed(name, seq, at, _stopped(library, seq, data) if kind is Kind.RUN_CLOSE else "")

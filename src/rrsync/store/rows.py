@@ -57,22 +57,22 @@ class Rows:
         return self._seal.knows(sealed)
 
     def insz_key(self, library: str, insz: Insz) -> bytes:
-        """Give the keyed value under which a number is found; another in each library."""
+        """Return the keyed value under which a number is found; another in each library."""
         return self._seal.lookup("insz", f"{library}\0{insz.digits}")
 
     def mark(self, what: str, *values: object) -> bytes:
-        """Give a keyed value by which it is seen that the same is said again."""
+        """Return a keyed value by which it is seen that the same is said again."""
         return self._seal.lookup(what, json.dumps(values, default=str))
 
     def seal_insz(self, library: str, number: str, insz: Insz | None) -> dict[str, bytes | None]:
-        """Give the columns of a member's number."""
+        """Return the columns of a member's number."""
         if insz is None:
             return {"insz": None, "insz_key": None}
         sealed = self._seal.seal(insz.digits.encode(), where=f"member|insz|{library}|{number}")
         return {"insz": sealed, "insz_key": self.insz_key(library, insz)}
 
     def seal_held(self, library: str, number: str, held: Held) -> dict[str, bytes]:
-        """Give the columns of what the register can confirm or correct."""
+        """Return the columns of what the register can confirm or correct."""
         name, birth_date, address = _texts(held)
         return {
             "name": self._seal_json(name, f"member|name|{library}|{number}"),
@@ -129,7 +129,7 @@ class Rows:
         return Insz(self.open_text(f"change|insz|{change.library}|{change.seq}", change.insz or b""))
 
     def text_of(self, held: Held | None) -> str:
-        """Give what is held as one text, to make a mark of."""
+        """Return what is held as one text, to make a mark of."""
         return "" if held is None else json.dumps(_texts(held))
 
     def seal_text(self, where: str, text: str) -> bytes:
@@ -151,7 +151,7 @@ class Rows:
 def member_rows(
     session: Session, keys: Sequence[tuple[str, str]], *, lock: bool = False
 ) -> dict[tuple[str, str], MemberRow]:
-    """Give the rows of members by library and number, locked for writing if asked."""
+    """Return the rows of members by library and number, locked for writing if asked."""
     rows: dict[tuple[str, str], MemberRow] = {}
     for library in sorted({library for library, _ in keys}):
         numbers = [number for of, number in keys if of == library]
@@ -198,7 +198,7 @@ class Lamps:
         self._known: dict[str, int] = {}
 
     def of(self, words: Iterable[str]) -> tuple[int, ...]:
-        """Give what words light, in the order of the columns."""
+        """Return what words light, in the order of the columns."""
         return tuple(self._lit(starts) for starts in beginnings(words))
 
     def _lit(self, starts: Iterable[str]) -> int:

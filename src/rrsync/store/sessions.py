@@ -116,7 +116,7 @@ class Sessions:
         return token
 
     def find(self, token: str) -> Visit | None:
-        """Give the session that a browser shows the token of, and note that it is used; ``None`` when there is none.
+        """Return the session that a browser shows the token of, and note that it is used; ``None`` when there is none.
 
         Raises:
             StoreError: the database cannot be read or written.
@@ -131,7 +131,7 @@ class Sessions:
         return visit
 
     def lapse(self, token: str) -> Lapse | None:
-        """Give why the session of a token ended by itself; ``None`` when it did not, or nobody knows any more."""
+        """Return why the session of a token ended by itself; ``None`` when it did not, or nobody knows any more."""
         visit, seen = self._look(token)
         return None if visit is None else _lapse(visit, seen, self._clock())
 
@@ -158,7 +158,7 @@ class Sessions:
             return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
 
     def present(self, person: bytes | None = None) -> list[Present]:
-        """Give the sessions that have not ended, the newest first: all, or those of a person by their keyed value."""
+        """Return the sessions that have not ended, the newest first: all, or those of a person by their keyed value."""
         wanted = select(SessionRow).where(_is_alive(self._clock())).order_by(col(SessionRow.started_at).desc())
         if person is not None:
             wanted = wanted.where(SessionRow.person == person)
@@ -181,7 +181,7 @@ class Sessions:
             session.execute(update(SessionRow).where(col(SessionRow.id) == visit.id).values(said=text))
 
     def said(self, visit: Visit) -> str:
-        """Give what is to be said on this page, once; ``""`` when it is nothing."""
+        """Return what is to be said on this page, once; ``""`` when it is nothing."""
         wanted = select(SessionRow.said).where(SessionRow.id == visit.id)
         with self._database.read() as session:
             text = session.exec(wanted).one_or_none() or ""
@@ -191,11 +191,11 @@ class Sessions:
         return text
 
     def person(self, name: str) -> bytes:
-        """Give the keyed value under which the provider's name of a person is kept."""
+        """Return the keyed value under which the provider's name of a person is kept."""
         return self._seal.lookup("person", name)
 
     def _look(self, token: str) -> tuple[Visit | None, datetime]:
-        """Give the session of a token, ended or not, and when it was last used."""
+        """Return the session of a token, ended or not, and when it was last used."""
         if len(token) != _LENGTH or not token.isascii():
             return None, self._clock()
         with self._database.read() as session:
@@ -214,7 +214,7 @@ class Sessions:
         return self._seal.seal(orjson.dumps(said), where=_where(row))
 
     def _visit(self, row: SessionRow, token: str) -> Visit | None:
-        """Give the session of a row; ``None`` when it is not as we wrote it."""
+        """Return the session of a row; ``None`` when it is not as we wrote it."""
         try:
             said = orjson.loads(self._seal.open(row.staff, where=_where(row.id)))
             roles = frozenset(Role(role) for role in said["roles"])
@@ -226,7 +226,7 @@ class Sessions:
 
 
 def form_token(token: str) -> str:
-    """Give what goes with every form of a session: nobody makes it who has not the session's own token."""
+    """Return what goes with every form of a session: nobody makes it who has not the session's own token."""
     return _text(hmac.digest(token.encode(), b"rrsync form", "sha256"))
 
 
@@ -237,7 +237,7 @@ def _lapse(visit: Visit, seen: datetime, now: datetime) -> Lapse | None:
 
 
 def _is_alive(now: datetime) -> ColumnElement[bool]:
-    """Give what the columns of a session say that has not ended; ``_lapse`` believes what is sealed."""
+    """Return what the columns of a session say that has not ended; ``_lapse`` believes what is sealed."""
     seen = col(SessionRow.seen_at)
     return and_(seen > now - IDLE, seen <= now + _AHEAD, col(SessionRow.started_at) > now - WHOLE)
 
@@ -277,14 +277,14 @@ class Tickets:
         self._production = production
 
     def give(self, visit: Visit, insz: Insz) -> str:
-        """Give a ticket for a number."""
+        """Return a ticket for a number."""
         said = f"{int(self._clock().timestamp())} {insz.digits}"
         return (
             base64.urlsafe_b64encode(self._seal.seal(said.encode(), where=_tickets_where(visit))).decode().rstrip("=")
         )
 
     def take(self, visit: Visit, ticket: str) -> Insz | None:
-        """Give the number that a ticket stands for; ``None`` when it is none, another session's, or too old."""
+        """Return the number that a ticket stands for; ``None`` when it is none, another session's, or too old."""
         if not ticket.isascii() or len(ticket) > _LONGEST:
             return None
         try:

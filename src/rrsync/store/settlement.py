@@ -90,7 +90,7 @@ class Judged(Masked):
         return isinstance(self.verdict, Hold) and self.verdict.reason in PASSING
 
     def marks(self, now: datetime, standing: str | None) -> dict[str, object]:
-        """Give what is noted on the member and its step; an unreadable answer leaves it as due as it was."""
+        """Return what is noted on the member and its step; an unreadable answer leaves it as due as it was."""
         reason = self.verdict.reason if isinstance(self.verdict, Hold) else None
         library, number = self.key
         return {
@@ -105,7 +105,7 @@ class Judged(Masked):
 
 
 def said(outcome: Draft, verdict: Verdict | None, held: Held, *, is_offered: bool) -> Draft:
-    """Give the outcome with the verdict in it: its word, the reason of a hold, the names of what was written."""
+    """Return the outcome with the verdict in it: its word, the reason of a hold, the names of what was written."""
     body: dict[str, JSON] = dict(outcome.body)
     match verdict:
         case None:
@@ -124,7 +124,7 @@ def said(outcome: Draft, verdict: Verdict | None, held: Held, *, is_offered: boo
 
 
 def changed(before: Held, after: Held) -> list[JSON]:
-    """Give the names of the fields that differ, never their values."""
+    """Return the names of the fields that differ, never their values."""
     return [part.name for part in fields(before) if getattr(before, part.name) != getattr(after, part.name)]
 
 

@@ -56,20 +56,20 @@ class Staff:
                 raise ConfigError("The list of staff has nobody of that name", todo="See `rrsync log staff list`")
 
     def names(self, library: str) -> list[str]:
-        """Give the names on a library's list, sorted."""
+        """Return the names on a library's list, sorted."""
         with self._database.read() as session:
             wanted = select(StaffRow.name).where(StaffRow.library == library)
             return sorted(session.exec(wanted).all())
 
 
 def names_of(session: Session, seal: Seal, library: str, insz: Insz) -> frozenset[str]:
-    """Give the names under which a person is on a library's list of staff."""
+    """Return the names under which a person is on a library's list of staff."""
     wanted = select(StaffRow.name).where(StaffRow.library == library, StaffRow.mark == mark_of(seal, library, insz))
     return frozenset(session.exec(wanted).all())
 
 
 def mark_of(seal: Seal, library: str, insz: Insz) -> bytes:
-    """Give the keyed value under which a library's list has somebody's number."""
+    """Return the keyed value under which a library's list has somebody's number."""
     return seal.lookup(f"staff|{library}", insz.digits)
 
 

@@ -57,7 +57,7 @@ class Subscriptions:
         self._clock = clock
 
     def find(self, library: str, insz: Insz) -> Subscription | None:
-        """Give a library's subscription to a number, whatever its state."""
+        """Return a library's subscription to a number, whatever its state."""
         wanted = select(SubscriptionRow).where(
             SubscriptionRow.library == library, SubscriptionRow.insz_key == self._rows.insz_key(library, insz)
         )
@@ -66,7 +66,7 @@ class Subscriptions:
             return None if row is None else self._value(row)
 
     def of(self, library: str, state: State) -> Iterator[Subscription]:
-        """Give a library's subscriptions in one state, as a stream."""
+        """Yield a library's subscriptions in one state, as a stream."""
         after = 0
         while True:
             wanted = select(SubscriptionRow).where(
@@ -83,7 +83,7 @@ class Subscriptions:
                 return
 
     def ending(self, library: str, *, most: int) -> list[Subscription]:
-        """Give subscriptions to end, the one that was longest left alone first.
+        """Return subscriptions to end, the one that was longest left alone first.
 
         A number that is a member's now is not among them: there is a live file on that person.
         """

@@ -30,7 +30,7 @@ class Utc(TypeDecorator[datetime]):
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 — SQLAlchemy's
-        """Give UTC with its name."""
+        """Return UTC with its name."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -300,7 +300,7 @@ class StepRow(SQLModel, table=True):
 
 
 def table(row: type[SQLModel]) -> Table:
-    """Give the plain table of a row class, for statements over many rows at once."""
+    """Return the plain table of a row class, for statements over many rows at once."""
     return SQLModel.metadata.tables[str(row.__tablename__)]
 
 
@@ -317,7 +317,7 @@ def enter(session: Session, row: type[SQLModel], lines: Sequence[tuple[object, .
 
 
 def plain(at: datetime) -> str:
-    """Give a moment as both databases read it, in UTC."""
+    """Return a moment as both databases read it, in UTC."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
