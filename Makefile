@@ -19,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py,*/rrsync/registry/outcome.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint cover proofs hostile traffic ledger gigabyte desk screens bench lock clean
+.PHONY: help demo test check lint cover proofs hostile traffic ledger gigabyte desk screens figures bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is
@@ -65,6 +65,9 @@ desk: $(VENV)/dev.stamp ## two hundred people at the pages at once, on both data
 screens: $(VENV)/dev.stamp ## pictures of every page, light and dark, wide and narrow, into docs/screens: five minutes
 	mkdir -p docs/screens
 	RRSYNC_SHOTS=docs/screens $(BIN)/python -m pytest -p no:randomly tests/web/test_day.py -k picture
+
+figures: $(VENV)/dev.stamp ## modules, lines, cycles, and how much code one query runs through: seconds
+	$(BIN)/python -m bench.figures
 
 bench: $(VENV)/dev.stamp ## members a second against a bare loop, and peak memory
 	$(BIN)/python -m bench.night
