@@ -1,20 +1,20 @@
-"""What makes an access by a person stand out, so that somebody looks at it; a flag is a question, no verdict.
+"""Rules that flag an access by a person, so that somebody reviews it. A flag asks a question; it is no verdict.
 
-Processes are never flagged. A refused attempt counts as a look, for it was meant as one; so does an answer that is
-shown again. In this order:
+Accesses by processes are never flagged. A denied attempt and an answer that is shown again count as lookups. The
+rules, in this order:
 
-1. ``many_staff``: so many of the staff looked at this person in seven days.
-2. ``many_lookups``: so many looks by one person in the last hour, or in the last day. Looks at the same person within a
-   minute are one: a question that is tried again is not a second look.
-3. ``own_record``: who looks is, by the list of staff, who is looked at.
-4. ``colleague``: who is looked at is on that list under another name.
+1. ``many_staff``: many members of staff looked up this person within seven days.
+2. ``many_lookups``: one person made many lookups in the last hour, or in the last day. Lookups of the same person
+   within a minute count as one, because a retry is no second lookup.
+3. ``own_record``: the actor looked up their own record, according to the list of staff.
+4. ``colleague``: the person looked up is on the list of staff under another name.
 5. ``outside_hours``: the library was closed.
-6. ``no_ground``: nothing the reason could match. The person is no member; or the membership ended, no loans or debts
-   are open and nothing is on hold, when the night would not ask either (``core.plan``, rule 2); or the register
-   confirmed what we hold within the last day, our own file has said nothing new since, and nothing is on hold, so that
-   there was nothing left to ask (which who is shown an answer again did not).
-7. ``odd_case``: the case is not written as this library writes them.
-8. ``refused``: it was denied; ``many_refused``: so many denials of one person's attempts in the last day.
+6. ``no_ground``: nothing justified the access. The person is no member; or the membership ended, with no open items
+   and no hold, when the night would not ask either (``core.planning``, rule 2); or the register confirmed the data
+   within the last day, the library's file has not changed since, and there is no hold. The last case does not apply
+   to an answer that is shown again.
+7. ``odd_case``: the case does not have the form that this library uses.
+8. ``refused``: the access was denied. ``many_refused``: many attempts of one person were denied in the last day.
 
 >>> an = Attempt(at=datetime.fromisoformat("2026-07-01T10:00Z"), name="an", subject=b"1", case="x", is_denied=True)
 >>> flags(an, Traces(names=frozenset({"An"}), tie=Tie(None, 0)), Limits(case=re.compile("letter-[0-9]+")))
@@ -40,7 +40,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 class Flag(StrEnum):
-    """The rules, by the word that stands on the entry."""
+    """The flags, as they are written in log entries."""
 
     MANY_STAFF = "many_staff"
     MANY_LOOKUPS = "many_lookups"
@@ -55,11 +55,11 @@ class Flag(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From how many on it is many, and what is usual in a library.
+    """The thresholds, and what is usual in a library.
 
-    ``staff`` different people about one person in seven days; ``per_hour`` and ``per_day`` looks, and ``refused``
-    denials in a day, of one person. ``hours`` and ``case``, which a case must match as a whole, are not looked at when
-    they are not given.
+    ``staff`` counts people who looked up one person in seven days. ``per_hour`` and ``per_day`` count lookups, and
+    ``refused`` counts denials in a day, of one actor. ``hours`` and ``case`` (a pattern for the whole case) are not
+    checked when absent.
     """
 
     staff: int = 5
@@ -72,9 +72,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One access by a person that is about to be logged; ``subject`` is the pseudonym of who is looked at.
+    """One access by a person that is about to be logged; ``subject`` is the pseudonym of the person looked up.
 
-    ``is_again`` says that nothing is asked: an answer is shown again.
+    ``is_again`` says that an answer is shown again and nothing is asked.
     """
 
     at: datetime
@@ -87,7 +87,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """What binds a member to the library, and when the register last confirmed what is held."""
+    """A member's relation to the library, and the time of the register's last confirmation."""
 
     membership_end: date | None
     open_items: int
@@ -97,11 +97,11 @@ class Tie:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What the log and the tables say around an attempt, without it.
+    """The context of an attempt, from the log and the tables, without the attempt itself.
 
-    ``looks`` are the same person's attempts of the last day, in any order; ``staff`` who looked at the same subject in
-    the last seven days; ``names`` those under which the subject is on the list of staff; ``tie`` is ``None`` for who is
-    no member.
+    ``looks`` are the actor's attempts of the last day, in any order; ``staff`` are the people who looked up the same
+    subject in the last seven days; ``names`` are the subject's names on the list of staff; ``tie`` is ``None`` for a
+    non-member.
     """
 
     looks: tuple[Attempt, ...] = ()
@@ -111,7 +111,7 @@ class Traces:
 
 
 def flags(attempt: Attempt, traces: Traces, limits: Limits) -> list[str]:
-    """Return the rules that an attempt meets, sorted."""
+    """Return the flags of an attempt, sorted."""
     recent = [*traces.looks, attempt]
     names = {name.casefold() for name in traces.names}
     is_own = attempt.name.casefold() in names
@@ -134,7 +134,7 @@ def flags(attempt: Attempt, traces: Traces, limits: Limits) -> list[str]:
 
 
 def looks(attempts: Iterable[Attempt]) -> int:
-    """Count looks: attempts at the same person within a minute of the first of them are one."""
+    """Count lookups; attempts at the same person within a minute of the first one count as one."""
     counted = 0
     last: dict[bytes, datetime] = {}
     for attempt in sorted(attempts, key=lambda each: each.at):
@@ -150,7 +150,7 @@ def _since(attempts: Iterable[Attempt], moment: datetime) -> list[Attempt]:
 
 
 def _has_ground(tie: Tie | None, attempt: Attempt) -> bool:
-    """Whether there was something to ask about a member for."""
+    """Whether there was a reason to look up a member."""
     if tie is None:
         return False
     if tie.is_on_hold:

@@ -1,7 +1,7 @@
-"""What the library system calls with: a key that names itself, what it may do, and from where.
+"""API keys of library systems: the key's text, its scopes, and the networks it may be used from.
 
-A key is ``rrs_<id>_<secret>``: 12 hex digits by which it is found, and 256 random bits that nobody guesses. Whoever
-finds one in a file sees whose it is by its beginning.
+A key is ``rrs_<id>_<secret>``: a public id of 12 hex digits and a secret of 256 random bits. The prefix lets a secret
+scanner recognise a leaked key.
 
 >>> key_id(text := key_text("0123456789ab", bytes(32)))
 '0123456789ab'
@@ -31,7 +31,7 @@ _KEY: Final = re.compile(r"rrs_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 
 class Scope(StrEnum):
-    """What a key may be good for: to read members, to have one refreshed, to follow what changes."""
+    """A permission of a key: read members, refresh one, follow changes."""
 
     READ = "members:read"
     REFRESH = "members:refresh"
@@ -44,16 +44,16 @@ def key_text(identity: str, secret: bytes) -> str:
 
 
 def key_id(text: str) -> str | None:
-    """Return what a key is found by; ``None`` when the text is no key."""
+    """Return the public id of a key; ``None`` when the text is no key."""
     match = _KEY.fullmatch(text)
     return match[1] if match else None
 
 
 def network(text: str) -> str:
-    """Return a network as it is kept; a lone address is a network of one.
+    """Return a network in its normal form; a single address is a network of one.
 
     Raises:
-        ValueError: it is none, or its address has bits outside it.
+        ValueError: the text is no network, or its address has bits outside the prefix.
 
     >>> network(" 192.0.2.7 "), network("2001:db8::/32")
     ('192.0.2.7/32', '2001:db8::/32')
@@ -62,7 +62,7 @@ def network(text: str) -> str:
 
 
 def admits(networks: Sequence[str], host: str) -> bool:
-    """Whether a call may come from a host: from any, where no networks are named.
+    """Whether a host may call; any host may when no networks are named.
 
     >>> admits(["192.0.2.0/24"], "::ffff:192.0.2.7"), admits(["192.0.2.0/24"], "192.0.3.7")
     (True, False)

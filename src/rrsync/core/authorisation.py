@@ -1,8 +1,8 @@
-"""Who may ask what, about whom, why and when; and the cut of a reply to what may be seen.
+"""Authorisations: which library may ask what, why and when; and the cut of a reply to the authorised fields.
 
-1. An authorisation belongs to one library: a decision with a number, the purposes it allows, the days it is in force.
-2. Its scope is a file of register paths, one a line, ``#`` starts a comment. A path allows itself and all below it.
-3. What the scope does not name is withheld: counted at the highest element of which nothing may be seen, never kept.
+1. An authorisation belongs to one library: the number of a decision, the allowed purposes, the first and last day.
+2. Its scope is a file of register paths, one a line; ``#`` starts a comment. A path allows itself and all below it.
+3. Fields outside the scope are withheld: counted under the highest element that is withheld as a whole, never kept.
 
 >>> scope = Scope.parse("Naam   # art. 3, 1°", known={"Naam", "Naam/Achternamen"})
 >>> limit({"Naam": [{"Achternamen": ["Peeters"]}], "Geslacht": [{"Code": ["1"]}]}, scope)
@@ -54,7 +54,7 @@ class Scope:
         """Read a scope file.
 
         Raises:
-            ConfigError: a path the register does not know, or no path at all.
+            ConfigError: the file names an unknown path, or no path at all.
         """
         paths = {path for line in text.splitlines() if (path := line.split("#", 1)[0].strip())}
         if unknown := sorted(paths - set(known)):
@@ -72,7 +72,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Authorisation:
-    """The decision that lets one library ask, with its purposes and its days (law of 8 August 1983, art. 5)."""
+    """The decision that lets one library ask, with its purposes and its period (law of 8 August 1983, art. 5)."""
 
     library: str
     decision: str
@@ -88,7 +88,7 @@ class Authorisation:
         return not self.denial(question, today)
 
     def denial(self, question: Question, today: date) -> str:
-        """Say in one clause why the question may not be asked, or give ``""`` when it may."""
+        """Return the clause that forbids the question today, or ``""`` when it may be asked."""
         if question.library != self.library:
             return "the authorisation is another library's"
         if today < self.valid_from:
@@ -101,7 +101,7 @@ class Authorisation:
 
 
 def limit(tree: Tree, scope: Scope) -> tuple[Tree, dict[str, int]]:
-    """Cut a person's tree to the scope; give what is left, and the paths withheld with how often each came."""
+    """Cut a person's tree to the scope; return what is left, and the number of occurrences of each withheld path."""
     withheld: dict[str, int] = {}
     return _cut(tree, "", scope, withheld), withheld
 
@@ -121,5 +121,5 @@ def _cut(tree: Tree, at: str, scope: Scope, withheld: dict[str, int]) -> Tree:
 
 
 def _named(name: str) -> str:
-    """Return an element's name fit for a report: letters only, so that no number can travel in it."""
+    """Return an element's name fit for a report: letters only, so that it cannot carry a number."""
     return _ODD.sub("*", name)[:_NAME_LENGTH]

@@ -1,17 +1,15 @@
-"""When a library is open, as a text of the settings: a small part of OpenStreetMap's ``opening_hours``.
+"""Time in Belgium: days and calendar months as spans of UTC, and a library's opening hours.
 
-1. Rules are parted by ``;``. A rule is days and times: ``mo-fr 09:00-12:00,13:00-19:00``, ``sa,su closed``; ``24/7``
-   stands for every day and hour. Days are ``mo tu we th fr sa su``, one, a list, or from one to another.
-2. A later rule takes the place of an earlier one for its days; a day that no rule names is a closed day.
-3. Times are those of the clock on the wall in Belgium, summer and winter, from the first minute up to the last, which
-   is no longer in it; a span ends on its own day, at 24:00 at the latest.
+Opening hours are a text of the settings, in a small part of OpenStreetMap's ``opening_hours``:
+
+1. ``;`` separates rules. A rule is days and times: ``mo-fr 09:00-12:00,13:00-19:00``, ``sa,su closed``; ``24/7`` means
+   always. Days are ``mo tu we th fr sa su``: one, a list, or a range.
+2. A later rule replaces an earlier one for its days. A day without a rule is closed.
+3. Times are local, summer and winter. The end of a span is excluded, and is 24:00 at the latest.
 
 >>> hours = Hours.parse("mo-fr 09:00-19:00; sa 09:00-17:00; we 13:00-19:00")
 >>> hours.covers(datetime.fromisoformat("2026-07-03T16:59:59Z")), hours.covers(datetime.fromisoformat("2026-07-03T17Z"))
 (True, False)
-
-Days and calendar months in Belgium, as spans of time.
-
 >>> Month.parse("2026-10").end
 datetime.datetime(2026, 10, 31, 23, 0, tzinfo=datetime.timezone.utc)
 >>> last_month(datetime.fromisoformat("2026-10-31T22:59:59Z")).text
@@ -40,7 +38,7 @@ def midnight(day: date) -> datetime:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Month:
-    """A calendar month in Belgium, from ``start`` up to ``end``, which is no longer in it."""
+    """A calendar month in Belgium, from ``start`` up to ``end`` (excluded)."""
 
     year: int
     number: int
@@ -50,7 +48,7 @@ class Month:
         """Read ``2026-10``.
 
         Raises:
-            ValueError: it is no month.
+            ValueError: the text is no month.
         """
         read = _TEXT.fullmatch(text)
         if read is None or not 2 <= int(read[1]) <= 9998:
@@ -59,7 +57,7 @@ class Month:
 
     @classmethod
     def of(cls, at: datetime) -> Self:
-        """Return the month it is in Belgium."""
+        """Return the month of a moment in Belgium."""
         day = belgian_day(at)
         return cls(day.year, day.month)
 
@@ -70,12 +68,12 @@ class Month:
 
     @property
     def start(self) -> datetime:
-        """The moment it begins, in UTC."""
+        """The beginning of the month, in UTC."""
         return midnight(date(self.year, self.number, 1))
 
     @property
     def end(self) -> datetime:
-        """The moment it has ended, in UTC."""
+        """The end of the month, in UTC."""
         return self.next.start
 
     @property
@@ -91,7 +89,7 @@ class Month:
         return type(self)(back.year, back.month)
 
     def until(self, last: Month) -> Iterator[Month]:
-        """Yield the months from this one to the last, both of them."""
+        """Yield the months from this one to the last, both included."""
         month: Month = self
         while month <= last:
             yield month
@@ -99,7 +97,7 @@ class Month:
 
 
 def last_month(now: datetime) -> Month:
-    """Return the last month that has ended."""
+    """Return the last complete month."""
     return Month.of(now).before
 
 
@@ -122,7 +120,7 @@ class Hours:
         """Read opening hours.
 
         Raises:
-            ValueError: naming the rule that cannot be read, and how one is written.
+            ValueError: a rule cannot be read; the message names it and shows the form of a rule.
         """
         week: list[tuple[Span, ...]] = [()] * len(_DAYS)
         rules = [" ".join(rule.split()).lower() for rule in text.split(";")]
@@ -155,7 +153,7 @@ def _rule(rule: str) -> tuple[list[int], tuple[Span, ...]]:
 
 
 def _days(part: str, rule: str) -> list[int]:
-    """Return the days of ``mo`` or ``mo-fr``; past Sunday it goes on with Monday."""
+    """Return the days of ``mo`` or ``mo-fr``; a range may pass Sunday."""
     names = [name.strip() for name in part.split("-")]
     if len(names) > 2 or not set(names) <= set(_DAYS):
         raise _unreadable(rule, f"days are {', '.join(_DAYS)}, or from one to another")

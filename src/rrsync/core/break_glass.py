@@ -1,8 +1,8 @@
-"""Breaking the glass: one question about somebody who is in no file of the library, with a second person's word.
+"""Break-glass queries: one query about a person who is no member, with a colleague's approval.
 
-The authorisation is for members, so this is off until a library's settings say how many a month there may be. Then one
-person of staff wants it, another of the same library approves it within ten minutes, and the first may ask once within
-ten minutes of that. What lapsed is wanted anew.
+The authorisation covers members, so this is off until the settings allow a number of such queries a month. A member of
+staff requests the query, a colleague of the same library approves it within ten minutes, and the first may then ask
+once within ten minutes. An expired request must be made again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AHEAD: Final = timedelta(minutes=1)
 
 
 class Stage(StrEnum):
-    """How far a wish is: it waits for a colleague, it may be asked, it was; or a colleague said no, or it lapsed."""
+    """The state of a request: waiting for a colleague, approved, used, declined, or expired."""
 
     WAITING = "waiting"
     READY = "ready"
@@ -34,10 +34,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Wish(Masked):
-    """One wish to ask about somebody outside the file: whose, why, about whom, and what became of it.
+    """One request to ask about a non-member: requester, reason, person, and decision.
 
-    Whom it is about is ``None`` once it is forgotten: when it lapsed, whatever became of it. ``reference`` is the
-    wish's own; a decision and a question have others. ``decided_by`` and ``decided_at`` are the colleague's.
+    ``insz`` is ``None`` after the person is forgotten, when the request expired. ``reference`` is the request's own;
+    the decision and the query have others. ``decided_by`` and ``decided_at`` belong to the colleague's decision.
     """
 
     id: int
@@ -54,7 +54,7 @@ class Wish(Masked):
     is_asked: bool = False
 
     def stage(self, now: datetime) -> Stage:
-        """Say how far it is."""
+        """Return the state at a moment."""
         if self.is_asked:
             return Stage.ASKED
         if self.decided_at is not None and not self.is_approved:
@@ -65,9 +65,9 @@ class Wish(Masked):
 
     @property
     def until(self) -> datetime:
-        """When it lapses, unless the next step is taken before."""
+        """The moment of expiry, unless the next step is taken before."""
         return (self.decided_at or self.at) + WAIT
 
     def is_of(self, name: str) -> bool:
-        """Whether it is this person's own."""
+        """Whether this person made the request."""
         return is_same_name(self.by, name)

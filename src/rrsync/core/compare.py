@@ -1,17 +1,17 @@
-"""Holds what the register says against what the library holds, and gives one of three verdicts.
+"""Compares the register's data with the library's and returns one of three verdicts.
 
 1. No usable answer, or a signal in it: ``Hold``, with the first reason of the contract's order.
-2. A birth date or a whole name that is another's: ``Hold``; the number may be somebody else's.
+2. Another birth date, or another full name: ``Hold``, because the number may belong to somebody else.
 3. Name or address really differs: ``Change``. Spelling is no difference: case, accents, punctuation, spacing, ``bus``
    and ``box``, leading zeros of a box.
-4. Else ``Same``, which may fill in what we did not have (birth date, NIS code, since when).
+4. Else ``Same``, which may fill in missing data (birth date, NIS code, begin date).
 
-What the register does not say never blanks what we hold. An address is read from the largest part to the smallest
-(town, street, number, box): a part not given keeps ours unless a larger one changed, for then ours belongs to another
-place. A number or a box that is another, in a street that is not given, is no address.
+A field missing from the reply never blanks what the library holds. An address is merged from the largest part to the
+smallest (town, street, number, box): a missing part keeps the held value unless a larger part changed, because then
+the held value belongs to another place. Another number or box without a street is no address.
 
-Where staff put the address (``Member.pinned``), the register's is held to repeat it: name, birth date and every signal
-count as ever. Only a register that really says the same (``agrees``) is taken at its word.
+When staff corrected the address (``Member.pinned``), the register's address is ignored: name, birth date and every
+signal still count. Only a register that names the corrected address itself (``agrees``) takes over.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _BOX_IN_NUMBER: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Same(Masked):
-    """The register confirms what we hold; ``after`` is it, with what we did not have filled in."""
+    """The register confirms the held data; ``after`` also has the missing data filled in."""
 
     after: Held
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Change(Masked):
-    """The register says otherwise, and may be believed."""
+    """The register differs, and is trusted."""
 
     before: Held
     after: Held
@@ -52,7 +52,7 @@ class Change(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Hold(Masked):
-    """A person must look; ``proposal`` or ``new_insz`` is what accepting would write, if anything."""
+    """A person must decide; ``proposal`` or ``new_insz`` is what accepting writes, if anything."""
 
     reason: Reason
     proposal: Held | None = None
@@ -63,7 +63,7 @@ Verdict: TypeAlias = Same | Change | Hold
 
 
 def compare(member: Member, answer: Answer, *, mass_change: bool = False) -> Verdict:
-    """Return the verdict on one member; with ``mass_change`` no change is believed without a person."""
+    """Return the verdict on one member; with ``mass_change`` every change becomes a hold."""
     match answer:
         case Refused():
             return Hold(answer.why)
@@ -128,7 +128,7 @@ PROPOSES: Final = frozenset(
 
 
 def agrees(held: Held, answer: Answer) -> bool:
-    """Whether the register names the very address that we hold, spelling apart; a country it need not name."""
+    """Whether the register names the held address, apart from spelling; it need not name the country."""
     if not isinstance(answer, Found):
         return False
     theirs = answer.person.residence
@@ -138,7 +138,7 @@ def agrees(held: Held, answer: Answer) -> bool:
 
 
 def corrected(held: Held, address: Address) -> Held:
-    """Return what we hold once staff gave an address; NIS code and begin date are those of the place they belong to."""
+    """Return the held data with a corrected address; NIS code and begin date stay only when the place is the same."""
     if not address_differs(held.address, address):
         return held
     stays = _alike("municipality", held.address.municipality, address.municipality)
@@ -147,7 +147,7 @@ def corrected(held: Held, address: Address) -> Held:
 
 
 def merge(held: Held, person: Person) -> Held:
-    """Return what we would hold after believing the register: its words where it speaks, ours where it is silent."""
+    """Return the held data with the register's values where it gives them."""
     name = Name(person.name.last or held.name.last, person.name.first or held.name.first)
     theirs = person.birth_date
     believed = theirs is not None and (held.birth_date is None or _completes(held.birth_date, theirs))
@@ -160,7 +160,7 @@ def merge(held: Held, person: Person) -> Held:
 
 
 def _merge_address(ours: Address, theirs: Address) -> Address:
-    """Take each level of theirs; keep ours where they are silent, unless a larger part of the place changed."""
+    """Merge level by level; a missing value keeps the held one, unless a larger part of the place changed."""
     ours, parts, moved = _split_box(ours), {}, False
     for level in _LEVELS:
         moved = moved or any(
@@ -175,7 +175,7 @@ def _merge_address(ours: Address, theirs: Address) -> Address:
 
 
 def _lacks_street(ours: Address, theirs: Address, after: Address) -> bool:
-    """Whether we hold a street and theirs names none, though the town or what stands in the street is another."""
+    """Whether the held address has a street and the register's has none, while the town or the rest differs."""
     here = _split_box(ours)
     within = ((name, getattr(theirs, name), getattr(here, name)) for name in ("house_number", "box"))
     differs_within = any(told and not _alike(name, told, own) for name, told, own in within)
@@ -183,7 +183,7 @@ def _lacks_street(ours: Address, theirs: Address, after: Address) -> bool:
 
 
 def _completes(ours: PartialDate, theirs: PartialDate) -> bool:
-    """Whether theirs is whole and agrees with what we know of it."""
+    """Whether the register's name or address is complete and agrees with the held parts."""
     known = ours.year == theirs.year and ours.month in {0, theirs.month} and ours.day in {0, theirs.day}
     return theirs.is_complete and known
 
@@ -194,23 +194,23 @@ def _birth_date_differs(held: Held, person: Person) -> bool:
 
 
 def name_differs(ours: Name, theirs: Name) -> bool:
-    """Whether two names really differ, spelling apart."""
+    """Whether two names really differ, apart from spelling."""
     return not (_alike("last", ours.last, theirs.last) and _alike("first", ours.first, theirs.first))
 
 
 def address_differs(ours: Address, theirs: Address) -> bool:
-    """Whether two addresses really differ, spelling apart; the NIS code is no part of what is on an envelope."""
+    """Whether two addresses really differ, apart from spelling; the NIS code does not count."""
     ours, theirs = _split_box(ours), _split_box(theirs)
     return not all(_alike(name, getattr(ours, name), getattr(theirs, name)) for level in _LEVELS for name in level)
 
 
 def differs(ours: str, theirs: str) -> bool:
-    """Whether both are given and really differ, spelling apart."""
+    """Whether both values are given and really differ, apart from spelling."""
     return bool(ours and theirs) and not _alike("", ours, theirs)
 
 
 def plain(text: str) -> str:
-    """Return text without what is spelling only: case, accents, punctuation, blanks in a row.
+    """Return text in the form that is compared: without case, accents, punctuation, and repeated blanks.
 
     >>> plain("Sint-Jorisstraat ") == plain("SINT JORISSTRAAT")
     True
@@ -222,12 +222,12 @@ def plain(text: str) -> str:
 
 
 def _alike(name: str, ours: str, theirs: str) -> bool:
-    """Whether one part of a name or an address is the same, spelling apart."""
+    """Whether one part of a name or an address is equal, apart from spelling."""
     return ours == theirs or _part(name, ours) == _part(name, theirs)
 
 
 def _part(name: str, text: str) -> str:
-    """Return one part of an address in the form in which it is compared."""
+    """Return one part of an address in the form that is compared."""
     if name == "house_number":
         return _LOOSE.sub("", plain(text))
     if name == "box":
@@ -237,7 +237,7 @@ def _part(name: str, text: str) -> str:
 
 
 def _split_box(address: Address) -> Address:
-    """Return the address with a box that was typed into the house number (``12 bus 3``) in its own place."""
+    """Move a box that was typed into the house number (``12 bus 3``) to its own part."""
     if address.box or not (match := _BOX_IN_NUMBER.match(address.house_number)):
         return address
     return replace(address, house_number=match["number"], box=match["box"])

@@ -1,7 +1,7 @@
-"""How often one may ask at the desk: so many in a minute, an hour and a day by one person, in a day by one library.
+"""Limits on desk queries: per person in a minute, an hour and a day; per library in a day.
 
-Each limit is hard: who reached it waits until the oldest of the asks that count is out of its window. From ``soft`` of
-it on, an ask still goes, and is told of as one that came near. What was refused does not count.
+A person at a limit waits until the oldest counted query leaves the window. From the share ``soft`` of a limit on, a
+query is granted and reported as near the limit. Denied queries do not count.
 
 >>> limits = Limits(per_minute=2)
 >>> noon = datetime.fromisoformat("2026-07-01T12:00Z")
@@ -29,7 +29,7 @@ DAY: Final = timedelta(days=1)
 
 
 class Window(StrEnum):
-    """In what, and whose, many is counted."""
+    """The period of a limit, and whether it counts a person's or a library's queries."""
 
     MINUTE = "minute"
     HOUR = "hour"
@@ -47,7 +47,7 @@ _SPANS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many are too many; ``soft`` is the share of each from which on one is near it."""
+    """The most queries in each window; ``soft`` is the share of each from which a query is near the limit."""
 
     per_minute: int = 5
     per_hour: int = 30
@@ -68,9 +68,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a library's staff asked in the last day: how many, and when ``first`` of the asks that fill the limit.
+    """The queries of a library's staff in the last day: how many, and the time of the ``first`` that fills the limit.
 
-    When they are as many as the limit, or more, ``first`` is the one whose leaving makes room.
+    When the limit is reached, ``first`` is the query whose expiry makes room.
     """
 
     count: int
@@ -79,14 +79,14 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """One may ask; ``near`` are the limits that one comes near with it."""
+    """The query is allowed; ``near`` are the limits it comes near."""
 
     near: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One may not ask now, for this limit; after ``wait`` there is room again."""
+    """The query is denied because of this limit; after ``wait`` there is room again."""
 
     window: Window
     wait: timedelta
@@ -96,10 +96,10 @@ Verdict: TypeAlias = Granted | Refused
 
 
 def judge(at: datetime, own: Iterable[datetime], library: Used, limits: Limits) -> Verdict:
-    """Say whether somebody may ask now: ``own`` are the moments at which they asked in the last day, in any order.
+    """Decide whether a person may query now; ``own`` are the times of their queries in the last day, in any order.
 
-    A moment after ``at`` counts, as a clock that was put back gives nobody new asks. Of several limits that are
-    reached the one that keeps longest is named.
+    A time after ``at`` counts too, so a clock that was set back gives no extra queries. If several limits are reached,
+    the one with the longest wait is named.
     """
     moments = sorted(own)
     counted: dict[Window, tuple[int, datetime | None]] = {Window.LIBRARY_DAY: (library.count, library.first)}
@@ -120,7 +120,7 @@ def judge(at: datetime, own: Iterable[datetime], library: Used, limits: Limits) 
 
 
 def left(at: datetime, own: Iterable[datetime], used: int, limits: Limits) -> dict[Window, int]:
-    """Give how many more asks each limit has room for: somebody's ``own``, and their library's of which ``used`` went.
+    """Return how many queries each limit still allows, given the person's ``own`` and the number the library ``used``.
 
     >>> noon = datetime.fromisoformat("2026-07-01T12:00Z")
     >>> left(noon, [noon - timedelta(seconds=s) for s in (20, 90)], 1_001, Limits())[Window.MINUTE]

@@ -1,4 +1,4 @@
-"""One question to the register and the ways it can be answered."""
+"""One question to the register, and its possible answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rrsync.core.person import Masked, Person
 
 
 class Reason(StrEnum):
-    """Why a person must look at a member; in the order of the contract, of which the first that applies counts."""
+    """Reasons for a hold, in the order of the contract; the first that applies counts."""
 
     MISMATCH = "mismatch"
     UNREADABLE = "unreadable"
@@ -36,7 +36,7 @@ class Reason(StrEnum):
 
 
 class Deed(StrEnum):
-    """What is asked of the register: to tell of a person, or to make or end the library's subscription to a number."""
+    """The operation: read a person, or make or end the library's subscription to a number."""
 
     READ = "read"
     SUBSCRIBE = "subscribe"
@@ -45,7 +45,7 @@ class Deed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One person asked about, by whom, why; ``reference`` is MAGDA's Referte, new for every try."""
+    """One question about one person, with actor and purpose; ``reference`` is MAGDA's Referte, new for every try."""
 
     library: str
     insz: Insz
@@ -59,7 +59,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One exception of MAGDA's, by its code and origin; its texts are not kept, they may hold a person's data."""
+    """One exception (Uitzondering) of MAGDA by code and origin. Its texts are not kept: they may hold personal data."""
 
     code: str
     origin: str
@@ -68,7 +68,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Found(Masked):
-    """The register knows the person: what we may see, the signals (hold reasons), and what came unasked."""
+    """The register knows the person: the authorised data, the signals (hold reasons), and the withheld fields."""
 
     reference: str
     person: Person
@@ -80,7 +80,7 @@ class Found(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Unknown(Masked):
-    """The register has nobody under this number (any more): UNKNOWN, CANCELLED or NEW_NUMBER."""
+    """The register has nobody under this number: UNKNOWN, CANCELLED or NEW_NUMBER."""
 
     reference: str
     why: Reason
@@ -90,7 +90,7 @@ class Unknown(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Refused(Masked):
-    """No answer that may be used: MISMATCH, UNREADABLE or REFUSED; nothing of the content is here."""
+    """No usable answer: MISMATCH, UNREADABLE or REFUSED; it holds no content of the reply."""
 
     reference: str
     why: Reason
@@ -99,7 +99,7 @@ class Refused(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Done(Masked):
-    """The register did what was asked: a subscription was made or extended, was there already, or was ended."""
+    """The subscription was made or extended, existed already, or was ended."""
 
     reference: str
     notices: tuple[Notice, ...] = ()

@@ -1,10 +1,10 @@
-"""The Belgian identification number of social security (INSZ), its check digits and its families.
+"""The Belgian identification number of social security (INSZ): its check digits and its kinds.
 
-1. Eleven ASCII digits; blanks, dots, dashes and slashes between them are allowed when typed.
+1. Eleven ASCII digits; blanks, dots, dashes and slashes between them are allowed in input.
 2. ``YYMMDD`` + serial (3) + check (2). The check is ``97 - n mod 97`` over the first nine digits, or over ``2`` and the
-   first nine digits for who was born in 2000 or later. A number can satisfy only one of the two (MAGDA fact sheet §5).
-3. BIS numbers (KSZ, royal decree of 8 February 1991) add 20 to the month when the sex was not known, 40 when it was.
-4. Test numbers (MAGDA-Mock) add 60. They, and any other month, are numbers outside production only.
+   first nine digits for persons born in 2000 or later. A number can satisfy only one of the two (MAGDA fact sheet §5).
+3. BIS numbers (KSZ, royal decree of 8 February 1991) add 20 to the month when the sex was not known, else 40.
+4. Test numbers (MAGDA-Mock) add 60. Test numbers and impossible months are accepted outside production only.
 
 >>> Insz.parse("00.61.01-001.37", production=False)
 Insz(***)
@@ -28,15 +28,15 @@ _TYPED: Final = re.compile(r"(?<!\d)(?=(\d\d)[ ./-]?(\d\d)[ ./-]?(\d\d)[ ./-]?(\
 
 
 def check_digits(nine: str, *, born_from_2000: bool) -> str:
-    """Return the two check digits that belong to the first nine, ``01`` to ``97``."""
+    """Return the check digits of the first nine digits, ``01`` to ``97``."""
     prefix = "2" if born_from_2000 else ""
     return f"{_MODULUS - int(prefix + nine) % _MODULUS:02d}"
 
 
 def holds_insz(text: str) -> bool:
-    """Whether an INSZ stands in a text, with or without its usual separators: then it may not go where texts go.
+    """Whether a text contains an INSZ, with or without separators, so that it must not be logged or shown.
 
-    Eleven digits, no more, of a month and a day that a number can have: so that hardly a barcode is taken for one.
+    It looks for exactly eleven digits with a possible month and day, so that few barcodes match.
 
     >>> holds_insz("letter for 00.61.01-001.37")
     True
@@ -52,7 +52,7 @@ def _fits(digits: str) -> bool:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Insz:
-    """A valid INSZ. It prints masked; the eleven digits come out by ``.digits`` alone."""
+    """A valid INSZ. It prints masked; only ``.digits`` gives the eleven digits."""
 
     digits: str
 
@@ -61,7 +61,7 @@ class Insz:
         """Read a number as people type it.
 
         Raises:
-            NotAnInsz: naming the rule that failed, never the text.
+            NotAnInsz: the message names the rule that failed, never the text.
         """
         digits = clean(text, " .-/").strip()
         if not (digits.isascii() and digits.isdigit()):
@@ -82,12 +82,12 @@ class Insz:
 
     @property
     def is_bis(self) -> bool:
-        """A BIS number: given by the Crossroads Bank to who is not in the National Registry."""
+        """Whether this is a BIS number, which the Crossroads Bank issues to persons outside the National Registry."""
         return 20 <= self.month <= 32 or 40 <= self.month <= 52
 
     @property
     def is_test(self) -> bool:
-        """A number no real person has: any month that is neither a month nor a BIS month."""
+        """Whether no real person can have this number: its month is neither a month nor a BIS month."""
         return not (self.month <= 12 or self.is_bis)
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ class Insz:
 
 
 def _refuse_unissued(nine: str) -> None:
-    """Refuse what was never issued to a person: test months, impossible days, serials 000 and 999."""
+    """Refuse numbers that are never issued: test months, impossible days, serials 000 and 999."""
     month, day, serial = int(nine[2:4]), int(nine[4:6]), int(nine[6:9])
     if not (month <= 12 or 20 <= month <= 32 or 40 <= month <= 52):
         raise _refusal("its month is no month and no BIS month, as in a test number")

@@ -1,13 +1,11 @@
-"""One look at a person, as the access log tells it: the intent or denial, joined with what came of it. Pure.
+"""Entries of the access log: their exact bytes, and one access read back from its entries.
 
-Read from what ``registry.evidence`` and ``store.settle`` write. What an entry does not say is ``""``, ``0`` or ``()``;
-it answers who, what, whose, when, how and why (law of 8 August 1983, art. 17), by pseudonym and names of fields only.
+An entry is JSON with sorted keys, UTF-8, without blanks, floats and nulls (RFC 8785 for the values in use). These bytes
+are hashed, stored and shown to an auditor. The person is in it only as a keyed pseudonym and an encrypted number. It
+answers who, what, about whom, when, how and why (law of 8 August 1983, art. 17).
 
-One line of the access log, as the exact bytes that are hashed, kept and shown to an auditor.
-
-An entry is JSON with sorted keys, UTF-8, no blanks, no floats and no nulls (RFC 8785 for the values we use). The person
-is in it only as a keyed pseudonym and an encrypted number; it answers who, what, whose, when, how and why (law of 8
-August 1983, art. 17).
+``access`` joins the intent or denial of an access with its outcome, as ``registry.evidence`` and ``store.settlement``
+write them. A value missing from an entry is ``""``, ``0`` or ``()``.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ MAX_BYTES: Final = 4096
 
 
 class ActorKind(StrEnum):
-    """Whether a person or an unattended process asks."""
+    """A person, or an unattended process."""
 
     PERSON = "person"
     PROCESS = "process"
@@ -39,9 +37,9 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: a member of staff under the name the library knows, or the name of a process.
+    """The actor of an entry: a member of staff by the name the library knows, or the name of a process.
 
-    ``via`` is the name of the key with which a library system asks for them.
+    ``via`` is the name of the API key with which a library system acts for a person.
     """
 
     kind: ActorKind
@@ -50,7 +48,7 @@ class Actor:
 
 
 class Kind(StrEnum):
-    """What an entry is about."""
+    """The kinds of entries."""
 
     INTENT = "access.intent"
     OUTCOME = "access.outcome"
@@ -96,7 +94,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evidence(Masked):
-    """The whole messages of an access, kept apart from its entry and sealed; ``reply`` is empty when none came."""
+    """The whole messages of an access, encrypted and stored apart from its entry; ``reply`` is empty when none came."""
 
     request: bytes
     reply: bytes
@@ -104,7 +102,7 @@ class Evidence(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Draft(Masked):
-    """An entry before its place in the log is known; ``subject`` and ``evidence`` are sealed when it is written."""
+    """An entry without its place in the log; ``subject`` and ``evidence`` are encrypted when it is appended."""
 
     library: str
     kind: Kind
@@ -116,29 +114,29 @@ class Draft(Masked):
 
 
 def named(actor: Actor) -> dict[str, JSON]:
-    """Return who acts as it stands in an entry."""
+    """Return an actor in the form of an entry."""
     said: dict[str, JSON] = {"t": actor.kind.value, "id": actor.name}
     return said | {"via": actor.via} if actor.via else said
 
 
 def is_same_name(one: str, other: str) -> bool:
-    """Whether two names are one person's: case, blanks and ways of writing a letter make no other person."""
+    """Whether two names are the same, apart from case, blanks and Unicode form."""
     plain = [unicodedata.normalize("NFKC", " ".join(name.split())).casefold() for name in (one, other)]
     return plain[0] == plain[1]
 
 
 def person_of(line: Mapping[str, JSON]) -> str:
-    """Return the name of the person who acts in an entry or a draft's body; ``""`` for a process or nobody."""
+    """Return the name of the acting person in an entry or a draft's body; ``""`` for a process or without an actor."""
     actor = line.get("actor")
     is_person = isinstance(actor, dict) and actor.get("t") == ActorKind.PERSON.value
     return str(actor.get("id", "")) if isinstance(actor, dict) and is_person else ""
 
 
 def encode(draft: Draft, *, log: str, seq: int, at: datetime, subject: Mapping[str, JSON]) -> bytes:
-    """Return the exact bytes of the entry that stands at ``seq`` of ``log``.
+    """Return the exact bytes of the entry at ``seq`` of ``log``.
 
     Raises:
-        ValueError: it would be longer than 4 KiB, or holds what JSON cannot say.
+        ValueError: the entry is longer than 4 KiB, or holds a value that JSON cannot represent.
     """
     line: dict[str, JSON] = dict(draft.body)
     line |= {"v": VERSION, "log": log, "seq": seq, "kind": draft.kind.value, "ts": stamp(at)}
@@ -183,11 +181,11 @@ REUSED: Final = "reused"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One look at one person, or one that was denied: who, what, whose, when, how, why, and how it ended.
+    """One access to one person's data, or a denied one: who, what, about whom, when, how, why, and the outcome.
 
-    ``subject`` is the person's pseudonym of ``year``; ``scope``, ``request`` and ``reply`` are SHA-256, all in hex.
-    ``status`` is that of the outcome, else ``DENIED``, ``OPEN`` or ``REUSED``; ``ms`` is how long the register took.
-    ``is_offered`` says that a change was left to a person to decide; ``of`` is the reference of the answer shown again.
+    ``subject`` is the person's pseudonym of ``year``; ``scope``, ``request`` and ``reply`` are SHA-256 in hex.
+    ``status`` is the outcome's, else ``DENIED``, ``OPEN`` or ``REUSED``; ``ms`` is the register's response time.
+    ``is_offered`` says that a person decides about the change; ``of`` is the reference of the answer shown again.
     """
 
     library: str
@@ -226,10 +224,10 @@ class Access:
 def access(
     library: str, seq: int, line: Mapping[str, JSON], outcome: tuple[int, Mapping[str, JSON]] | None = None
 ) -> Access:
-    """Join the look that stands at ``seq`` with its outcome, if it has one; an answer shown again says its own.
+    """Join the access at ``seq`` with its outcome, if there is one; a reused answer carries its own.
 
     Raises:
-        ValueError: an entry does not say when it was written.
+        ValueError: an entry has no valid time.
     """
     why, subject = _part(line, "why"), _part(line, "subj")
     ended_seq, ended = (None, line if _is_again(line) else {}) if outcome is None else outcome
@@ -270,17 +268,17 @@ def access(
 
 
 def actor_of(line: Mapping[str, JSON]) -> Actor:
-    """Return who acts in an entry; a process without a name when it names nobody."""
+    """Return the actor of an entry; a process without a name when the entry names none."""
     actor = _part(line, "actor")
     is_person = actor.get("t") == ActorKind.PERSON.value
     return Actor(ActorKind.PERSON if is_person else ActorKind.PROCESS, _text(actor, "id"), _text(actor, "via"))
 
 
 def moment(line: Mapping[str, JSON]) -> datetime:
-    """Return when an entry was written, as aware UTC.
+    """Return the time of an entry, as aware UTC.
 
     Raises:
-        ValueError: it does not say so as the log does.
+        ValueError: the entry has no time in the log's form.
     """
     at = datetime.fromisoformat(_text(line, "ts"))
     if at.utcoffset() != timedelta(0):

@@ -1,39 +1,14 @@
-"""The names and the files of a log that is laid out for anyone to read (C2SP tlog-tiles).
+"""The Merkle tree of an access log (RFC 6962 §2.1): roots, proofs, and the files of C2SP tlog-tiles.
 
-A tile is 256 hashes beside each other, and each hash in a tile stands for a full tile of the level below; the entries
-stand in bundles of 256. What is not yet full carries its width in its name.
-
->>> tile_path(0, 1234067, 5)
-'tile/0/x001/x234/067.p/5'
->>> entries_path(273, 112)
-'tile/entries/273.p/112'
->>> list(tiles(257))
-[(0, 0, 256), (0, 1, 1), (1, 0, 1)]
-
-A proof that one entry is in a log, in a file that stands alone (C2SP tlog-proof).
-
-It holds the entry's place, the hashes from the leaf to the root, and the checkpoint that the log signed. We lay the
-entry's exact bytes in it as the extra data: nothing vouches for those, but whoever hashes them has the leaf to check.
-
->>> from rrsync.core.signed_note import Checkpoint, Signer
->>> from rrsync.core.merkle import leaf_hash
->>> signer, leaf = Signer("example.com/log", bytes(32)), leaf_hash(b"an entry")
->>> text = Checkpoint("example.com/log", 1, leaf).to_text()
->>> proof = Proof(0, (), Note(text, (signer.sign(text),)), b"an entry")
->>> Proof.parse(proof.to_text()).check(leaf, signer.key).size
-1
-
-The Merkle tree of an access log, as RFC 6962 §2.1 defines it.
-
-A log keeps only its size and the right edge of its tree: the roots of the whole subtrees from left to right, at most 64
-hashes. That is enough to append and to give the root.
+A log keeps only its size and the right edge of its tree: the roots of the complete subtrees from left to right, at most
+64 hashes. That is enough to append and to compute the root.
 
 >>> Edge().root().hex()[:8]
 'e3b0c442'
 
-A proof is named before it is read: `inclusion` and `consistency` say which stretches of the log to hash, `nodes` cuts a
-stretch into complete subtrees, and `join` makes one hash of those. Of three entries, the second is proven by its
-neighbour on the left and by the third:
+A proof is described before it is read: ``inclusion`` and ``consistency`` return the ranges of the log to hash,
+``nodes`` cuts a range into complete subtrees, and ``join`` combines their hashes. Of three entries, the second is
+proved by its left neighbour and the third:
 
 >>> one, two, three = (leaf_hash(data) for data in (b"one", b"two", b"three"))
 >>> inclusion(1, 3)
@@ -43,6 +18,27 @@ neighbour on the left and by the third:
 True
 >>> verify_inclusion(two, index=0, size=3, proof=[one, three], root=root)
 False
+
+``Proof`` is a stand-alone proof that one entry is in a log (C2SP tlog-proof): the entry's index, the hashes from leaf
+to root, and the signed checkpoint. The entry's exact bytes are its extra data; nothing signs those, but their hash is
+the leaf to check.
+
+>>> from rrsync.core.signed_note import Checkpoint, Signer
+>>> signer, leaf = Signer("example.com/log", bytes(32)), leaf_hash(b"an entry")
+>>> text = Checkpoint("example.com/log", 1, leaf).to_text()
+>>> proof = Proof(0, (), Note(text, (signer.sign(text),)), b"an entry")
+>>> Proof.parse(proof.to_text()).check(leaf, signer.key).size
+1
+
+A tile is 256 consecutive hashes; each hash of a tile covers a full tile of the level below. Entries are stored in
+bundles of 256. A partial tile has its width in its name (C2SP tlog-tiles).
+
+>>> tile_path(0, 1234067, 5)
+'tile/0/x001/x234/067.p/5'
+>>> entries_path(273, 112)
+'tile/entries/273.p/112'
+>>> list(tiles(257))
+[(0, 0, 256), (0, 1, 1), (1, 0, 1)]
 """
 
 from __future__ import annotations
@@ -82,7 +78,7 @@ class Edge:
 
     @classmethod
     def from_bytes(cls, size: int, data: bytes) -> Self:
-        """Read what ``to_bytes`` gave.
+        """Read the result of ``to_bytes``.
 
         Raises:
             ValueError: the bytes are no edge of a tree of this size.
@@ -107,12 +103,12 @@ class Edge:
         return Edge(size, tuple(hashes))
 
     def root(self) -> bytes:
-        """Return the root hash; that of an empty tree is the hash of nothing."""
+        """Return the root hash; an empty tree has the hash of nothing."""
         return join(self.hashes)
 
 
 def join(hashes: Sequence[bytes]) -> bytes:
-    """Return the root over complete subtrees, left to right and the largest first; of none, the hash of nothing."""
+    """Return the root over complete subtrees, given left to right, the largest first; of none, the hash of nothing."""
     if not hashes:
         return EMPTY
     *rest, root = hashes
@@ -122,10 +118,10 @@ def join(hashes: Sequence[bytes]) -> bytes:
 
 
 def nodes(lo: int, hi: int) -> list[Node]:
-    """Return the complete subtrees that make up a stretch of the log, left to right, the largest first.
+    """Return the complete subtrees of a range of the log, left to right, the largest first.
 
     Raises:
-        ValueError: the stretch does not begin where RFC 6962's halving puts one.
+        ValueError: the range does not begin at a boundary of RFC 6962's halving.
     """
     size, at, found = hi - lo, lo, []
     if lo < 0 or size < 0 or (size and lo % (1 << (size.bit_length() - 1))):
@@ -138,7 +134,7 @@ def nodes(lo: int, hi: int) -> list[Node]:
 
 
 def inclusion(index: int, size: int) -> list[Range]:
-    """Return the stretches whose hashes prove that an entry is in the log, the leaf's sibling first (RFC 6962 §2.1.1).
+    """Return the ranges whose hashes prove that an entry is in the log, the leaf's sibling first (RFC 6962 §2.1.1).
 
     Raises:
         ValueError: a log of this size has no such entry.
@@ -158,10 +154,10 @@ def inclusion(index: int, size: int) -> list[Range]:
 
 
 def consistency(old: int, new: int) -> list[Range]:
-    """Return the stretches whose hashes prove that a log only grew (RFC 6962 §2.1.2); none if it was empty or did not.
+    """Return the ranges whose hashes prove that a log only grew (RFC 6962 §2.1.2); none if it was empty or is equal.
 
     Raises:
-        ValueError: the old size is negative or the larger one.
+        ValueError: the old size is negative, or larger than the new one.
     """
     if not 0 <= old <= new:
         raise ValueError("a log only grows")
@@ -182,12 +178,12 @@ def consistency(old: int, new: int) -> list[Range]:
 
 
 def _middle(lo: int, hi: int) -> int:
-    """Return where RFC 6962 halves a stretch: after the largest power of two that is less than its length."""
+    """Return the index at which RFC 6962 splits a range: the largest power of two below its length."""
     return lo + (1 << ((hi - lo - 1).bit_length() - 1))
 
 
 def verify_inclusion(leaf: bytes, *, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Say whether the proof leads from this leaf hash, at this place, to this root (RFC 9162 §2.1.3.2)."""
+    """Whether the proof leads from this leaf hash, at this index, to this root (RFC 9162 §2.1.3.2)."""
     if not 0 <= index < size or not _are_hashes([leaf, *proof]):
         return False
     at, last, have = index, size - 1, leaf
@@ -204,7 +200,7 @@ def verify_inclusion(leaf: bytes, *, index: int, size: int, proof: Sequence[byte
 
 
 def verify_consistency(*, old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
-    """Say whether the proof leads from one root to both, so that the log only grew between them (RFC 9162 §2.1.4.2)."""
+    """Whether the proof leads from the old root to both roots, so that the log only grew (RFC 9162 §2.1.4.2)."""
     if not 0 <= old <= new or not _are_hashes([old_root, new_root, *proof]):
         return False
     if not old or old == new:
@@ -236,7 +232,7 @@ def _up(at: int, last: int) -> tuple[int, int]:
 
 
 def _are_hashes(hashes: Sequence[bytes]) -> bool:
-    """Say whether each is as long as a hash."""
+    """Whether each value has the length of a hash."""
     return all(len(one) == HASH_BYTES for one in hashes)
 
 
@@ -249,10 +245,10 @@ _INDEX: Final = "index "
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Where an entry stands, the hashes that lead to the root, the log's checkpoint, and what came with it.
+    """An entry's index, the hashes that lead to the root, the signed checkpoint, and the extra data.
 
     Raises:
-        ValueError: the place is none, the hashes are none or too many, or the note is no checkpoint.
+        ValueError: the index is invalid, there are too many hashes or invalid ones, or the note is no checkpoint.
     """
 
     index: int
@@ -273,7 +269,7 @@ class Proof:
         """Read a ``.tlog-proof`` file.
 
         Raises:
-            ValueError: it is none, or what is in it is no checkpoint.
+            ValueError: the text is no proof, or its note is no checkpoint.
         """
         head, empty, note = text.partition("\n\n")
         first, *lines = head.split("\n")
@@ -296,7 +292,7 @@ class Proof:
         return "".join(line + "\n" for line in lines) + "\n" + self.checkpoint.to_text()
 
     def check(self, leaf: bytes, key: Key) -> Checkpoint:
-        """Return the checkpoint in which the entry of this leaf hash stands at this place.
+        """Return the checkpoint that contains this leaf hash at this index.
 
         Raises:
             ValueError: the log did not sign it, or the hashes do not lead to its root; the message says which.
@@ -319,10 +315,10 @@ Tile: TypeAlias = tuple[int, int, int]
 
 
 def tile_path(level: int, number: int, width: int = WIDTH) -> str:
-    """Return the name of a tile, from the log's folder.
+    """Return the path of a tile, relative to the log's folder.
 
     Raises:
-        ValueError: there is no such level, number or width.
+        ValueError: the level, number or width does not exist.
     """
     if not 0 <= level <= 63:
         raise ValueError("a tile's level is from 0 to 63")
@@ -330,10 +326,10 @@ def tile_path(level: int, number: int, width: int = WIDTH) -> str:
 
 
 def entries_path(number: int, width: int = WIDTH) -> str:
-    """Return the name of a bundle of entries, from the log's folder.
+    """Return the path of a bundle of entries, relative to the log's folder.
 
     Raises:
-        ValueError: there is no such number or width.
+        ValueError: the number or width does not exist.
     """
     return f"tile/entries/{_place(number, width)}"
 
@@ -353,7 +349,7 @@ def bundle(entries: Iterable[bytes]) -> bytes:
 
 
 def tiles(size: int) -> Iterator[Tile]:
-    """Yield every tile of a log of so many entries, from the leaves up and from left to right."""
+    """Yield every tile of a log of this size, from the leaves up and from left to right."""
     level = 0
     while size:
         full, rest = divmod(size, WIDTH)

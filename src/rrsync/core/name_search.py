@@ -1,10 +1,10 @@
-"""When what somebody types finds a name.
+"""Matching of a typed text against a member's name.
 
-1. Case, accents, strokes and punctuation are spelling; a name and what is typed are words.
-2. Both are read in two ways: word by word, and with particles joined to what follows (``van den Broeck``,
-   ``Vandenbroeck``). One reading of what is typed must fit one reading of the name.
-3. Each word typed begins a word of the name, each another one, in any order.
-4. A word of fewer than three letters begins one beside a longer word only; else it is the whole of it.
+1. Case, accents, strokes and punctuation do not count; a name and a query are words.
+2. Both have two readings: word by word, and with particles joined to the next word (``van den Broeck``,
+   ``Vandenbroeck``). One reading of the query must match one reading of the name.
+3. Each word of the query is the beginning of another word of the name, in any order.
+4. A query word of fewer than three letters is a beginning only beside a longer word; else it must be a whole word.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _JOINED: Final = frozenset(_PARTICLES.split())
 
 
 def typed(text: str) -> frozenset[Words]:
-    """Return the readings of what is typed; none when there is no word in it.
+    """Return the readings of a query; none when it has no word.
 
     >>> sorted(typed("Van den BROECK"))
     [('van', 'den', 'broeck'), ('vandenbroeck',)]
@@ -48,19 +48,19 @@ def held(name: Name) -> frozenset[Words]:
 
 
 def fits(wanted: frozenset[Words], name: frozenset[Words]) -> bool:
-    """Whether what is typed finds a name."""
+    """Whether a query matches a name."""
     return any(_fits(words, there) for words in wanted for there in name)
 
 
 def telling(words: Words) -> Words:
-    """Return the words of a reading without which it fits nothing: the longer ones, or all if there is none."""
+    """Return the words that a match needs: the longer ones of a reading, or all if there is none."""
     return tuple(word for word in words if len(word) >= SHORT) or words
 
 
 def beginnings(words: Iterable[str]) -> tuple[frozenset[str], ...]:
-    """Give, for each of ``LENGTHS``, the beginnings of the words that are as long; the shortest takes all words.
+    """Return the beginnings of the words, for each of ``LENGTHS`` those of long enough words; the shortest takes all.
 
-    A reading fits a name only if the beginnings of its telling words are among those of the name's words.
+    A reading matches a name only if the beginnings of its telling words are among those of the name's words.
     """
     all_of = frozenset(words)
     return tuple(
@@ -86,7 +86,7 @@ def _joined(words: Words) -> Words:
 
 
 def _fits(words: Words, there: Words) -> bool:
-    """Return each word a name's word of its own; the longest first, for what it begins its own beginnings begin too."""
+    """Match each query word with a word of its own; the longest first, because its match satisfies shorter ones too."""
     has_longer, left = any(len(word) >= SHORT for word in words), list(there)
     for word in sorted(words, key=len, reverse=True):
         found = next((one for one in left if (one.startswith(word) if has_longer else one == word)), None)

@@ -1,8 +1,6 @@
-"""What the register may say of a person, and how an address, a name and a date are held.
+"""A person as the register describes one, and a member as a library holds one: names, addresses, dates.
 
 Every value prints masked, so that no log line, traceback or test failure shows a person.
-
-What a library holds of one member.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ _PARTIAL: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 
 
 class Masked:
-    """Prints as its type's name alone."""
+    """A value that prints as its type's name alone."""
 
     __slots__ = ()
 
@@ -35,7 +33,7 @@ def tidy(text: str | None) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PartialDate(Masked):
-    """A date of which the month and the day, or all, may be unknown (``00``), as the National Registry writes it."""
+    """A date whose month and day may be unknown (``00``), as the National Registry writes it."""
 
     year: int
     month: int
@@ -43,9 +41,9 @@ class PartialDate(Masked):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Read ``yyyy-mm-dd``; months and days that are no date (``00``, ``99``) are unknown.
+        """Read ``yyyy-mm-dd``; an impossible month or day (``00``, ``99``) is unknown.
 
-        Gives ``None`` for text that is no date at all, or of which even the year is unknown.
+        Return ``None`` for text that is no date, or without a year.
 
         >>> PartialDate.parse("1998-00-00").text
         '1998-00-00'
@@ -105,13 +103,13 @@ class Address(Masked):
     country: str = ""
 
     def __bool__(self) -> bool:
-        """Whether there is anything to send a letter to: a country alone is no address."""
+        """Whether there is anything to address a letter to; a country alone does not count."""
         return any(getattr(self, part.name) for part in fields(self) if part.name != "country")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Person(Masked):
-    """What the authorisation lets us see of one person (RR 28/2009: name, birth date, main residence)."""
+    """The authorised data of one person (RR 28/2009: name, birth date, main residence)."""
 
     name: Name
     birth_date: PartialDate | None
@@ -133,7 +131,7 @@ class Held(Masked):
 class Member(Masked):
     """One member of one library, under the library's own member number; ``version`` counts the writes to it.
 
-    ``pinned`` says that staff put the address there, for as long as their correction is in force: see ``core.compare``.
+    ``pinned`` says that staff corrected the address and the correction is in force (``core.compare``).
     """
 
     library: str

@@ -1,16 +1,15 @@
-"""The traffic with the register that all processes on one database share: one small record, and the rules on it.
+"""The rate limit that all processes on one database share: a small state, and the rules on it.
 
-1. Pace. Calls leave in slots, evenly spaced, so that no second ever holds more than the budget. An interval is 2 %
-   longer than it need be: a call may be 20 ms late, and still no second holds one too many. A night takes about a
-   quarter of a second of slots at a time, when the last ones are nearly used up; persons take the very next, one each.
-2. Calls in flight. Each process says how many it may have; a night leaves some for persons, one always. What
-   a dead process had is free again when its calls cannot last any longer.
-3. Rate. A register that is too busy halves it; every five quiet seconds give an eighth of it back.
-4. Breaker. Ten failures in a row, or half of the last fifty, and nobody asks for a minute. Then one call tries: when it
-   fails too, the wait doubles, to a quarter of an hour; when it succeeds, all go on.
+1. Pace. Calls leave in evenly spaced slots, so that no second holds more calls than the budget. An interval is 2 %
+   longer than necessary, so that a call may be 20 ms late. A night reserves about a quarter of a second of slots at a
+   time, when the last ones are nearly used; desk requests get the next slots, one each.
+2. Calls in flight. Each process reserves a number of calls in flight; nights leave some for desk requests, at least
+   one. The reservation of a dead process ends when its calls can no longer be running.
+3. Rate. A register that is too busy halves the rate; every five quiet seconds restore an eighth of the budget.
+4. Circuit breaker. After ten failures in a row, or in half of the last fifty calls, nobody asks for a minute. Then one
+   probe is sent: a failure doubles the wait, up to a quarter of an hour; a success closes the breaker.
 
-Time is a number of seconds that all processes read from the same clock. One that is set back stands still for us: what
-had to wait still waits as long.
+Time is in seconds of a clock that all processes share. When it is set back, the remaining waits stay as long.
 
 >>> state, grant = reserve(Traffic(), 100.0, Ask("night"), Budget(max_per_second=8))
 >>> grant.at, round(grant.step_s, 4), grant.slots
@@ -53,7 +52,7 @@ _SHORTEST_WAIT_S: Final = 1.0
 
 
 class Went(StrEnum):
-    """How a call went, as far as the traffic minds."""
+    """The result of a call, as far as the rate limit needs it."""
 
     FINE = "fine"
     AWAY = "away"
@@ -62,7 +61,7 @@ class Went(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the register allows all of us together; one call lasts at most ``deadline_s``."""
+    """The limits of the register for all processes together; one call lasts at most ``deadline_s``."""
 
     max_per_second: float = float("inf")
     max_in_flight: int = 1_000_000
@@ -84,7 +83,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The calls that one process may have in flight, until its time is over."""
+    """The calls that one process may have in flight, until a time."""
 
     who: str
     desk: bool
@@ -94,9 +93,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a process wants: slots for a night, or the next ones for the ``people`` who wait at a desk.
+    """A request of a process: slots for a night, or the next ones for ``people`` waiting at a desk.
 
-    ``flying`` calls are not over yet; it takes ``lag_s`` to hear what is given.
+    ``flying`` calls are in flight; ``lag_s`` is the time it takes to receive the grant.
     """
 
     who: str
@@ -108,9 +107,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Slots from a moment on; with no step in between, calls that may be under way at once, for a second.
+    """Slots from a time on; without a step, a number of calls that may run at once, for a second.
 
-    A ``probe`` is the one call that sees whether the register is back.
+    A ``probe`` is the one call that tests whether the register is back.
     """
 
     at: float
@@ -121,14 +120,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Not yet: ask again after so long."""
+    """No slots now: ask again after this time."""
 
     for_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Nobody asks for so long. The register was away ``since_s`` ago already, or asks it of us itself (``None``)."""
+    """Nobody may ask for this time. The breaker opened ``since_s`` ago, or the register asked for a pause (``None``)."""
 
     for_s: float
     since_s: float | None = None
@@ -136,10 +135,10 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the processes share; moments are seconds of the shared clock.
+    """The shared state; times are seconds of the shared clock.
 
-    ``share`` is the part of the budget in use, ``cut_at`` and ``quiet_at`` when it was cut and since when nothing
-    happened to it. ``last`` has a sign for each of the last calls. The breaker is open ``since`` then.
+    ``share`` is the part of the budget in use; ``cut_at`` and ``quiet_at`` are when it was cut and when quiet began.
+    ``last`` has a sign for each recent call. The breaker is open since ``since``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -158,7 +157,7 @@ class Traffic:
     claims: tuple[Claim, ...] = ()
 
     def dump(self) -> str:
-        """Return it as the text that the database keeps."""
+        """Return the state as the text that the database stores."""
         return _FORM.dump_json(self).decode()
 
 
@@ -166,7 +165,7 @@ _FORM: Final = TypeAdapter(Traffic)
 
 
 def parse(text: str, now: float) -> Traffic:
-    """Read what ``dump`` gave; what cannot be read is begun anew, after some seconds of silence."""
+    """Read the result of ``dump``; unreadable text gives a new state that begins with some seconds of silence."""
     if text in {"", "{}"}:
         return Traffic()
     try:
@@ -176,7 +175,7 @@ def parse(text: str, now: float) -> Traffic:
 
 
 def reserve(state: Traffic, now: float, ask: Ask, budget: Budget) -> tuple[Traffic, Grant | Wait | Rest]:
-    """Return a process its next slots, or say why it must wait; who gets slots also gets the right to call."""
+    """Return the next slots of a process, or why it must wait; a grant includes calls in flight."""
     if rest := resting(state, now):
         return state, rest
     early_s = max(state.free_at, state.not_before) - now - AHEAD_S - ask.lag_s
@@ -200,7 +199,7 @@ def reserve(state: Traffic, now: float, ask: Ask, budget: Budget) -> tuple[Traff
 
 
 def resting(state: Traffic, now: float) -> Rest | None:
-    """Say for how long nobody asks, if so: the breaker is open, or the register wants to be left alone."""
+    """Return the remaining pause, if nobody may ask: the breaker is open, or the register asked for a pause."""
     state = by_now(state, now)
     if state.since is not None and state.again_at > now:
         return Rest(max(state.again_at, state.not_before) - now, now - state.since)
@@ -210,7 +209,7 @@ def resting(state: Traffic, now: float) -> Rest | None:
 
 
 def told(state: Traffic, now: float, how: Sequence[Went], retry_after_s: float | None = None) -> Traffic:
-    """Mind how calls went, in their order; ``retry_after_s`` came with the last of them."""
+    """Record the results of calls, in order; ``retry_after_s`` came with the last one."""
     if not how:
         return state
     state = by_now(state, now)
@@ -226,7 +225,7 @@ def told(state: Traffic, now: float, how: Sequence[Went], retry_after_s: float |
 
 
 def probed(state: Traffic, now: float, went: Went | None) -> Traffic:
-    """Mind how the one call went that saw whether the register is back; ``None`` when it was not made."""
+    """Record the result of the probe; ``None`` when it was not sent."""
     state = by_now(state, now)
     if state.since is None:
         return state
@@ -239,12 +238,12 @@ def probed(state: Traffic, now: float, went: Went | None) -> Traffic:
 
 
 def left(state: Traffic, who: str) -> Traffic:
-    """Let a process that has no call in flight go."""
+    """Release the reservation of a process without calls in flight."""
     return replace(state, claims=_others(state, who))
 
 
 def by_now(state: Traffic, now: float) -> Traffic:
-    """Return the state as it is by now: claims that are over are gone, quiet brings the rate back."""
+    """Return the state at a time: expired reservations are gone, and quiet has restored the rate."""
     if now < state.seen:
         state = _shifted(state, now - state.seen)
     share, quiet_at = min(max(state.share, SLOWEST), 1.0), state.quiet_at
@@ -256,7 +255,7 @@ def by_now(state: Traffic, now: float) -> Traffic:
 
 
 def _shifted(state: Traffic, by: float) -> Traffic:
-    """Return the state on a clock that was set back."""
+    """Return the state for a clock that was set back."""
     return replace(
         state,
         seen=state.seen + by,
@@ -275,7 +274,7 @@ def _others(state: Traffic, who: str) -> tuple[Claim, ...]:
 
 
 def _room(state: Traffic, ask: Ask, budget: Budget) -> int:
-    """Return how many more calls a process may have in flight: nights share theirs, a person may have what is left."""
+    """Return how many more calls a process may have in flight; nights leave some for desk requests."""
     others = _others(state, ask.who)
     free = max(budget.max_in_flight, budget.for_nights + 1) - sum(claim.calls for claim in others)
     if not ask.desk:
@@ -291,7 +290,7 @@ def _slower(state: Traffic, now: float) -> Traffic:
 
 
 def _counted(state: Traffic, now: float, went: Went) -> Traffic:
-    """Count a call, and open the breaker when too many failed."""
+    """Record a call, and open the breaker after too many failures."""
     is_fine = went is Went.FINE
     failed, last = 0 if is_fine else state.failed + 1, (state.last + ("+" if is_fine else "-"))[-LAST:]
     state = replace(state, failed=failed, last=last)

@@ -1,17 +1,16 @@
-"""The month's sample for review, drawn by lot, which nobody chooses and anyone can draw again.
+"""The monthly sample for review: drawn by lot from the log, so that nobody chooses it and anyone can draw it again.
 
-1. It is drawn from the accesses by persons of one calendar month in Belgium, tries and denials too: at least twenty
-   and at least one in a hundred, or all of them when there are fewer.
-2. The seed is the SHA-256 of the log's root over all entries up to the month's end. The last of them makes it, so
-   nobody knows it before; afterwards it cannot be changed without breaking the log. Who would steer it near the end
-   must write entries, and they stay.
-3. A ticket of an access is the SHA-256 of the seed, its own number and the number of the entry, 8 bytes each, big end
-   first. The lowest tickets are drawn.
-4. The first half, the larger one when it is odd, is drawn with one ticket each (number 0): every access is as likely.
-5. The other half is drawn from those that are left, by the lowest of as many tickets (from number 1 on) as an access
-   weighs: 1, and for each flag what ``WEIGHTS`` says. So what stands out is more likely, and nothing is out of reach.
+1. The population is the accesses by persons in one calendar month in Belgium, attempts and denials included. The sample
+   is one in a hundred, at least twenty, or all of them when there are fewer.
+2. The seed is the SHA-256 of the log's root over all entries up to the month's end. Nobody knows it before the last
+   entry; afterwards it cannot change without breaking the log. Steering it needs entries, which stay in the log.
+3. A ticket of an access is the SHA-256 of the seed, the ticket's number and the entry's number, 8 bytes each,
+   big-endian. The lowest tickets are drawn.
+4. The first half (the larger one when odd) uses one ticket each (number 0): every access is equally likely.
+5. The second half is drawn from the rest, by the lowest of as many tickets (from number 1 on) as an access weighs: 1,
+   plus ``WEIGHTS`` for each flag. Flagged accesses are more likely, and every access is possible.
 
-Who changes these rules or weights must keep the old ones for the months before, or those can no longer be drawn again.
+A change of these rules or weights must keep the old ones for earlier months; else those cannot be drawn again.
 
 >>> lot = draw({7: 1, 8: 9, 9: 1}, seed=sha256(b"root").digest(), size=2)
 >>> lot.random, lot.risk
@@ -50,7 +49,7 @@ WEIGHTS: Final[dict[str, int]] = {
 
 
 class Finding(StrEnum):
-    """What a reviewer decides about an access."""
+    """A reviewer's decision about an access."""
 
     JUSTIFIED = "justified"
     UNJUSTIFIED = "unjustified"
@@ -59,19 +58,19 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """The accesses drawn, by their place in the log, in the order they were drawn."""
+    """The accesses drawn, by their place in the log, in the order of drawing."""
 
     random: tuple[int, ...]
     risk: tuple[int, ...]
 
 
 def weight(flags: Iterable[str]) -> int:
-    """Return how much an access weighs in the half that is drawn by risk; a flag we do not know weighs 1."""
+    """Return the weight of an access in the second half; an unknown flag adds 1."""
     return 1 + sum(WEIGHTS.get(flag, 1) for flag in flags)
 
 
 def sample_size(accesses: int) -> int:
-    """Return how many of so many accesses are drawn.
+    """Return the size of the sample of a number of accesses.
 
     >>> [sample_size(accesses) for accesses in (0, 7, 2_000, 2_001)]
     [0, 7, 20, 21]
@@ -80,7 +79,7 @@ def sample_size(accesses: int) -> int:
 
 
 def draw(weights: Mapping[int, int], *, seed: bytes, size: int) -> Lot:
-    """Draw ``size`` accesses, given by their place in the log and what they weigh, without putting any back."""
+    """Draw ``size`` accesses without replacement; they are given by their place in the log and their weight."""
     by_chance = sorted(weights, key=lambda seq: (_ticket(seed, 0, seq), seq))
     random = by_chance[: size - size // 2]
     left = by_chance[size - size // 2 :]
@@ -89,7 +88,7 @@ def draw(weights: Mapping[int, int], *, seed: bytes, size: int) -> Lot:
 
 
 def is_overdue(month: Month, now: datetime) -> bool:
-    """Whether a month's sample, of which something is still to be decided, has waited too long."""
+    """Whether a month's sample with open decisions has waited too long."""
     return now - month.end > MAY_WAIT
 
 

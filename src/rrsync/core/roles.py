@@ -1,13 +1,13 @@
-"""Who somebody is at the pages: what an identity provider claims, made into a member of staff, or a refusal.
+"""Roles at the pages: the claims of an identity provider, turned into a member of staff or a denial.
 
-The claims are those of ACM/IDM (Flanders): a role claim holds texts such as ``RRSync-Balie:OVO002949``, a role and the
-organisation for which somebody has it. In this order:
+The claims are those of ACM/IDM (Flanders): a role claim contains texts such as ``RRSync-Balie:OVO002949``, a role and
+the organisation it is for. In this order:
 
-1. The name they act under comes from one claim, and can stand in the access log for good.
-2. The role claim is a list of texts. A text that the settings do not map gives nothing.
-3. Nobody has, in one account, two roles that must be apart, not even for two organisations.
-4. The organisation is the one the provider says they came in for, else the only one they have a role for.
-5. It is a library's, or the one that runs rrsync for all libraries. Who is not of a library cannot be at its desk.
+1. The user's name comes from one claim, and must be fit for the access log.
+2. The role claim is a list of texts. A text that the settings do not map grants nothing.
+3. No account has two roles that must be separate, not even for two organisations.
+4. The organisation is the one the user logged in for, according to the provider, else the only one with a role.
+5. It is a library's organisation, or the one that runs rrsync for all libraries. Only a library's staff work at a desk.
 
 >>> grants = Grants({"RRSync-Balie": Role.DESK}, {"OVO002949": "hasselt"}, role_claim="rrsync_rol_3d")
 >>> claims = {"vo_id": "an.peeters", "rrsync_rol_3d": ["RRSync-Balie:OVO002949"]}
@@ -34,7 +34,7 @@ NAME_LENGTH: Final = 40
 
 
 class Role(StrEnum):
-    """What somebody may do: ask about own members, run the night, watch the log, or set rrsync up."""
+    """The permissions of a user: query members, operate the night, audit the log, or administer rrsync."""
 
     DESK = "desk"
     OPERATOR = "operator"
@@ -43,7 +43,7 @@ class Role(StrEnum):
 
 
 class Denial(StrEnum):
-    """Why somebody whom the provider knows does not come in."""
+    """Why a user whom the provider knows may not log in."""
 
     NO_NAME = "no_name"
     NO_ROLE = "no_role"
@@ -59,10 +59,10 @@ APART: Final = frozenset({frozenset({Role.DESK, Role.DPO}), frozenset({Role.ADMI
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """A member of staff; of no ``library`` is who works for all. ``mark`` is the keyed value of their own number.
+    """A member of staff; without ``library`` they work for all. ``mark`` is the keyed hash of their own number.
 
     Raises:
-        ValueError: two of the roles must be apart, or there is none.
+        ValueError: two roles must be separate, or there is no role.
     """
 
     name: str
@@ -71,18 +71,18 @@ class Staff:
     mark: bytes = b""
 
     def __post_init__(self) -> None:
-        """Hold what nobody may be, wherever the roles come from."""
+        """Refuse roles that must be separate, wherever they come from."""
         if not self.roles or not are_apart(self.roles):
             raise ValueError("these roles cannot be one person's")
 
     def reaches(self, library: str) -> bool:
-        """Whether a library is theirs."""
+        """Whether the user may work for a library."""
         return self.library is None or self.library == library
 
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What the settings make of claims: texts of roles, and codes of organisations.
+    """The mapping of claims in the settings: texts to roles, and codes to organisations.
 
     ``house`` is the code of the organisation that runs rrsync for all libraries, ``""`` when there is none.
     """
@@ -97,12 +97,12 @@ class Grants:
 
 
 def are_apart(roles: AbstractSet[Role]) -> bool:
-    """Whether one person may have these roles."""
+    """Whether one person may have these roles together."""
     return all(frozenset(pair) not in APART for pair in combinations(roles, 2))
 
 
 def staff_of(claims: Mapping[str, object], grants: Grants) -> Staff | Denial:
-    """Return the member of staff that a provider's claims tell of, or why there is none."""
+    """Return the member of staff that a provider's claims describe, or the reason of the denial."""
     name = claims.get(grants.name_claim)
     if not isinstance(name, str) or not is_name(name):
         return Denial.NO_NAME
@@ -122,12 +122,12 @@ def staff_of(claims: Mapping[str, object], grants: Grants) -> Staff | Denial:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be the name somebody acts under: short, printable, and no person's number."""
+    """Whether a text can be a user's name: short, printable, and without a national number."""
     return text == text.strip() and 0 < len(text) <= NAME_LENGTH and text.isprintable() and not holds_insz(text)
 
 
 def number_of(claims: Mapping[str, object], grants: Grants, *, production: bool) -> Insz | None:
-    """Return the national number that the provider says is theirs; ``None`` when it says none that can be."""
+    """Return the user's national number according to the provider; ``None`` without a valid one."""
     said = claims.get(grants.number_claim)
     if not isinstance(said, str):
         return None
@@ -138,7 +138,7 @@ def number_of(claims: Mapping[str, object], grants: Grants, *, production: bool)
 
 
 def _granted(said: object, grants: Grants) -> set[tuple[Role, str]]:
-    """Return the roles that the settings know, each with the organisation it is for."""
+    """Return the roles that the settings map, each with its organisation."""
     granted = set()
     for text in said if isinstance(said, list) else ():
         role, _, organisation = text.rpartition(":") if isinstance(text, str) else ("", "", "")
@@ -148,7 +148,7 @@ def _granted(said: object, grants: Grants) -> set[tuple[Role, str]]:
 
 
 def _organisation(said: object, granted: AbstractSet[tuple[Role, str]]) -> str | Denial:
-    """Return the organisation somebody came in for."""
+    """Return the organisation the user logged in for."""
     organisations = {organisation for _, organisation in granted}
     if said is not None:
         return said if isinstance(said, str) and said in organisations else Denial.NO_ROLE

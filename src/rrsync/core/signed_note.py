@@ -1,12 +1,12 @@
-r"""What goes to an anchor, and what comes back.
+r"""C2SP signed notes, checkpoints and cosignatures: what a log signs, read strictly and written in one form only.
 
-What a log signs: C2SP signed notes, checkpoints and cosignatures, read strictly and written in one way only.
+1. A note is text that ends in a newline, an empty line, and a line per signature: ``— name base64(id || bytes)``.
+2. A name and an id of four bytes identify the key; signatures of unknown keys are ignored.
+3. An invalid signature of a known key makes the whole note invalid.
+4. A checkpoint is a note with a log's origin, its size and its root. A witness signs the same text after two lines
+   that give the time.
 
-1. A note is text that ends in a newline, an empty line, and a line for each signature: ``— name base64(id || bytes)``.
-2. A name and an id of four bytes say which key signed; signatures of keys we were not given are passed over.
-3. A signature of a key we were given is right, or the whole note is refused.
-4. A checkpoint is a note of a log's origin, its size and its root. A witness signs the same text under two lines more,
-   that say when.
+Base64, numbers and text have exactly one valid form each.
 
 Sources: c2sp.org/signed-note, c2sp.org/tlog-checkpoint, c2sp.org/tlog-cosignature.
 
@@ -14,8 +14,6 @@ Sources: c2sp.org/signed-note, c2sp.org/tlog-checkpoint, c2sp.org/tlog-cosignatu
 >>> note = Note("hello\n", (signer.sign("hello\n"),))
 >>> Note.parse(note.to_text()).is_signed_by(Key.parse(signer.key.text))
 True
-
-Text that can be written in one way only, as C2SP's formats want it: base64, whole numbers, and clean UTF-8.
 """
 
 from __future__ import annotations
@@ -45,10 +43,10 @@ def to_base64(data: bytes) -> str:
 
 
 def from_base64(text: str) -> bytes:
-    """Read base64 that is written as ``to_base64`` writes it, and in no other way.
+    """Read base64 in the one form that ``to_base64`` writes.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the text is not in that form.
     """
     data = b64decode(text, validate=True)
     if to_base64(data) != text:
@@ -57,10 +55,10 @@ def from_base64(text: str) -> bytes:
 
 
 def from_decimal(text: str) -> int:
-    """Read a number below 2^63 that has no sign and no leading zero.
+    """Read a number below 2^63 without sign and leading zeros.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no such number.
     """
     if not _DECIMAL.fullmatch(text) or int(text) > MAX_NUMBER:
         raise ValueError("a number has no sign and no leading zero, and is below 2^63")
@@ -68,7 +66,7 @@ def from_decimal(text: str) -> int:
 
 
 def is_clean(text: str) -> bool:
-    """Say whether this is UTF-8 without control characters other than newlines."""
+    """Whether a text is valid UTF-8 without control characters other than newlines."""
     return not _UNCLEAN.search(text)
 
 
@@ -84,7 +82,7 @@ _NAMED: Final = "/:.-_~%@"
 
 
 class KeyKind(IntEnum):
-    """What a key signs with, as C2SP numbers it."""
+    """The kinds of keys, as C2SP numbers them."""
 
     ED25519 = 1
     COSIGNATURE = 4
@@ -95,7 +93,7 @@ class Key:
     """A public key that may sign notes under a name.
 
     Raises:
-        ValueError: the name is none, or the key is not 32 bytes.
+        ValueError: the name is invalid, or the key is not 32 bytes.
     """
 
     name: str
@@ -109,20 +107,20 @@ class Key:
 
     @property
     def id(self) -> bytes:
-        """The first four bytes of the hash of its name, its kind and itself."""
+        """The first four bytes of the hash of name, kind and key."""
         return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:ID_BYTES]
 
     @property
     def text(self) -> str:
-        """The key as it is handed to whoever must check: ``name+id+base64``."""
+        """The key in the form for verifiers: ``name+id+base64``."""
         return f"{self.name}+{self.id.hex()}+{to_base64(bytes([self.kind]) + self.public)}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what ``text`` gives.
+        """Read the result of ``text``.
 
         Raises:
-            ValueError: it is no such key, of a kind that is not known here, or its id is not its own.
+            ValueError: the text is no key, the kind is unknown, or the id does not match.
         """
         name, _, rest = text.partition("+")
         _, plus, encoded = rest.partition("+")
@@ -137,10 +135,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One line under a note: the name and the id of the key that signed, and the bytes it gave.
+    """One signature line: the name and id of the key, and the signature's bytes.
 
     Raises:
-        ValueError: the name is none, the id is not four bytes, or there are no bytes.
+        ValueError: the name is invalid, the id is not four bytes, or there are no bytes.
     """
 
     name: str
@@ -159,10 +157,10 @@ class Signature:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """Read what ``line`` gives; the newline must be there.
+        """Read the result of ``line``, newline included.
 
         Raises:
-            ValueError: it is no signature line.
+            ValueError: the text is no signature line.
         """
         if not line.startswith(_DASH) or not line.endswith("\n"):
             raise ValueError("a signature line begins with a dash and a blank, and ends with a newline")
@@ -173,10 +171,10 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Text and who signed it; nothing in it is to be believed before a signature of a known key was checked.
+    """A text and its signatures; nothing in it is trusted before a signature of a known key was verified.
 
     Raises:
-        ValueError: the text does not end in a newline, holds what no note may hold, or nobody signed it.
+        ValueError: the text does not end in a newline, contains invalid characters, or has no signature.
     """
 
     text: str
@@ -189,10 +187,10 @@ class Note:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a note, at most 128 KiB; the last empty line divides the text from its signatures.
+        """Read a note of at most 128 KiB; the last empty line separates the text from its signatures.
 
         Raises:
-            ValueError: it is no signed note.
+            ValueError: the text is no signed note.
         """
         if len(text) > MAX_BYTES or not is_clean(text) or len(text.encode()) > MAX_BYTES:
             raise ValueError("a note is at most 128 KiB of UTF-8, without control characters")
@@ -202,28 +200,28 @@ class Note:
         return cls(body + "\n", tuple(Signature.parse(line + "\n") for line in lines[:-1].split("\n")))
 
     def to_text(self) -> str:
-        """Return the note as it is kept and sent."""
+        """Return the note in its stored form."""
         return self.text + "\n" + "".join(one.line for one in self.signatures)
 
     def is_signed_by(self, key: Key) -> bool:
-        """Say whether this key signed the note; a note that only others signed is not refused.
+        """Whether this key signed the note; signatures of other keys do not matter.
 
         Raises:
-            ValueError: it bears a signature in the key's name that is not the key's.
+            ValueError: the note has an invalid signature in the key's name.
         """
         return bool(self.times(key))
 
     def times(self, key: Key) -> list[int]:
-        """Return the time of each signature of this key, in POSIX seconds; 0 for a key whose signatures bear none.
+        """Return the time of each signature of this key, in POSIX seconds; 0 for a kind without times.
 
         Raises:
-            ValueError: it bears a signature in the key's name that is not the key's.
+            ValueError: the note has an invalid signature in the key's name.
         """
         mine = [one for one in self.signatures if (one.name, one.key_id) == (key.name, key.id)]
         return [_verify(key, one.data, self.text) for one in mine]
 
     def plus(self, *signatures: Signature) -> Note:
-        """Return the note with these signatures too; a key's new one takes the place of its old one."""
+        """Return the note with these signatures added; a new signature of a key replaces its old one."""
         lines = {(one.name, one.key_id): one for one in (*self.signatures, *signatures)}
         return Note(self.text, tuple(lines.values()))
 
@@ -232,7 +230,7 @@ def cosigned_at(note: Note, key: Key) -> int | None:
     """Return when this witness last cosigned the checkpoint, in POSIX seconds; ``None`` if it did not.
 
     Raises:
-        ValueError: the key is no witness's, or the note bears a cosignature in its name that is not its own.
+        ValueError: the key is no witness's, or the note has an invalid cosignature in its name.
     """
     if key.kind is not KeyKind.COSIGNATURE:
         raise ValueError("only a witness's key says when it signed")
@@ -241,10 +239,10 @@ def cosigned_at(note: Note, key: Key) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A log at a size: its origin, how many entries it has, and the root of their tree.
+    """A log at a size: its origin, its number of entries, and the root of their tree.
 
     Raises:
-        ValueError: the origin or an extension is empty or more than a line, the size is no size, or the root no hash.
+        ValueError: the origin or an extension is not one line, or the size or the root is invalid.
     """
 
     origin: str
@@ -268,7 +266,7 @@ class Checkpoint:
         """Read the text of a note as a checkpoint.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text is no checkpoint.
         """
         origin, *rest = text.split("\n")
         if len(rest) < 3 or rest.pop():
@@ -278,10 +276,10 @@ class Checkpoint:
 
 
 class Signer(Masked):
-    """Who signs for a log, or as a witness, under one name with one Ed25519 seed of 32 bytes.
+    """The signing key of a log or a witness: one name, one Ed25519 seed of 32 bytes.
 
     Raises:
-        ValueError: the name is no key's name, or the seed is not 32 bytes.
+        ValueError: the name is invalid, or the seed is not 32 bytes.
     """
 
     __slots__ = ("_private", "cosigner", "key")
@@ -296,17 +294,17 @@ class Signer(Masked):
         """Sign the text of a note.
 
         Raises:
-            ValueError: it reads as what a witness signs, and would pass for a cosignature.
+            ValueError: the text begins like a cosignature and could be mistaken for one.
         """
         if text.startswith(_HEADER):
             raise ValueError("a note may not begin as a cosignature does")
         return Signature(self.key.name, self.key.id, self._private.sign(text.encode()))
 
     def cosign(self, text: str, at: int) -> Signature:
-        """Sign a checkpoint's text as a witness that saw it at this moment, in POSIX seconds.
+        """Sign a checkpoint's text as a witness that saw it at this time, in POSIX seconds.
 
         Raises:
-            ValueError: it is no checkpoint, or the moment is none.
+            ValueError: the text is no checkpoint, or the time is invalid.
         """
         Checkpoint.parse(text)
         if not 0 <= at <= MAX_NUMBER:
@@ -316,22 +314,22 @@ class Signer(Masked):
 
 
 def origin(text: str) -> str:
-    """Return a log's name without what no key's name may hold; one that may be a key's name stays as it is."""
+    """Return a log's name with the characters escaped that a key's name may not contain."""
     return quote(text, safe=_NAMED)
 
 
 def is_key_name(text: str) -> bool:
-    """Say whether a key may have this name: something, with no blanks, plus or control characters."""
+    """Whether a text can be a key's name: not empty, without blanks, plus and control characters."""
     return bool(text) and "+" not in text and not any(map(str.isspace, text)) and is_clean(text)
 
 
 def _timed(text: str, at: int) -> bytes:
-    """Return what a witness signs."""
+    """Return the text that a witness signs."""
     return f"{_HEADER}time {at}\n{text}".encode()
 
 
 def _verify(key: Key, data: bytes, text: str) -> int:
-    """Hold a signature against its key, and give the seconds it bears."""
+    """Verify a signature with its key, and return its time."""
     at, message = 0, text.encode()
     if key.kind is KeyKind.COSIGNATURE:
         at, data = int.from_bytes(data[:8], "big"), data[8:]
@@ -347,7 +345,7 @@ def _verify(key: Key, data: bytes, text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A library's log as it was signed: the note, and the checkpoint that its text is."""
+    """A library's log as it was signed: the note, and its checkpoint."""
 
     library: str
     note: Note
@@ -356,7 +354,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An anchor's word that it has a checkpoint; ``text`` is the lines with which a witness signed it, else empty."""
+    """An anchor's confirmation that it keeps a checkpoint; ``text`` has the cosignature lines of a witness, else ``""``."""
 
     anchor: str
     library: str

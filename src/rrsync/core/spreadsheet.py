@@ -1,4 +1,4 @@
-"""Cells that a spreadsheet would take for a formula: written with an apostrophe before it, and read without.
+"""Cells that a spreadsheet would take for a formula: written with a leading apostrophe, and read without it.
 
 >>> escape("=1+1"), unescape("'=1+1"), escape("O'Neill")
 ("'=1+1", '=1+1', "O'Neill")
@@ -22,5 +22,5 @@ def escape(cell: str) -> str:
 
 
 def unescape(cell: str) -> str:
-    """Return what ``escape`` was given."""
+    """Return the text that ``escape`` was given."""
     return _ESCAPED.sub(r"\1\2", cell) if "'" in cell else cell
