@@ -11,9 +11,9 @@ DEMO_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(BIN)/python requirements/install.py
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+LOCK := $(INSTALL) compile --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header --no-annotate --upgrade
 # What must be covered to the last branch: the rules, and the gate.
 WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py,*/rrsync/registry/outcome.py
@@ -77,6 +77,8 @@ lock: $(VENV)/dev.stamp ## lock the newest versions, with hashes and without add
 	$(LOCK) pyproject.toml requirements/build.in requirements/dev.in -o requirements/dev.txt
 	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
 	$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	echo uv | $(LOCK) - -o requirements/uv.txt
+	$(BIN)/python -m pytest -q tests/test_install.py
 
 clean: ## remove what was built here; settings, keys and databases stay
 	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -90,13 +92,13 @@ $(BIN)/python:
 		echo "'$(PYTHON)' cannot make a virtual environment. Nothing was installed." \
 			"On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
-$(VENV)/run.stamp: pyproject.toml requirements/run.txt requirements/build.txt | $(BIN)/python
+$(VENV)/run.stamp: pyproject.toml requirements/run.txt requirements/build.txt requirements/uv.txt | $(BIN)/python
 	@echo "Installing what rrsync runs on, by its locked hashes, into $(VENV) (a minute, once)." >&2
-	@$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(INSTALL) locked -r requirements/run.txt -r requirements/build.txt
+	@$(INSTALL) package --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	@echo "Installing what tests and checks it, likewise." >&2
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(INSTALL) locked -r requirements/dev.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""The house itself: its floors, its modules, its papers and its locks."""
+"""The house itself: its floors, its modules and its papers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCES: Final = ROOT / "src" / "rrsync"
 LONGEST: Final = 800
 ADRS: Final = sorted((ROOT / "docs" / "adr").glob("*.md"))
-LOCKS: Final = sorted((ROOT / "requirements").glob("*.txt"))
 MODULES: Final = sorted(SOURCES.rglob("*.py"))
 
 sources = pytest.mark.skipif(not SOURCES.is_dir(), reason="src/ is away: the suite runs on the wheel")
@@ -209,30 +208,3 @@ class TestChecklist:
             for each in classes:
                 text = text.partition(f"\nclass {each}")[2].partition("\nclass ")[0]
             assert re.search(rf"^{'    ' * len(classes)}def {test}\(", text, re.MULTILINE), rest
-
-
-class TestLocks:
-    """What gets installed is pinned by hash, and comes from wherever the installer's machine takes its packages."""
-
-    @pytest.mark.parametrize("lock", LOCKS, ids=_name)
-    def test_a_lock_pins_by_hash_and_names_no_address(self, lock: Path) -> None:
-        """Every requirement has a version and a hash; no line names a place to download from."""
-        text = lock.read_text(encoding="utf-8")
-        assert "://" not in text
-        assert not re.search(r"^\s*(-i|-f|--(extra-)?index-url|--find-links|--trusted-host)\b", text, re.MULTILINE)
-        for entry in re.split(r"\n(?=\S)", text.strip()):
-            assert re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==\S+", entry)
-            assert "--hash=sha256:" in entry
-
-    def test_what_runs_and_what_builds_is_what_was_tested(self) -> None:
-        """Every pin to run or build with is a pin to develop with, in the same version."""
-        pins = {lock.stem: set(re.findall(r"^[a-z0-9._-]+==[^ ]+", lock.read_text(), re.MULTILINE)) for lock in LOCKS}
-        assert pins["run"] <= pins["dev"]
-        assert pins["build"] <= pins["dev"]
-
-    def test_every_dependency_is_locked(self) -> None:
-        """What pyproject.toml names is in the lock to run with."""
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        wanted = {re.split(r"[\[<>=!~; ]", name)[0] for name in project["dependencies"]}
-        locked = re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements" / "run.txt").read_text(), re.MULTILINE)
-        assert wanted <= set(locked)
