@@ -78,7 +78,7 @@ lock: $(VENV)/dev.stamp ## lock the newest versions, with hashes and without add
 	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
 	$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	echo uv | $(LOCK) - -o requirements/uv.txt
-	$(BIN)/python -m pytest -q tests/test_install.py
+	@$(MAKE) --no-print-directory test SUITE=tests/test_install.py WORKERS=0
 
 clean: ## remove what was built here; settings, keys and databases stay
 	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import threading
 import tomllib
 import zipfile
@@ -24,8 +26,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 LOCKS: Final = sorted((ROOT / "requirements").glob("*.txt"))
 PIN: Final = re.compile(r"^([a-z0-9._-]+)==([^ ]+)", re.MULTILINE)
 
-#: A package -> the lines of its metadata that say what it requires and offers.
-PACKAGES: Final = {"alpha": "Requires-Dist: beta[extra]\n", "beta": "Provides-Extra: extra\n"}
+#: A package -> the lines of its metadata that say what it requires and offers. There is no gamma.
+PACKAGES: Final = {"alpha": "Requires-Dist: beta[extra]\nRequires-Dist: gamma\n", "beta": "Provides-Extra: extra\n"}
 
 
 class TestLocks:
@@ -75,6 +77,22 @@ def _wheel(index: Path, name: str, version: int) -> Path:
     return wheel
 
 
+def _source(index: Path, name: str, marker: Path) -> Path:
+    """Write a source package of version 1 that writes a file as soon as its build is started."""
+    files = {
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": f"open({str(marker)!r}, 'w').close()\n",
+    }
+    source = index / name / f"{name}-1.tar.gz"
+    with tarfile.open(source, "w:gz") as archive:
+        for each, text in files.items():
+            member = tarfile.TarInfo(f"{name}-1/{each}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return source
+
+
 class Machine:
     """A machine with a package index of its own, a lock of first versions, and a folder to install into."""
 
@@ -84,19 +102,19 @@ class Machine:
         self.address = address
         self.target = folder / "target"
         self.lock = folder / "lock.txt"
-        self.wheels = [_wheel(folder / "index", name, 1) for name in PACKAGES]
+        self.locked = [_wheel(folder / "index", name, 1) for name in PACKAGES]
         for name in PACKAGES:
             _wheel(folder / "index", name, 2)
             _wheel(folder / "newer", name, 2)
         self.write_lock()
 
     def write_lock(self, *, hashed: bool = True, pinned: bool = True) -> None:
-        """Lock the first versions, as the wheels are now."""
+        """Lock the first versions, as their files are now."""
         entries = [
-            wheel.name.split("-")[0]
+            file.parent.name
             + "==1" * pinned
-            + f" --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" * hashed
-            for wheel in self.wheels
+            + f" --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}" * hashed
+            for file in self.locked
         ]
         self.lock.write_text("\n".join(entries) + "\n")
 
@@ -162,12 +180,27 @@ class TestInstall:
         done = machine.install(PIP_EXTRA_INDEX_URL=f"{machine.address}/newer", PIP_INDEX_URL=f"{machine.address}/index")
         assert (done.returncode, machine.installed()) == (0, ["alpha-1", "beta-1"]), done.stderr
 
+    def test_without_an_index_none_is_asked(self, machine: Machine) -> None:
+        """An index that pip may not ask is not asked."""
+        done = machine.install(PIP_NO_INDEX="1", PIP_INDEX_URL=f"{machine.address}/index")
+        assert done.returncode != 0
+        assert machine.installed() == []
+
+    def test_no_source_is_built(self, machine: Machine, tmp_path: Path) -> None:
+        """A locked source package is refused, and none of its code runs."""
+        machine.locked[0].unlink()
+        machine.locked[0] = _source(tmp_path / "index", "alpha", tmp_path / "it ran")
+        machine.write_lock()
+        done = machine.install(PIP_INDEX_URL=f"{machine.address}/index")
+        assert done.returncode != 0
+        assert not (tmp_path / "it ran").exists()
+
     @pytest.mark.parametrize("fault", ["changed wheel", "no hash", "no version"])
     def test_refused(self, machine: Machine, fault: str) -> None:
         """Nothing is installed from a lock that does not pin everything, nor from a file other than the locked one."""
         match fault:
             case "changed wheel":
-                with zipfile.ZipFile(machine.wheels[-1], "a") as archive:
+                with zipfile.ZipFile(machine.locked[-1], "a") as archive:
                     archive.writestr("added.py", "")
             case "no hash":
                 machine.write_lock(hashed=False)
