@@ -127,7 +127,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Nobody may ask for this time. The breaker opened ``since_s`` ago, or the register asked for a pause (``None``)."""
+    """Nobody may ask for this long. The breaker opened ``since_s`` ago, or the register wants a pause (``None``)."""
 
     for_s: float
     since_s: float | None = None

@@ -354,7 +354,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An anchor's confirmation that it keeps a checkpoint; ``text`` has the cosignature lines of a witness, else ``""``."""
+    """An anchor's confirmation that it keeps a checkpoint; ``text`` has a witness's cosignature lines, else ``""``."""
 
     anchor: str
     library: str
