@@ -1,7 +1,7 @@
-"""What cannot wait for the morning's digest: the register answered about somebody else, or in another's hand.
+"""Alarms that cannot wait for the daily digest: the register answered about somebody else, or a signature is wrong.
 
-The data-protection officer is told at once by mail, when the settings name a mailbox; the operational log says it in
-any case. Whom it was about stands in the access log, and in no mail.
+A mail goes to the data-protection officer when the settings name a mailbox; the operational log records it in any case.
+The person concerned is named in the access log only, never in a mail.
 """
 
 from __future__ import annotations
@@ -76,21 +76,21 @@ log = structlog.get_logger()
 
 
 class Mailbox(Protocol):
-    """Where mail to the data-protection officer goes."""
+    """A mailbox of the data-protection officer."""
 
     def send(self, subject: str, text: str) -> None:
-        """Send one mail; raises ``RrsyncError`` when it is not taken."""
+        """Send one mail; raises ``RrsyncError`` when it is not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Tells the data-protection officer; ``mailbox`` gives where, or ``None`` where the settings name none."""
+    """Alerts the data-protection officer; ``mailbox`` returns the mailbox, or ``None`` when the settings name none."""
 
     mailbox: Callable[[], Mailbox | None]
     language: str
 
     def __call__(self, reason: str, library: str) -> None:
-        """Tell why, and of which library; a mail that is not taken stops nothing, and the operational log says so."""
+        """Send the alarm of a library; a failed mail stops nothing and is recorded in the operational log."""
         log.error("alarm", reason=reason, library=library)
         subject, text = _WORDS[self.language][reason]
         try:

@@ -1,4 +1,4 @@
-"""Who outside the database keeps checkpoints: when each gets one, what it gives back, how long all may be away."""
+"""The anchors: when each receives a checkpoint, what it returns, and how long all of them may fail."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A place outside the database: how it takes checkpoints in, and how often it wants one.
+    """A place outside the database that accepts checkpoints at an interval.
 
-    ``last`` gives back what it took in last, where it can; one that ``sees`` refuses by itself what does not follow.
+    ``last`` returns the last accepted checkpoint, where possible; an anchor that ``sees`` refuses an inconsistent one
+    itself.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How an anchor stands with a log: what it last took in, when it failed since, and whether it is overdue."""
+    """The state of an anchor for a log: the last accepted checkpoint, the last failure, and whether it is overdue."""
 
     name: str
     last: Anchoring | None
@@ -53,7 +54,7 @@ class Keeping:
 
 
 class Keepers:
-    """The anchors of one installation; ``clock`` gives aware UTC."""
+    """The anchors of one installation; ``clock`` returns aware UTC."""
 
     def __init__(self, anchors: Sequence[Anchor], checkpoints: Checkpoints, clock: Callable[[], datetime]) -> None:
         self._anchors = anchors
@@ -61,7 +62,7 @@ class Keepers:
         self._clock = clock
 
     def known(self, library: str, key: Key) -> list[Point]:
-        """Return the last root of a log that each anchor gives back; one that is out of reach is passed over."""
+        """Return the last root that each anchor returns for a log; unreachable anchors are skipped."""
         found = []
         for anchor in self._anchors:
             try:
@@ -76,10 +77,10 @@ class Keepers:
     def keep(
         self, signed: Sequence[tuple[Signed, Key]], *, force: bool = False, seeing: bool = False
     ) -> list[AnchorUnavailable]:
-        """Return checkpoints to every anchor whose turn it is; give what failed.
+        """Send checkpoints to every anchor that is due, and return the failures.
 
-        With ``force`` an anchor gets them too that did not take just these within its rhythm; with ``seeing`` only
-        those that see for themselves do.
+        With ``force``, anchors that did not accept exactly these are due too; with ``seeing``, only anchors that check
+        consistency themselves are used.
 
         Raises:
             AnchorConflict: an anchor knows another log, or a longer one.
@@ -104,7 +105,7 @@ class Keepers:
         return failures
 
     def states(self, library: str) -> tuple[Keeping, ...]:
-        """Return how each anchor stands with a log, in the order of the settings."""
+        """Return the state of each anchor for a log, in the order of the settings."""
         return tuple(self._state(library, anchor) for anchor in self._anchors)
 
     def _state(self, library: str, anchor: Anchor) -> Keeping:
@@ -116,15 +117,15 @@ class Keepers:
         return Keeping(anchor.name, last, failed, is_late)
 
     def is_late(self, library: str, limit: timedelta) -> bool:
-        """Whether no anchor ever took a log in, or none for so long."""
+        """Whether no anchor accepted a log within this time."""
         last = self._last(library)
         return last is None or self._clock() - last.at >= limit
 
     def vouch(self, library: str, limit: timedelta, *, began: datetime | None) -> None:
-        """Let the register be asked only while checkpoints of a log, that began then, are kept elsewhere.
+        """Allow queries only while anchors keep checkpoints of a log that began at this time.
 
         Raises:
-            AnchorError: no anchor took one in for longer than ``limit``.
+            AnchorError: no anchor accepted one for longer than ``limit``.
         """
         last = self._last(library)
         since = last.at if last else began
@@ -138,10 +139,10 @@ class Keepers:
         )
 
     def _given_back(self, anchor: Anchor, library: str, key: Key) -> Checkpoint | None:
-        """Return what an anchor took in last of a log, if it is one that gives anything back.
+        """Return the last checkpoint that an anchor accepted, if it can return one.
 
         Raises:
-            AnchorUnavailable: it is out of reach, or no longer has what it took in: its place is not the place it was.
+            AnchorUnavailable: the anchor is unreachable, or has lost what it accepted.
         """
         if anchor.last is None:
             return None

@@ -1,20 +1,19 @@
-"""Gives a log out in the forms that others read: a spreadsheet, the very bytes, tiles, calls, records.
+"""Exports a log: as a spreadsheet, as its exact bytes, as tiles, as Auditregister calls, as processing records.
 
-1. Who takes how much of a log out, and why, is an entry before anything is given; what is given ends before it.
-2. Everything goes by as a stream: what is held at once does not grow with the log.
-3. People are in it by pseudonym only. The Auditregister alone asks for their number, and is given it while the key of
-   its year is there.
+1. Who exports how much of a log, and why, is logged first; the export ends before that entry.
+2. Everything is streamed: memory does not grow with the log.
+3. Persons appear by pseudonym. Only the Auditregister needs their number, and receives it while the year's key exists.
 
-A log as files that anyone can check: the layout of C2SP tlog-tiles, and beside it what an auditor needs.
+The tiles follow C2SP tlog-tiles, with files for an auditor beside them:
 
-1. ``checkpoint`` is the signed note; the log's entries up to its size stand in bundles of 256, the hashes of their tree
-   in tiles of 256. Nothing that the checkpoint does not cover is given.
-2. Every hash is computed here from the entries' exact bytes, and the root must be the checkpoint's.
-3. Entries go by once, and what is kept of them is at most 255 hashes a level, so memory does not grow with the log.
+1. ``checkpoint`` is the signed note. The entries up to its size are in bundles of 256, the hashes of their tree in
+   tiles of 256. Nothing outside the checkpoint is exported.
+2. Every hash is computed from the entries' exact bytes, and the root must be the checkpoint's.
+3. At most 255 hashes a level are in memory.
 
-Source: c2sp.org/tlog-tiles.
+A proof is the newest checkpoint with its cosignatures, and one entry's path to it (C2SP tlog-proof).
 
-Proofs for others: a log's newest checkpoint with who cosigned it, and one entry's way into it (C2SP tlog-proof).
+Sources: c2sp.org/tlog-tiles, c2sp.org/tlog-proof.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ from rrsync.store.log_tree import Tiles
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """Gives proofs of entries; who asks for one stands in the log."""
+    """Makes proofs of entries; each request for one is logged."""
 
     notary: Notary
     ledger: Ledger
@@ -52,7 +51,7 @@ class Prover:
     checkpoints: Checkpoints
 
     def newest(self, library: str) -> Note:
-        """Sign what a log is now and give the note, with the signatures of the witnesses that have seen it.
+        """Sign the log's present state and return the note, with the cosignatures of witnesses.
 
         Raises:
             ConfigError: the log is empty.
@@ -64,7 +63,7 @@ class Prover:
         return self.cosigned(library, note)
 
     def cosigned(self, library: str, note: Note) -> Note:
-        """Return a note with the signatures of the witnesses that have seen just this checkpoint."""
+        """Return a note with the signatures of the witnesses that cosigned this checkpoint."""
         size = Checkpoint.parse(note.text).size
         lines = [
             line
@@ -75,12 +74,12 @@ class Prover:
         return note.plus(*map(Signature.parse, lines))
 
     def prove(self, library: str, seq: int, *, actor: Actor) -> Proof:
-        """Return the proof that an entry is in the log; the entry's own bytes are in it, so that it stands alone.
+        """Return the proof that an entry is in the log; it contains the entry's bytes, so that it stands alone.
 
         Raises:
             ConfigError: there is no such entry.
-            LedgerError: the request for it cannot be written, or the log cannot be signed.
-            BrokenChain: the entry does not lead to what is signed.
+            LedgerError: the request cannot be logged, or the log cannot be signed.
+            BrokenChain: the entry does not lead to the signed root.
         """
         found = list(self.ledger.entries(library, since=seq, most=1))
         if not found or found[0][0] != seq:
@@ -100,7 +99,7 @@ class Prover:
         return proof
 
     def _covering(self, library: str, seq: int) -> Note:
-        """Return the newest note over an entry that a witness has seen; when none has, the newest there can be."""
+        """Return the newest cosigned note that covers an entry; without one, the newest note."""
         seen = {one.size for one in self.checkpoints.anchorings(library) if one.receipt and one.size > seq}
         kept = [one for one in self.checkpoints.all(library) if one.size in seen]
         return self.cosigned(library, Note.parse(kept[-1].note)) if kept else self.newest(library)
@@ -114,11 +113,11 @@ KEY: Final = "log.vkey"
 
 
 def laid_out(library: str, entries: Iterable[bytes], *, note: Note, key: Key) -> Iterator[Piece]:
-    """Yield the files of a log, as a stream; ``entries`` are those that the note covers, in their order.
+    """Yield the files of a log, as a stream; ``entries`` are those that the note covers, in order.
 
     Raises:
-        BrokenChain: they are not those that were signed. It is known after the last of them, and no ``checkpoint`` is
-            given then.
+        BrokenChain: they are not the signed ones. This is known after the last entry; no ``checkpoint`` is yielded
+            then.
     """
     checkpoint = Checkpoint.parse(note.text)
     forest = _Forest()
@@ -136,7 +135,7 @@ def laid_out(library: str, entries: Iterable[bytes], *, note: Note, key: Key) ->
 
 
 class _Forest:
-    """The tiles that are not full yet: for each level its hashes, and how many full tiles went before them."""
+    """The incomplete tiles: for each level its hashes, and the number of full tiles before them."""
 
     def __init__(self) -> None:
         self._open: list[list[bytes]] = []
@@ -144,7 +143,7 @@ class _Forest:
         self.size = 0
 
     def pieces(self, entries: Iterable[bytes]) -> Iterator[Piece]:
-        """Yield the bundles and the tiles of these entries."""
+        """Yield the bundles and tiles of these entries."""
         waiting: list[bytes] = []
         for data in entries:
             waiting.append(data)
@@ -158,7 +157,7 @@ class _Forest:
                 yield tile_path(level, number, len(tile)), b"".join(tile)
 
     def root(self) -> bytes:
-        """Return the root of all that went by."""
+        """Return the root of all entries so far."""
         return join([one for tile in reversed(self._open) for one in Edge().extend(tile).hashes])
 
     def _take(self, entries: list[bytes]) -> Iterator[Piece]:
@@ -167,7 +166,7 @@ class _Forest:
         yield from self._grow(0, [leaf_hash(data) for data in entries])
 
     def _grow(self, level: int, hashes: list[bytes]) -> Iterator[Piece]:
-        """Add hashes to a level that stay within its tile; a tile that is full goes up as one hash."""
+        """Add hashes to a level, within its tile; a full tile adds one hash to the level above."""
         if level == len(self._open):
             self._open.append([])
             self._full.append(0)
@@ -219,7 +218,7 @@ _RUN: Final = frozenset({Kind.RUN_OPEN, Kind.RUN_CLOSE})
 
 
 class Format(StrEnum):
-    """What a log can be given out as."""
+    """The formats of an export."""
 
     CSV = "csv"
     JSONL = "jsonl"
@@ -230,7 +229,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be given out: a library's log from a moment on and up to another, as a format."""
+    """The range to export: a library's log from one time to another, in a format."""
 
     library: str
     format: Format
@@ -240,7 +239,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """An order that stands in the log: which entries it is about; ``note`` is the checkpoint that covers tiles."""
+    """A logged order: the entries it covers; ``note`` is the checkpoint that covers tiles."""
 
     order: Order
     entries: range
@@ -249,7 +248,7 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What was given out before: when, by whom, as what, how many entries, and why."""
+    """An earlier export: when, by whom, in which format, how many entries, and why."""
 
     at: datetime
     by: str
@@ -260,18 +259,18 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Gives the logs of one database out."""
+    """Exports the logs of one database."""
 
     ledger: Ledger
     search: Search
     prover: Prover
 
     def begin(self, order: Order, *, actor: Actor, why: str) -> Filled:
-        """Put an order into the log.
+        """Log an order.
 
         Raises:
-            ConfigError: tiles of a part of a log, or of an empty one; or a time that ends before it begins.
-            LedgerError: it is not in the log, and nothing is to be given.
+            ConfigError: tiles of a part of a log, or of an empty one; or a range that ends before it begins.
+            LedgerError: it cannot be logged, so nothing may be exported.
         """
         if order.since is not None and order.until is not None and order.until <= order.since:
             raise ConfigError("The time meant ends before it begins: nothing lies between", kept="Nothing was written")
@@ -292,7 +291,7 @@ class Export:
         return Filled(order, entries, note)
 
     def before(self, library: str, *, most: int) -> list[Given]:
-        """Return what was given out of a library's log, the newest first.
+        """Return the earlier exports of a library's log, the newest first.
 
         Raises:
             BrokenChain: the log cannot be read.
@@ -300,11 +299,11 @@ class Export:
         return [_given(line) for _, line in self.search.deeds(library, {Kind.EXPORT})][: -most - 1 : -1]
 
     def rows(self, filled: Filled, told: Callable[[int], None]) -> Iterator[tuple[str, ...]]:
-        """Yield the accesses, each as the cells of ``formats.COLUMNS``; ``told`` hears how many entries went by."""
+        """Yield the accesses, each as the cells of ``COLUMNS``; ``told`` receives the number of entries read."""
         yield from map(row_of, self._accesses(filled, told))
 
     def lines(self, filled: Filled, told: Callable[[int], None]) -> Iterator[bytes]:
-        """Yield the lines of a file, without their ends; ``told`` hears how many entries went by."""
+        """Yield the lines of a file, without line ends; ``told`` receives the number of entries read."""
         match filled.order.format:
             case Format.AUDITREGISTER:
                 yield from map(orjson.dumps, self._registrations(filled, told))
@@ -314,17 +313,17 @@ class Export:
                 yield from self._bytes(filled, told)
 
     def files(self, filled: Filled, told: Callable[[int], None]) -> Iterator[Piece]:
-        """Yield the files of a folder laid out as C2SP tlog-tiles; ``told`` hears how many entries went by.
+        """Yield the files of a folder in the layout of C2SP tlog-tiles; ``told`` receives the number of entries read.
 
         Raises:
-            BrokenChain: the entries are not those of the checkpoint, which is known after the last of them.
+            BrokenChain: the entries are not those of the checkpoint; this is known after the last of them.
         """
         assert filled.note is not None  # noqa: S101 — begin gave it
         library = filled.order.library
         yield from laid_out(library, self._bytes(filled, told), note=filled.note, key=self.prover.notary.key(library))
 
     def _covering(self, order: Order) -> Note | None:
-        """Return the newest checkpoint with its witnesses' signatures, if tiles are ordered."""
+        """Return the newest checkpoint with its cosignatures, if tiles are ordered."""
         if order.format is not Format.TILES:
             return None
         if order.since is not None or order.until is not None:
@@ -362,7 +361,7 @@ class Export:
             yield from (registration(access, people.get(access.seq), origin=origin) for access in page)
 
     def _spans(self, filled: Filled, told: Callable[[int], None]) -> Iterator[dict[str, JSON]]:
-        """Yield the accesses, then the runs they were part of."""
+        """Yield the accesses, then their runs."""
         library = filled.order.library
         origin = self.ledger.origin(library)
         runs: dict[str, str] = {}

@@ -1,17 +1,17 @@
-"""One access in the forms that others read: a row for a spreadsheet, a span of Logboek Dataverwerkingen. Pure.
+"""One access in the formats of others: a spreadsheet row, a processing record, a call to the Auditregister. Pure.
 
-A span is OTLP's (opentelemetry.io/docs/specs/otlp, JSON encoding: ids in hex, 64-bit numbers as text), one
-``TracesData`` a line. What it says is what the Dutch government's standard asks (Logius, Logboek Dataverwerkingen,
-"Interface"): one record for each data subject, the person by pseudonym alone, and no user. The trace of a night is its
-run, that of a refresh at the desk its reference.
+A processing record is an OTLP span (opentelemetry.io/docs/specs/otlp, JSON encoding: ids in hex, 64-bit numbers as
+text), one ``TracesData`` a line, with the content of the Dutch government's standard (Logius, Logboek
+Dataverwerkingen, "Interface"): one record for each data subject, by pseudonym, without a user. The trace is the run of
+a night, or the reference of a desk query.
 
-One access as it is registered in MAGDA's Auditregister: ``POST /audit/v1/registraties``. Pure.
+A call to MAGDA's Auditregister is ``POST /audit/v1/registraties``:
 
-1. ``headers`` and ``body`` hold the fields that Digitaal Vlaanderen's page of the operation names as far as it is known
-   here: the references of the call, ``meta.onderwerpInOnderzoek``, and the three references of what is registered.
-2. What else the Auditregister holds is known by its headings alone ("Wat bevat het Auditregister?"), not by the names
-   of the body's fields; so it stands beside the body, under ``gegevens``, and no field's name is made up.
-3. The content of a question or an answer is never in it: the Auditregister may not hold it.
+1. ``headers`` and ``body`` hold the fields that Digitaal Vlaanderen's page names, as far as it is known here: the
+   references of the call, ``meta.onderwerpInOnderzoek``, and the three references of the registration.
+2. The rest is known by its headings alone ("Wat bevat het Auditregister?"), so it is kept beside the body, under
+   ``gegevens``; no field name is invented.
+3. It never holds the content of a question or answer: the Auditregister may not hold it.
 
 Sources: vlaamseoverheid.atlassian.net/wiki/spaces/MG/pages/6322815371 and 6321865524; vlaanderen.be, "Wat bevat het
 Auditregister?". ``docs/access-log.md`` says where the first was cut off.
@@ -32,15 +32,15 @@ PATH: Final = "/audit/v1/registraties"
 
 
 def is_registered(access: Access) -> bool:
-    """Whether an access is one for the Auditregister: what was denied, not sent or shown again asked nobody."""
+    """Whether an access belongs in the Auditregister; one that was denied, not sent or shown again asked nobody."""
     return access.status not in {DENIED, REUSED, Status.NOT_SENT.value}
 
 
 def registration(access: Access, person: Insz | None, *, origin: str) -> dict[str, JSON]:
     """Return the call that registers an access; ``person`` is ``None`` once the key of its year was destroyed.
 
-    The same access gives the same call each time. In the call's own references a correlation is the run, else the
-    question; whoever sends a call again gives it an ``x-request-id`` of its own.
+    The same access always gives the same call. The correlation is the run, else the question. A sender adds its own
+    ``x-request-id`` to each repetition.
     """
     correlation = str(uuid_of(access.run or access.reference, origin))
     tracing = str(uuid_of(access.reference, origin))
@@ -59,7 +59,7 @@ def registration(access: Access, person: Insz | None, *, origin: str) -> dict[st
 
 
 def _headings(access: Access, person: Insz | None, origin: str) -> dict[str, JSON]:
-    """Return what the Auditregister holds of an access, each under its heading; what is not known is not there."""
+    """Return the Auditregister's known headings of an access; unknown values are left out."""
     told = {
         "referentie": access.reference,
         "wat": access.operation,
@@ -100,7 +100,7 @@ _FAILED: Final = frozenset(
 
 
 def row_of(access: Access) -> tuple[str, ...]:
-    """Return an access as the cells of ``COLUMNS``; a list's parts have blanks between them."""
+    """Return an access as the cells of ``COLUMNS``; the parts of a list are separated by blanks."""
     return (
         access.library,
         str(access.seq),
@@ -138,7 +138,7 @@ def row_of(access: Access) -> tuple[str, ...]:
 
 
 def span(access: Access, *, origin: str) -> dict[str, JSON]:
-    """Return an access as a record of Logboek Dataverwerkingen; ``origin`` is the name of its log."""
+    """Return an access as a processing record; ``origin`` is the name of its log."""
     said: dict[str, JSON] = {
         "traceId": uuid_of(access.run or access.reference, origin).hex,
         "spanId": _span_id(access.reference or str(access.seq), origin),
@@ -155,7 +155,7 @@ def span(access: Access, *, origin: str) -> dict[str, JSON]:
 
 
 def run_span(run: str, purpose: str, *, opened: datetime, closed: datetime, origin: str) -> dict[str, JSON]:
-    """Return the record under which those of a run stand; it is about nobody."""
+    """Return the record that is the parent of a run's records; it has no data subject."""
     return _traces(
         {
             "traceId": uuid_of(run, origin).hex,
@@ -172,7 +172,7 @@ def run_span(run: str, purpose: str, *, opened: datetime, closed: datetime, orig
 
 
 def uuid_of(text: str, origin: str) -> UUID:
-    """Return a reference as the UUID it is, else the one that it always has in this log."""
+    """Return a reference that is a UUID as it is; else a UUID that is always the same in this log."""
     try:
         return UUID(text)
     except ValueError:
@@ -180,7 +180,7 @@ def uuid_of(text: str, origin: str) -> UUID:
 
 
 def uri(origin: str, part: str) -> str:
-    """Return the name of a part of a log, under the address that the log has its own name from."""
+    """Return the URI of a part of a log, below the address in the log's name."""
     return f"{origin if '://' in origin else f'https://{origin}'}#{quote(part)}"
 
 

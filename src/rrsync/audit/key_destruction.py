@@ -1,8 +1,8 @@
-"""Forgetting: ten years after its last entry the key of a library and year is destroyed, by two people.
+"""Destruction of year keys: ten years after its last entry, two people destroy the key of a library and year.
 
-What is destroyed is the key, and the messages kept under it. The entries stay, and so does every proof; but nobody can
-tell any more whom they were about. One person asks, another confirms within thirty days; both stand in the log. The
-term is that of the law of 8 August 1983, art. 17.
+The key and the messages encrypted with it are destroyed. The entries and every proof stay, but nobody can tell any more
+whom they concern. One person requests it, another confirms within thirty days; both are logged. The term is that of
+the law of 8 August 1983, art. 17.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OPEN: Final = timedelta(days=DAYS)
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was destroyed: the key under which so many entries named somebody, and so many kept messages."""
+    """The result: how many entries named a person under the key, and how many kept messages it had."""
 
     library: str
     year: int
@@ -34,7 +34,7 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """Destroys the keys of years that are past their term; ``scrub`` leaves nothing of them in the database's files."""
+    """Destroys the keys of years past their term; ``scrub`` removes their remains from the database's files."""
 
     ledger: Ledger
     search: Search
@@ -42,29 +42,29 @@ class Forgetting:
     scrub: Callable[[], None]
 
     def terms(self, library: str) -> dict[int, datetime]:
-        """Return from when on each year of a log may be forgotten; of those whose key is still there."""
+        """Return, for each year of a log whose key exists, when it may be destroyed."""
         return {year: _later(end) for year, end in sorted(self.ledger.year_ends(library).items())}
 
     def lost(self, library: str) -> list[int]:
-        """Give the years of which a log names people, whose key is gone though no entry says that it was destroyed."""
+        """Return the years whose key is gone although no entry says that it was destroyed."""
         return [year for year in self.search.forgotten(library) if not self._was_destroyed(library, year)]
 
     def ask(self, library: str, year: int, actor: Actor) -> None:
-        """Ask that a year be forgotten; somebody else must confirm it.
+        """Request the destruction of a year's key; another person must confirm it.
 
         Raises:
             ConfigError: there is no such key, or its term is not over.
-            LedgerError: it cannot be written.
+            LedgerError: the request cannot be written.
         """
         self._check(library, year)
         self.ledger.append([self._draft(Kind.FORGET, library, actor, {"year": year})])
 
     def confirm(self, library: str, year: int, actor: Actor) -> Forgotten:
-        """Destroy the key of a year that somebody else asked to be forgotten.
+        """Destroy the key of a year on another person's request.
 
         Raises:
-            ConfigError: the term is not over, nobody else asked in the last thirty days, or there is no such key.
-            LedgerError: nothing was destroyed.
+            ConfigError: the term is not over, nobody else requested it in the last thirty days, or there is no such
+            key. LedgerError: nothing was destroyed.
         """
         if year not in self.terms(library) and self._was_destroyed(library, year):
             self.scrub()  # what was left undone when the database's files could not be cleaned
@@ -102,7 +102,7 @@ class Forgetting:
             )
 
     def _asked_by(self, library: str, year: int) -> str:
-        """Return who last asked that a year be forgotten, in the time in which it may be confirmed."""
+        """Return who last requested the destruction, within the time for confirming."""
         asked = ""
         for _, line in self.search.deeds(library, {Kind.FORGET}, since=self.clock() - _OPEN):
             key, actor = line.get("key"), line.get("actor")

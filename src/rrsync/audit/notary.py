@@ -1,18 +1,13 @@
-"""Signs what the access logs have become, has it kept elsewhere, and says whether the register may still be asked.
+"""Signs the access logs, sends the checkpoints to the anchors, and says whether the register may still be asked.
 
-1. A checkpoint is signed every 1 000 entries or 60 seconds, and at the end of a run; never one that does not go on from
-   the last one signed, which is kept outside the database too (C2SP tlog-checkpoint, "Signatures").
-2. Before anything is asked a log is held against what was signed and anchored: one that is shorter, or another, is a
-   backup that was put back or a log that was altered, and nothing is asked. A desk that asks all day looks every ten
-   seconds.
-3. When no anchor took a checkpoint in for four hours the night stops; for a day, the desk too (as X-Road's message log
-   does, ``acceptable-timestamp-failure-period``).
+1. A checkpoint is signed every 1 000 entries or 60 seconds, and at the end of a run. Each one extends the last signed
+   checkpoint, which is also kept outside the database (C2SP tlog-checkpoint, "Signatures").
+2. Before a question, the log is compared with the signed and anchored checkpoints. A shorter or different log is a
+   restored backup or was altered, and nothing is asked. A process that asks all day compares every ten seconds.
+3. When no anchor accepted a checkpoint for four hours the night stops; after a day the desk stops too (as X-Road's
+   message log does, ``acceptable-timestamp-failure-period``).
 
-From signed notes to roots that a log is held against: what its own key did not sign counts for nothing.
-
-When the turn of a log has come: to be signed, and to be looked at again before something is asked.
-
-What is said when a log is not the one that was signed: what is wrong, what was kept safe, what to do.
+Only notes that the log's own key signed count.
 """
 
 from __future__ import annotations
@@ -45,7 +40,7 @@ _VERIFY: Final = (
 
 
 def shorter(head: Head, known: Point) -> AnchorConflict:
-    """The log has fewer entries than a checkpoint of it."""
+    """Return the error for a log with fewer entries than a checkpoint of it."""
     return AnchorConflict(
         f"The access log of {head.library} holds {head.size} entries, but {known.source} has a checkpoint of "
         f"{known.size}",
@@ -56,25 +51,25 @@ def shorter(head: Head, known: Point) -> AnchorConflict:
 
 
 def another(head: Head, known: Point) -> AnchorConflict:
-    """The log has other entries than a checkpoint of it."""
+    """Return the error for a log with other entries than a checkpoint of it."""
     what = f"The access log of {head.library} is not the one of which {known.source} has a checkpoint of {known.size}"
     return AnchorConflict(f"{what} entries", kept=_KEPT, todo=_VERIFY)
 
 
 def gaps(head: Head) -> BrokenChain:
-    """Entries are missing that the head counts."""
+    """Return the error for missing entries that the head counts."""
     what = f"The access log of {head.library} does not hold the {head.size} entries that its head counts"
     return BrokenChain(what, kept=_KEPT, todo=_VERIFY)
 
 
 def broken(library: str) -> BrokenChain:
-    """The entries do not lead from one checkpoint to the next."""
+    """Return the error for entries that do not lead from one checkpoint to the next."""
     what = f"The access log of {library} does not go on from the last checkpoint signed"
     return BrokenChain(what, kept="Nothing was signed or asked", todo=_VERIFY)
 
 
 def renamed(library: str) -> BrokenChain:
-    """The database has the log under a name that it should not have."""
+    """Return the error for a log that has another name in the database."""
     return BrokenChain(
         f"The access log of {library} is not begun under the name it should have",
         kept="Nothing was signed or asked",
@@ -84,7 +79,7 @@ def renamed(library: str) -> BrokenChain:
 
 
 def lost_key(library: str, year: int) -> BrokenChain:
-    """A year's key is gone, and nobody destroyed it."""
+    """Return the error for a year's key that is gone although nobody destroyed it."""
     return BrokenChain(
         f"The key of {year} of the access log of {library} is missing, and no entry says that it was destroyed",
         kept=_KEPT,
@@ -100,7 +95,7 @@ AGAIN: Final = timedelta(seconds=10)
 
 
 class Rhythm:
-    """The turns of one process; ``grown`` gives how many entries it wrote to a log. Threads share it."""
+    """When a log is due to be signed or compared; ``grown`` counts the entries of this process. Threads share it."""
 
     def __init__(self, grown: Callable[[str], int], clock: Callable[[], datetime]) -> None:
         self._grown = grown
@@ -110,11 +105,11 @@ class Rhythm:
         self._turns: defaultdict[str, Lock] = defaultdict(Lock)
 
     def signed(self, library: str) -> None:
-        """Note that a log was signed as it is now."""
+        """Record that a log was signed in its present state."""
         self._signed[library] = self._grown(library), self._clock()
 
     def is_due(self, library: str) -> bool:
-        """Whether a log is to be signed."""
+        """Whether a log is due to be signed."""
         fresh, at = self._fresh(library)
         return fresh >= ENTRIES or (fresh > 0 and (at is None or self._clock() - at >= SECONDS))
 
@@ -124,7 +119,7 @@ class Rhythm:
 
     @contextmanager
     def looking(self, library: str) -> Iterator[bool]:
-        """Have the turn of a log, and learn whether to look at it; a look that fails is none."""
+        """Yield whether to compare a log, while holding its lock; a failed comparison does not count."""
         with self._turns[library]:
             at = self._looked.get(library)
             is_needed = at is None or abs(self._clock() - at) >= AGAIN or self.is_due(library)
@@ -140,10 +135,10 @@ class Rhythm:
 
 
 def point(library: str, note: Note, key: Key, *, source: str) -> Point:
-    """Return the root that a note says, once its signature holds; ``source`` is where the note was found.
+    """Return the root in a note, once its signature is verified; ``source`` is where the note was found.
 
     Raises:
-        BrokenChain: the log's key did not sign it, or it is of another log.
+        BrokenChain: the log's key did not sign it, or it belongs to another log.
     """
     try:
         checkpoint = Checkpoint.parse(note.text)
@@ -157,9 +152,9 @@ def point(library: str, note: Note, key: Key, *, source: str) -> Point:
 
 
 def newest(library: str, data: bytes, key: Key, *, source: str) -> Point | None:
-    """Return the root that the newest of the log's own notes in a file says: a note, an anchor's file, or a saved mail.
+    """Return the root of the newest note of this log in a file: a note, an anchor's file, or a saved mail.
 
-    What is half written, of another log, or signed by others is passed over; ``None`` when there is none of this log.
+    Notes that are incomplete, of another log, or signed by other keys are ignored; ``None`` when none is left.
     """
     text = (data + b"\n\n" + quopri.decodestring(data)).decode(errors="replace")  # a mail that was saved is encoded
     blocks, found = text.replace("\r\n", "\n").split("\n\n"), []
@@ -171,10 +166,10 @@ def newest(library: str, data: bytes, key: Key, *, source: str) -> Point | None:
 
 
 def points(kept: Sequence[Kept], key: Key, source: str) -> list[Point]:
-    """Return the roots that the notes kept in the database say.
+    """Return the roots of the notes in the database.
 
     Raises:
-        BrokenChain: one is no note, is not signed by the log's key, or does not say what its row says.
+        BrokenChain: a row has no note, one not signed by the log's key, or one that differs from the row.
     """
     return [_kept(each, key, source) for each in kept]
 
@@ -208,10 +203,10 @@ _EMPTY: Final = Point(0, Edge().root(), "")
 
 
 class Notary:
-    """Keeps the logs of one database provable.
+    """Signs and verifies the logs of one database.
 
-    ``signer`` gives who signs under a name, ``origins`` each log's name by the settings; once signed, it keeps it.
-    ``note_terms`` puts changed settings in a log, ``lost_keys`` gives the years whose key nobody destroyed and is gone.
+    ``signer`` returns the signer for a name; ``origins`` are the logs' names in the settings, which a log keeps once it
+    is signed. ``note_terms`` logs changed settings; ``lost_keys`` returns the years whose key is gone undestroyed.
     """
 
     def __init__(  # noqa: PLR0913 — the one place where log, tree, signatures and anchors come together
@@ -248,15 +243,15 @@ class Notary:
         """Return the public key of a library's log.
 
         Raises:
-            BrokenChain: the database has the log under another name, or has one that nobody knows.
+            BrokenChain: the database has the log under another or an unknown name.
         """
         return self._signer(library, self._signed.read(library)).key
 
     def last(self, library: str) -> Note | None:
-        """Return the last checkpoint signed of a log, as it is kept outside the database.
+        """Return the last signed checkpoint of a log, as kept outside the database.
 
         Raises:
-            BrokenChain: what is kept there is not signed by this log's key.
+            BrokenChain: this log's key did not sign it.
         """
         note = self._signed.read(library)
         if note is not None:
@@ -264,9 +259,9 @@ class Notary:
         return note
 
     def _signer(self, library: str, note: Note | None) -> Signer:
-        """Return who signs a log: under the name it was signed by before, else under that of the settings.
+        """Return the signer of a log, under the name of its last checkpoint, else the name in the settings.
 
-        The database has a say in neither: who owns it could have one log signed under another's name.
+        The database is not asked: its owner could otherwise have one log signed under another log's name.
         """
         name = note.text.partition("\n")[0] if note else self._origins.get(library)
         begun = origin(self._ledger.origin(library))
@@ -275,11 +270,11 @@ class Notary:
         return self._sign_as(name)
 
     def sign(self, library: str) -> Note | None:
-        """Sign what a log is now, unless that is signed already; give the newest note, ``None`` of an empty log.
+        """Sign the log's present state unless that is done, and return the newest note; ``None`` for an empty log.
 
         Raises:
-            BrokenChain: the log does not go on from the last one signed.
-            LedgerError: it cannot be signed or kept now.
+            BrokenChain: the log does not extend the last signed checkpoint.
+            LedgerError: it cannot be signed or stored now.
         """
         with self._signed.held():
             note = self.last(library)
@@ -296,7 +291,7 @@ class Notary:
         return note
 
     def _note(self, library: str, last: Note | None, since: Point | None) -> Note:
-        """Recompute what came since the last one signed, and sign what the log is now."""
+        """Recompute the entries since the last signed checkpoint, and sign the present state."""
         head = verify(self._database, library, seal=self._seal, since=since)
         self._prove(library, since or _EMPTY, head)
         signer = self._signer(library, last)
@@ -306,11 +301,11 @@ class Notary:
         return note
 
     def hold(self, library: str) -> None:
-        """Hold a log against all that was signed of it and all that its anchors give back.
+        """Compare a log with every signed checkpoint of it and with those its anchors return.
 
         Raises:
-            BrokenChain: it is shorter than that, or another.
-            LedgerError: that cannot be read now.
+            BrokenChain: the log is shorter, or different.
+            LedgerError: the log or a checkpoint cannot be read now.
         """
         known = self.outside(library)  # before the head: it may grow, and be signed, meanwhile
         head = self._ledger.head(library)
@@ -320,21 +315,21 @@ class Notary:
             self._hold(library, one, head)
 
     def outside(self, library: str) -> list[Point]:
-        """Return the roots of a log that are known outside the database, and the last one kept in it.
+        """Return the roots of a log that are known outside the database, and the last one in it.
 
         Raises:
-            BrokenChain: one of them is not signed by this log's key.
-            LedgerError: what is kept here cannot be read.
+            BrokenChain: this log's key did not sign one of them.
+            LedgerError: the local checkpoint cannot be read.
         """
         return [*self._known(library, self.last(library)), *self._keepers.known(library, self.key(library))]
 
     def verify(
         self, library: str, *, since: Point | None = None, progress: Callable[[int, int], None] | None = None
     ) -> Head:
-        """Recompute a log, whole or since a root that is known, and hold it against every root that is known of it.
+        """Recompute a log, whole or from a known root, and compare it with every known root.
 
         Raises:
-            BrokenChain: naming the library, the sequence and the cause of the first fault.
+            BrokenChain: the message names the library, the sequence number and the cause of the first fault.
         """
         kept = points(self._checkpoints.all(library), self.key(library), _STORED)
         known = [*kept, *self.outside(library)]
@@ -344,10 +339,10 @@ class Notary:
         return head
 
     def proof(self, library: str, old: int, new: int) -> list[bytes]:
-        """Return the proof that a log only grew, for somebody who has a checkpoint of it; checked before it leaves us.
+        """Return the verified proof that a log only grew, for the holder of a checkpoint.
 
         Raises:
-            BrokenChain: the entries do not lead to what was signed.
+            BrokenChain: the entries do not lead to the signed root.
         """
         note = self.last(library)
         signed = Checkpoint.parse(note.text) if note else None
@@ -360,7 +355,7 @@ class Notary:
         return proof
 
     def anchor(self, libraries: Sequence[str], *, force: bool = False, seeing: bool = False) -> list[AnchorUnavailable]:
-        """Have the last checkpoints kept elsewhere; ``force`` and ``seeing`` are as ``Keepers.keep`` has them.
+        """Send the last checkpoints to the anchors; ``force`` and ``seeing`` are those of ``Keepers.keep``.
 
         Raises:
             AnchorConflict: an anchor knows another log, or a longer one.
@@ -375,7 +370,7 @@ class Notary:
             return self._keepers.keep(newer, force=force, seeing=seeing)
 
     def begin(self, libraries: Sequence[str]) -> None:
-        """Before a run: hold the logs against what is known, sign, anchor, and vouch; raises what these do."""
+        """Before a run: compare the logs, sign, anchor, and vouch; raises what these raise."""
         for library in libraries:
             self.hold(library)
             self._note_terms(library)
@@ -384,7 +379,7 @@ class Notary:
         self.vouch(libraries, NIGHT)
 
     def beat(self, libraries: Sequence[str]) -> None:
-        """While a run goes on: sign and anchor what is due, and vouch; raises what these do."""
+        """During a run: sign and anchor when due, and vouch; raises what these raise."""
         if due := [library for library in libraries if self._rhythm.is_due(library)]:
             for library in due:
                 self.sign(library)
@@ -392,17 +387,17 @@ class Notary:
             self.vouch(libraries, NIGHT)
 
     def close(self, libraries: Sequence[str]) -> list[AnchorUnavailable]:
-        """At the end, or by a timer: hold, sign and anchor the logs; give what failed; raises what these do."""
+        """At the end, or from a timer: compare, sign and anchor the logs; return the failures; raises what they raise."""
         for library in libraries:
             self.hold(library)
             self.sign(library)
         return self.anchor(libraries, force=True)
 
     def attend(self, library: str) -> None:
-        """Before the desk asks: hold the log against what is known of it, sign it, and vouch; raises what these do.
+        """Before a desk query: compare the log, sign it, and vouch; raises what these raise.
 
-        A witness gives nothing back, but refuses what does not follow: it is asked when its turn has come. A process
-        that asks again within ten seconds does not do all that again, unless a checkpoint is due.
+        A witness returns nothing but refuses a checkpoint that does not follow, so it is asked when it is due. Within
+        ten seconds the comparison is not repeated, unless a checkpoint is due.
         """
         with self._rhythm.looking(library) as is_needed:
             if is_needed:
@@ -418,10 +413,10 @@ class Notary:
         self.vouch([library], DESK)
 
     def vouch(self, libraries: Sequence[str], limit: timedelta) -> None:
-        """Let the register be asked only while checkpoints are kept elsewhere.
+        """Allow queries only while anchors keep checkpoints.
 
         Raises:
-            AnchorError: no anchor took one of a log in for longer than ``limit``.
+            AnchorError: no anchor accepted a checkpoint of a log for longer than ``limit``.
         """
         for library in libraries:
             self._keepers.vouch(library, limit, began=self._ledger.began(library))
@@ -451,7 +446,7 @@ class Notary:
             raise another(head, known)
 
     def _prove(self, library: str, old: Point, head: Head) -> None:
-        """See that the log goes on from what was signed, by the proof that anybody else would ask for."""
+        """Verify that the log extends the signed checkpoint, with the same proof that a third party uses."""
         root = bytes.fromhex(head.root)
         self._tiles.grow(library, head.size)
         is_whole = self._tiles.root_like(library, head.size, root) == root

@@ -1,18 +1,13 @@
-"""Who watches the watchers: flags as accesses are logged, the day's digest, the month's sample, figures, who is staff.
+"""Oversight of the accesses: flags, the daily digest, the monthly sample, statistics, the list of staff, the terms.
 
-Whoever looks at one of them is put in the log before anything is shown; if that cannot be written, nothing is.
+Every look at them is logged before anything is shown; if it cannot be logged, nothing is shown.
 
-What stood out on one day, in one library: flagged looks, refused attempts, mix-ups, what is overdue.
+Flags are written on the entry itself before it is committed; the rules are in ``core.anomaly``. If the facts cannot be
+read, the access fails. Accesses by processes are not judged. Two accesses logged at the same moment may miss each
+other; the next one sees both.
 
-Marks what stands out, on the entry itself, before it is committed; the rules are in ``core.anomaly``.
-
-What cannot be judged is not let through: when the facts cannot be read, neither can the log be, and nothing is asked
-or denied unmarked. What a process asks is not looked at, and costs nothing. Two looks that are logged in the same
-moment may miss each other; the next one sees both.
-
-The terms under which a library asks, as the access log knows them: who changes a setting that matters is seen.
-
-The settings are a file, so who changed them is not known here; that they changed, when and which, is.
+The terms are the settings under which a library asks. They live in a file, so the log shows that they changed, when
+and which, but not who changed them.
 """
 
 from __future__ import annotations
@@ -42,17 +37,17 @@ _ACTOR: Final = Actor(ActorKind.PROCESS, "rrsync")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Notes the terms of each library; ``terms`` gives them as they are now, each as a digest without any secret."""
+    """Logs changed terms of each library; ``terms`` returns the present ones, each as a digest without secrets."""
 
     ledger: Ledger
     search: Search
     terms: Callable[[str], Mapping[str, str]]
 
     def note(self, library: str) -> None:
-        """Write an entry when the terms are not those of the last such entry, or none was written yet.
+        """Append an entry when the terms differ from the last logged ones.
 
         Raises:
-            LedgerError: it cannot be written.
+            LedgerError: the entry cannot be written.
         """
         now: dict[str, JSON] = dict(self.terms(library))
         before: JSON = {}
@@ -68,7 +63,7 @@ class Terms:
 
 
 class Flags:
-    """Marks entries that are about to be logged; ``limits`` are each library's own, else the usual ones."""
+    """Flags entries before they are logged; ``limits`` are each library's own, else the defaults."""
 
     def __init__(self, facts: Facts, limits: Mapping[str, Limits], clock: Callable[[], datetime]) -> None:
         self._facts = facts
@@ -76,10 +71,10 @@ class Flags:
         self._clock = clock
 
     def mark(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Return the drafts, with ``flags`` on the looks of persons that stand out.
+        """Return the drafts, with ``flags`` on flagged accesses by persons.
 
         Raises:
-            LedgerError: it cannot be seen whether one stands out; none of them may be logged.
+            LedgerError: an access cannot be judged; none of the drafts may be logged.
         """
         marked: list[Draft] = []
         before: list[Attempt] = []
@@ -96,7 +91,7 @@ class Flags:
         return marked
 
     def _look(self, draft: Draft) -> tuple[Attempt, Traces] | None:
-        """Return a person's look, and what is known around it; ``None`` for anything else."""
+        """Return a person's attempt and its context; ``None`` for anything else."""
         if draft.kind not in LOOKS or draft.subject is None:
             return None
         actor = actor_of(draft.body)
@@ -116,7 +111,7 @@ class Flags:
 
 
 def _joined(traces: Traces, attempt: Attempt, before: Sequence[Attempt]) -> Traces:
-    """Return what is known around a look with those that are logged together with it."""
+    """Return the context of an attempt, including attempts logged together with it."""
     looks = tuple(each for each in before if each.name == attempt.name)
     staff = {each.name for each in before if each.subject == attempt.subject}
     return replace(traces, looks=(*traces.looks, *looks), staff=traces.staff | staff)
@@ -128,7 +123,7 @@ _MIX_UP: Final = frozenset({Status.MISMATCH.value, Status.SIG_BAD.value})
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """One day in Belgium: how many ``looks`` by how many ``people``, and what somebody should look into."""
+    """One day in Belgium: ``looks`` accesses by ``people`` persons, and what needs attention."""
 
     library: str
     day: date
@@ -142,18 +137,18 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """Makes digests; what processes did is not in them, but for what the register got wrong."""
+    """Builds digests; accesses by processes are left out, except for mistakes of the register."""
 
     search: Search
     samples: Samples
     clock: Callable[[], datetime]
 
     def yesterday(self) -> date:
-        """Return the last day that has ended in Belgium."""
+        """Return the last complete day in Belgium."""
         return belgian_day(self.clock()) - timedelta(days=1)
 
     def of(self, library: str, day: date) -> Digest:
-        """Return what stood out on a day.
+        """Return the digest of a day.
 
         Raises:
             ConfigError: the day has not begun.
@@ -181,7 +176,7 @@ class Digests:
 
 
 class Oversight:
-    """Watches the logs of one database; ``limits`` are each library's, ``root`` is of a log's first entries."""
+    """Oversees the logs of one database; ``limits`` are each library's, ``root`` gives the root of the first entries."""
 
     def __init__(
         self,
@@ -203,7 +198,7 @@ class Oversight:
         self._tally = Tally(database)
 
     def sample(self, library: str, month: Month, viewer: Actor) -> Sample:
-        """Show a month's sample.
+        """Return a month's sample.
 
         Raises:
             ConfigError: the month has not ended.
@@ -214,7 +209,7 @@ class Oversight:
         return found
 
     def digest(self, libraries: Sequence[str], day: date, viewer: Actor) -> list[Digest]:
-        """Show what stood out on a day, library by library.
+        """Return a day's digests of these libraries.
 
         Raises:
             ConfigError: the day has not begun.
@@ -226,7 +221,7 @@ class Oversight:
         return found
 
     def figures(self, libraries: Sequence[str], first: date, viewer: Actor) -> dict[str, Counter[Group]]:
-        """Show how many looks there were from a day in Belgium on, library by library.
+        """Return the number of accesses since a day in Belgium, per library.
 
         Raises:
             LedgerError: a log cannot be written or read, so nothing is shown.
@@ -237,7 +232,7 @@ class Oversight:
         return found
 
     def names(self, library: str, viewer: Actor) -> list[str]:
-        """Show the names on a library's list of staff.
+        """Return the names on a library's list of staff.
 
         Raises:
             LedgerError: the log cannot be written, so nothing is shown.

@@ -1,11 +1,10 @@
-"""Looks at the access log for people, and puts every look in the log before anything is shown.
+"""Shows the access log to a viewer, and logs every look before anything is shown.
 
-Who looks, at what, for how many entries, and why when it must be said, is a ``log.view`` entry. It is about the person
-who was looked for, so that a later answer to that person names it too. If it cannot be written, nothing is shown.
+A ``log.view`` entry says who looked, at what, for how many entries, and why where a reason is required. It names the
+person who was looked for, so that a later answer to that person includes it. If it cannot be written, nothing is shown.
 
-Recomputes logs for somebody: who did stands in the log, and a fault stays known until the log was found whole again.
-
-Nothing is added to a log that is broken, so that what was found of it is kept beside it.
+A verification is logged too. A fault is remembered until the log was found whole again. Nothing is appended to a broken
+log, so the finding is kept beside it.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ ABOUT: Final = frozenset(Kind) - LOOKS - {Kind.OUTCOME}
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """All that one library's log says about one person: looks, and other entries by their sequence and content.
+    """Everything one library's log says about one person: accesses, and other entries by sequence number and content.
 
-    ``forgotten`` are the years of which it can say nothing any more; ``seq`` is the entry of this answer itself.
+    ``forgotten`` are the years whose key was destroyed; ``seq`` is the entry of this answer itself.
     """
 
     library: str
@@ -45,7 +44,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An access, its entries as they stand (sequence and bytes), and whether its messages are kept, or were once."""
+    """An access, its entries (sequence number and bytes), and whether its messages are kept, or were."""
 
     access: Access
     entries: tuple[tuple[int, bytes], ...]
@@ -55,17 +54,17 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The messages of an access, and the access; ``None`` when none were kept, ``is_forgotten`` if they were once."""
+    """The messages of an access, and the access; ``None`` when none were kept, ``is_forgotten`` if they were."""
 
     access: Access
     evidence: Evidence | None
     is_forgotten: bool
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the messages as the lines of a file that says what they are.
+        """Yield the messages as the lines of a file with headings.
 
         Raises:
-            ConfigError: there are none.
+            ConfigError: there are no messages.
         """
         look, kept = self.access, "The entry stands, with the hash of what was sent and received"
         if self.evidence is None and self.is_forgotten:
@@ -85,13 +84,13 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Shows the access logs of one database to a viewer, who is noted first."""
+    """Shows the access logs of one database to a viewer, who is logged first."""
 
     ledger: Ledger
     search: Search
 
     def look(self, wanted: Wanted, viewer: Actor, *, about: Sequence[Insz] = ()) -> list[Access]:
-        """Return the looks that are meant; only those at the person who has or had these numbers, when there are any.
+        """Return the matching accesses; only those about the person with these numbers, when there are any.
 
         Raises:
             LedgerError: the log cannot be written or read, so nothing is shown.
@@ -99,7 +98,7 @@ class Review:
         return self.shown(wanted, viewer, about=about)[0]
 
     def shown(self, wanted: Wanted, viewer: Actor, *, about: Sequence[Insz] = ()) -> tuple[list[Access], int]:
-        """Return what ``look`` gives, and the entry that says so; raises what it raises."""
+        """Return the result of ``look`` and the entry that logs it; raises what ``look`` raises."""
         if about:
             refs = [ref for insz in about for ref in self.ledger.pseudonyms(wanted.library, insz)]
             wanted = replace(wanted, subjects=tuple(refs))
@@ -108,7 +107,7 @@ class Review:
         return found, seq
 
     def entry(self, library: str, seq: int, viewer: Actor) -> Seen | None:
-        """Return the access whose intent, denial or outcome stands at ``seq``; ``None``, and no look, when none does.
+        """Return the access whose intent, denial or outcome is at ``seq``; ``None``, and no log entry, without one.
 
         Raises:
             LedgerError: the log cannot be written or read, so nothing is shown.
@@ -123,7 +122,7 @@ class Review:
         return Seen(access, entries, has_messages, not has_messages and self._is_forgotten(access))
 
     def entries(self, library: str, viewer: Actor, *, last: int, about: Sequence[Insz] = ()) -> list[tuple[int, bytes]]:
-        """Return sequence and exact bytes of the last entries, of whatever kind, or of the last about a person.
+        """Return sequence number and exact bytes of the last entries of any kind, or of the last about a person.
 
         Raises:
             LedgerError: the log cannot be written or read, so nothing is shown.
@@ -138,7 +137,7 @@ class Review:
         return found
 
     def who(self, libraries: Sequence[str], viewer: Actor, insz: Insz) -> list[Told]:
-        """Return all that the logs of these libraries say about one person (GDPR, art. 15).
+        """Return everything the logs of these libraries say about one person (GDPR, art. 15).
 
         Raises:
             LedgerError: a log cannot be written or read, so nothing is shown.
@@ -146,11 +145,11 @@ class Review:
         return [self._told(library, viewer, insz) for library in libraries]
 
     def evidence(self, library: str, seq: int, viewer: Actor, *, reason: str) -> Kept:
-        """Return the whole request and reply of the access whose intent or outcome stands at ``seq``.
+        """Return the whole request and reply of the access whose intent or outcome is at ``seq``.
 
         Raises:
-            ConfigError: no access stands there.
-            BrokenChain: what was kept is not what the log says was sent and received.
+            ConfigError: there is no such access.
+            BrokenChain: the stored messages are not those that the log hashed.
             LedgerError: the log cannot be written or read, so nothing is shown.
         """
         access = self.search.find(library, seq)
@@ -192,7 +191,7 @@ class Review:
         about: Sequence[Insz],
         reason: str = "",
     ) -> list[int]:
-        """Put a look in the log: one entry for each number the person has or had, else one about nobody."""
+        """Log a look: one entry for each number the person has or had, else one about nobody."""
         view: dict[str, JSON] = {"what": what, "count": count}
         if words:
             view["filter"] = words
@@ -205,7 +204,7 @@ class Review:
 
 
 def _words(wanted: Wanted) -> dict[str, JSON]:
-    """Return what was asked for, but for whom: that is in the entry as every person is."""
+    """Return the search terms without the person, who is in the entry like every person."""
     words: dict[str, JSON] = {
         name: text
         for name, text in (("staff", wanted.actor), ("purpose", wanted.purpose), ("outcome", wanted.status))
@@ -218,10 +217,10 @@ def _words(wanted: Wanted) -> dict[str, JSON]:
 
 
 def _check(access: Access, evidence: Evidence) -> None:
-    """Hold what was kept against the log.
+    """Compare the stored messages with the hashes in the log.
 
     Raises:
-        BrokenChain: it is something else.
+        BrokenChain: they differ.
     """
     said = (access.request, access.reply)
     kept = [sha256(data).hexdigest() if data else "" for data in (evidence.request, evidence.reply)]
@@ -235,7 +234,7 @@ def _check(access: Access, evidence: Evidence) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Recounted:
-    """That a log was found whole: when, by whom, how many entries; ``since`` is from which one on, 0 for all."""
+    """A successful verification: when, by whom, how many entries; ``since`` is the first of them, 0 for all."""
 
     at: datetime
     by: Actor
@@ -245,7 +244,7 @@ class Recounted:
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """Recomputes the logs of one database."""
+    """Verifies the logs of one database."""
 
     notary: Notary
     ledger: Ledger
@@ -261,11 +260,11 @@ class Recount:
         since: Point | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Head:
-        """Recompute a log, whole or since a root that is known; only the whole log makes a fault forgotten.
+        """Recompute a log, whole or from a known root; only the whole log clears a fault.
 
         Raises:
-            BrokenChain: naming the library, the sequence and the cause of the first fault.
-            LedgerError: it cannot be read, or what was found cannot be kept.
+            BrokenChain: the message names the library, the sequence number and the cause of the first fault.
+            LedgerError: the log cannot be read, or the finding cannot be stored.
         """
         try:
             head = self.notary.verify(library, since=since, progress=progress)
@@ -280,14 +279,14 @@ class Recount:
         return head
 
     def fault(self, library: str) -> Fault | None:
-        """Return what was found last of a log that nobody found whole since; raises what ``Faults.read`` raises."""
+        """Return the last fault of a log that was not found whole since; raises what ``Faults.read`` raises."""
         return self.faults.read(library)
 
     def last(self, library: str) -> Recounted | None:
-        """Return when a log was last found whole.
+        """Return the last successful verification of a log.
 
         Raises:
-            BrokenChain: the entry that says so cannot be read.
+            BrokenChain: its entry cannot be read.
         """
         found = self.search.last_deed(library, Kind.VERIFY)
         if found is None:

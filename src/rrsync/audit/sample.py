@@ -1,7 +1,7 @@
-"""The month's sample of each library: drawn by the lot of ``core.sample``, and signed off by somebody who is not in it.
+"""The monthly sample of each library: drawn as ``core.review_sample`` says, and reviewed by somebody who is not in it.
 
-Nothing of it is kept but the decisions, which are entries of the log: it is drawn again whenever it is asked for. An
-entry may be decided again by another reviewer; all decisions stay, the last one counts.
+Only the decisions are stored, as log entries; the sample is drawn again each time. Another reviewer may decide again;
+all decisions stay, and the last one counts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rrsync.store.log_search import Looks, Search
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a reviewer decided, and the entry that says so."""
+    """A reviewer's decision, and its log entry."""
 
     seq: int
     at: datetime
@@ -33,7 +33,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One access of a sample, whether it was drawn by risk or at random, and its decisions, the last one counting."""
+    """One access of a sample, drawn by risk or at random, and its decisions; the last one counts."""
 
     access: Access
     by_risk: bool
@@ -42,7 +42,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was drawn of a month's ``looks``, in the log's order; the seed is made of its first ``size`` entries."""
+    """The sample of a month's ``looks``, in the log's order; the seed comes from its first ``size`` entries."""
 
     library: str
     month: Month
@@ -53,13 +53,13 @@ class Sample:
 
     @property
     def left(self) -> int:
-        """How many await a decision."""
+        """The number of open decisions."""
         return sum(not pick.decisions for pick in self.picks)
 
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """A month that ended too long ago for ``left`` of its sample of ``of`` still to await a decision."""
+    """A month whose sample of ``of`` accesses still has ``left`` open decisions after too long."""
 
     month: Month
     left: int
@@ -68,7 +68,7 @@ class Overdue:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """How a month's sample stands: of ``of`` drawn from ``looks``, ``left`` await a decision; too long if late."""
+    """The state of a month's sample: ``of`` drawn from ``looks``, ``left`` open, and whether it is late."""
 
     month: Month
     looks: int
@@ -79,7 +79,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Draws samples and signs them off; ``root`` gives the root of the tree of a log's first entries."""
+    """Draws samples and records decisions; ``root`` returns the root of a log's first entries."""
 
     search: Search
     looks: Looks
@@ -88,11 +88,11 @@ class Samples:
     clock: Callable[[], datetime]
 
     def last(self) -> Month:
-        """Return the last month that has ended."""
+        """Return the last complete month."""
         return last_month(self.clock())
 
     def of(self, library: str, month: Month) -> Sample:
-        """Draw a month's sample, or draw it again, with what was decided of it.
+        """Draw a month's sample, with its decisions.
 
         Raises:
             ConfigError: the month has not ended.
@@ -110,11 +110,11 @@ class Samples:
         return Sample(library, month, stretch.stop, seed, len(weights), self._picks(library, month, lot))
 
     def sign(self, library: str, month: Month, places: Sequence[int], finding: Finding, actor: Actor) -> None:
-        """Write one finding about entries of a sample; the rest is as ``decide`` says."""
+        """Record one finding about entries of a sample; otherwise as ``decide``."""
         self.decide(library, month, dict.fromkeys(places, finding), actor)
 
     def decide(self, library: str, month: Month, findings: Mapping[int, Finding], actor: Actor) -> None:
-        """Write what a reviewer decided about entries of a sample: one entry each, all or none.
+        """Record a reviewer's decisions about entries of a sample: one log entry each, all or none.
 
         Raises:
             ConfigError: an entry is not in the sample or was decided by this reviewer before, the reviewer is in the
@@ -144,7 +144,7 @@ class Samples:
         self.ledger.append([_review(library, month, seq, finding, actor) for seq, finding in findings.items()])
 
     def overdue(self, library: str) -> list[Overdue]:
-        """Return the months whose sample has waited too long, the oldest first.
+        """Return the months whose sample is overdue, the oldest first.
 
         Raises:
             BrokenChain: the log cannot be read.
@@ -152,7 +152,7 @@ class Samples:
         return [Overdue(each.month, each.left, each.of) for each in self.months(library) if each.is_late]
 
     def months(self, library: str) -> list[Drawn]:
-        """Return how the samples of all months of a log stand that have ended, the oldest first.
+        """Return the state of the samples of all complete months of a log, the oldest first.
 
         Raises:
             BrokenChain: the log cannot be read.
@@ -174,7 +174,7 @@ class Samples:
         return found
 
     def decided(self, found: Access) -> tuple[Decision, ...]:
-        """Return what reviewers decided about an access, the last one counting.
+        """Return the reviewers' decisions about an access; the last one counts.
 
         Raises:
             BrokenChain: a decision cannot be read.
@@ -199,7 +199,7 @@ class Samples:
         return found
 
     def _decisions(self, library: str) -> defaultdict[str, dict[int, list[Decision]]]:
-        """Return what was decided, by month and by entry."""
+        """Return the decisions, by month and by entry."""
         found: defaultdict[str, dict[int, list[Decision]]] = defaultdict(dict)
         for seq, line in self.search.deeds(library, {Kind.REVIEW}):
             review = line.get("review")
