@@ -387,7 +387,7 @@ class Notary:
             self.vouch(libraries, NIGHT)
 
     def close(self, libraries: Sequence[str]) -> list[AnchorUnavailable]:
-        """At the end, or from a timer: compare, sign and anchor the logs; return the failures; raises what they raise."""
+        """At the end or from a timer: compare, sign and anchor the logs; return the failures; raise what they raise."""
         for library in libraries:
             self.hold(library)
             self.sign(library)

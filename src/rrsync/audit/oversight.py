@@ -176,7 +176,7 @@ class Digests:
 
 
 class Oversight:
-    """Oversees the logs of one database; ``limits`` are each library's, ``root`` gives the root of the first entries."""
+    """Oversees the logs of one database; ``limits`` are each library's, ``root`` gives the root of first entries."""
 
     def __init__(
         self,
