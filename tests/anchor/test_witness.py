@@ -322,7 +322,7 @@ class TestFailures:
                 if works:
                     assert keep(opened, up_to(3))[0].text == line
                 else:
-                    with pytest.raises(Unavailable, match="makes no sense"):
+                    with pytest.raises(Unavailable, match="sends too much"):
                         keep(opened, up_to(3))
 
     def test_nobody_is_there(self) -> None:

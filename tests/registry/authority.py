@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from rrsync.net.http_client import Identity
+from rrsync.net.bounded_socket import Identity
 from tests.registry.scene import NOW
 
 Kind: TypeAlias = Literal["rsa", "weak", "ec", "small"]

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from rrsync.errors import ConfigError
-from rrsync.net.http_client import Identity
+from rrsync.net.bounded_socket import Identity
 from rrsync.registry import certificates
 from rrsync.registry.certificates import identity, warning
 from tests.registry import authority

@@ -13,9 +13,9 @@ import requests.adapters
 
 from rrsync.core.log_entry import Status
 from rrsync.errors import ConfigError, RegistryRefused
-from rrsync.net import http_client
-from rrsync.net.http_client import Identity, Wire, tls
+from rrsync.net.bounded_socket import Identity, tls
 from rrsync.registry.certificates import identity
+from rrsync.registry.transport import Endpoint, EndpointRefused
 from tests.registry import authority, scene
 from tests.registry.authority import DAY, Paper
 from tests.registry.scene import http
@@ -62,8 +62,8 @@ def _server(world: World, paper: Paper | None = None, *, newest: str = "TLSv1_3"
 
 
 @contextmanager
-def _wire(url: str, who: Identity | None, ca: str = "") -> Iterator[Wire]:
-    ours = Wire(url, context=tls(who, ca), deadline_s=5.0)
+def _wire(url: str, who: Identity | None, ca: str = "") -> Iterator[Endpoint]:
+    ours = Endpoint(url, context=tls(who, ca), deadline_s=5.0)
     try:
         yield ours
     finally:
@@ -162,10 +162,10 @@ class TestDistrust:
             else:
                 self._refused(ours, opened, {Status.NOT_SENT})
 
-    def _refused(self, ours: Wire, opened: scene.Door, statuses: set[Status]) -> None:
+    def _refused(self, ours: Endpoint, opened: scene.Door, statuses: set[Status]) -> None:
         with pytest.raises(RegistryRefused, match="TLS") as caught:
             ours.post(QUESTION)
-        assert isinstance(caught.value, http_client.Refused)
+        assert isinstance(caught.value, EndpointRefused)
         assert caught.value.status in statuses
         assert not opened.bodies
         assert not opened.heads
@@ -214,7 +214,7 @@ class TestKey:
         path = tmp_path / "ca.pem"
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(ConfigError, match="ca is PEM"):
+        with pytest.raises(ConfigError, match="CA file"):
             tls(None, path)
 
     def test_a_certificate_that_openssl_does_not_take_is_found_at_the_start(self, world: World) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from rrsync import logging
 from rrsync.core.log_entry import Status
-from rrsync.net.http_client import Refused, Skew
+from rrsync.registry.transport import ClockSkew, EndpointRefused
 from tests.support import Clock
 
 
@@ -22,12 +22,12 @@ def dated(clock: Clock, **apart: float) -> str:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_up_to_a_minute_is_nothing_and_more_is_said_once(capsys: pytest.CaptureFixture[str], sign: int) -> None:
     clock = Clock()
-    skew = Skew(clock)
+    skew = ClockSkew(clock)
     logging.configure("info")
-    skew.look(dated(clock, seconds=60 * sign))
+    skew.check(dated(clock, seconds=60 * sign))
     assert not capsys.readouterr().err
-    skew.look(dated(clock, seconds=90 * sign))
-    skew.look(dated(clock, seconds=300 * sign))
+    skew.check(dated(clock, seconds=90 * sign))
+    skew.check(dated(clock, seconds=300 * sign))
     (line,) = capsys.readouterr().err.splitlines()
     assert {"event": "registry.skew", "level": "warning", "seconds": 90}.items() <= json.loads(line).items()
 
@@ -35,8 +35,8 @@ def test_up_to_a_minute_is_nothing_and_more_is_said_once(capsys: pytest.CaptureF
 @pytest.mark.parametrize("minutes", [5.1, -5.1, 10, -1e6])
 def test_more_than_five_minutes_stop(minutes: float) -> None:
     clock = Clock()
-    with pytest.raises(Refused) as stopped:
-        Skew(clock).look(dated(clock, minutes=minutes))
+    with pytest.raises(EndpointRefused) as stopped:
+        ClockSkew(clock).check(dated(clock, minutes=minutes))
     assert stopped.value.status is Status.INVALID_REPLY
     assert "clock" in str(stopped.value)
 
@@ -46,4 +46,4 @@ def test_more_than_five_minutes_stop(minutes: float) -> None:
     [None, "", "yesterday", "Thu, 32 Jul 2026 02:00:00 GMT", "Wed, 01 Jul 1998 02:00:00 -0000", "\x00", "9" * 99],
 )
 def test_a_date_nobody_can_read_says_nothing(date: str | None) -> None:
-    Skew(Clock()).look(date)
+    ClockSkew(Clock()).check(date)

@@ -28,13 +28,19 @@ from lxml import etree
 
 from rrsync.core.log_entry import Status
 from rrsync.errors import ConfigError, RegistryRefused, RegistryUnavailable, RegistryUnreadable
-from rrsync.net import http_client
-from rrsync.net.http_client import Wire, tls
+from rrsync.net.bounded_socket import current, tls
 from rrsync.registry import request, wsdl
 from rrsync.registry.certificates import identity
 from rrsync.registry.request import RequestNode
 from rrsync.registry.services import PERSON
 from rrsync.registry.soap import Client
+from rrsync.registry.transport import (
+    MAX_BYTES,
+    Endpoint,
+    EndpointRefused,
+    EndpointUnavailable,
+    EndpointUnreadable,
+)
 from tests.registry import scene
 from tests.registry.scene import Handler, door, http
 
@@ -47,9 +53,9 @@ def _request(ref: str = "ref-0", digits: str = scene.DIGITS) -> RequestNode:
 
 
 @contextmanager
-def _open(handler: Handler, *, deadline_s: float = 5.0, max_bytes: int = http_client.MAX_BYTES) -> Iterator[Wire]:
+def _open(handler: Handler, *, deadline_s: float = 5.0, max_bytes: int = MAX_BYTES) -> Iterator[Endpoint]:
     with door(handler) as opened:
-        ours = Wire(opened.url, deadline_s=deadline_s, max_bytes=max_bytes)
+        ours = Endpoint(opened.url, deadline_s=deadline_s, max_bytes=max_bytes)
         try:
             yield ours
         finally:
@@ -119,7 +125,7 @@ class TestPost:
     def test_a_thread_keeps_its_connection_and_no_cookie(self) -> None:
         """Three calls of one thread go over one connection, and nothing the server sets comes back."""
         with door(lambda *_: http(REPLY, headers=["Set-Cookie: a=b"])) as opened:
-            ours = Wire(opened.url)
+            ours = Endpoint(opened.url)
             assert {ours.post(b"<a/>") for _ in range(3)} == {REPLY}
             ours.close()
         assert opened.connections == 1
@@ -172,7 +178,7 @@ def test_what_may_pass_is_unavailable(said: bytes, status: Status) -> None:
     """A busy, broken or foreign server: another try may do, and the log says how far it came."""
     with _open(_just(said)) as ours, pytest.raises(RegistryUnavailable) as caught:
         ours.post(b"<a/>")
-    assert isinstance(caught.value, http_client.Unavailable)
+    assert isinstance(caught.value, EndpointUnavailable)
     assert caught.value.status is status
     assert caught.value.__context__ is None
 
@@ -202,7 +208,7 @@ def test_what_is_too_much_is_cut_off(said: bytes) -> None:
     started = time.monotonic()
     with _open(_just(said), max_bytes=60_000) as ours, pytest.raises(RegistryUnreadable) as caught:
         ours.post(b"<a/>")
-    assert isinstance(caught.value, http_client.Unreadable)
+    assert isinstance(caught.value, EndpointUnreadable)
     assert caught.value.status is Status.INVALID_REPLY
     assert time.monotonic() - started < 2
 
@@ -236,22 +242,22 @@ def test_the_deadline_is_for_the_whole_call(first: bytes, drop: bytes) -> None:
         with pytest.raises(RegistryUnavailable, match=r"within 0\.4 seconds") as caught:
             ours.post(b"<a/>")
         assert 0.35 < time.monotonic() - started < 0.8
-        assert isinstance(caught.value, http_client.Unavailable)
+        assert isinstance(caught.value, EndpointUnavailable)
         assert caught.value.status is Status.NO_REPLY
         assert ours.post(b"<a/>") == REPLY
 
 
 def test_no_read_begins_after_the_deadline() -> None:
     """Bytes that came in time enough to be read too late are not."""
-    http_client.watch.start(-1)
+    current.start(-1, max_received=1)
     with pytest.raises(TimeoutError):
-        http_client.watch.left_s()
+        current.left_s()
 
 
 def test_a_server_that_does_not_read_is_cut_off() -> None:
     """A question that cannot be written ends at the deadline too."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        ours = Wire(f"http://127.0.0.1:{deaf.getsockname()[1]}/", deadline_s=0.3)
+        ours = Endpoint(f"http://127.0.0.1:{deaf.getsockname()[1]}/", deadline_s=0.3)
         with pytest.raises(RegistryUnavailable, match="within"):
             ours.post(b"x" * 50_000_000)
         ours.close()
@@ -262,8 +268,8 @@ def test_a_refused_connection_sent_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(RegistryUnavailable, match="cannot be reached") as caught:
-        Wire(f"http://127.0.0.1:{port}/").post(b"<a/>")
-    assert isinstance(caught.value, http_client.Unavailable)
+        Endpoint(f"http://127.0.0.1:{port}/").post(b"<a/>")
+    assert isinstance(caught.value, EndpointUnavailable)
     assert caught.value.status is Status.NOT_SENT
 
 
@@ -275,7 +281,7 @@ def test_the_networks_words_are_not_repeated(error: Exception) -> None:
     """Whatever the network says in its error, ours has its own words and no cause."""
     responses.add(responses.POST, NOWHERE, body=error)
     with pytest.raises(RegistryUnavailable) as caught:
-        Wire(NOWHERE).post(b"<a/>")
+        Endpoint(NOWHERE).post(b"<a/>")
     assert str(error) not in str(caught.value)
     assert caught.value.__context__ is None
 
@@ -288,7 +294,7 @@ def test_a_reset_after_the_question_may_have_been_seen() -> None:
 
     with _open(handler) as ours, pytest.raises(RegistryUnavailable) as caught:
         ours.post(b"<a/>")
-    assert isinstance(caught.value, http_client.Unavailable)
+    assert isinstance(caught.value, EndpointUnavailable)
     assert caught.value.status is Status.NO_REPLY
 
 
@@ -362,7 +368,7 @@ class TestTls:
         """A server of our CA that asks for our certificate is answered, twice over one connection."""
         with _tls(papers, "server", ask=True) as opened:
             client, ca = papers["client"], str(papers["ca"].certificate)
-            ours = Wire(opened.url, context=http_client.tls(identity(client.certificate, client.key, ""), ca))
+            ours = Endpoint(opened.url, context=tls(identity(client.certificate, client.key, ""), ca))
             assert [ours.post(b"<a/>"), ours.post(b"<a/>")] == [REPLY, REPLY]
             assert opened.connections == 1
             ours.close()
@@ -381,18 +387,18 @@ class TestTls:
     def test_distrust_stops(self, papers: dict[str, Paper], server: str, ask: bool, newest: str) -> None:
         """Any doubt about either certificate, or an old TLS, stops the run at once."""
         with _tls(papers, server, ask=ask, newest=newest) as opened:
-            ours = Wire(opened.url, context=tls(None, papers["ca"].certificate))
+            ours = Endpoint(opened.url, context=tls(None, papers["ca"].certificate))
             with pytest.raises(RegistryRefused, match="TLS") as caught:
                 ours.post(b"<a/>")
             ours.close()
-        assert isinstance(caught.value, http_client.Refused)
+        assert isinstance(caught.value, EndpointRefused)
         assert caught.value.status is Status.NOT_SENT
         assert not opened.bodies
 
     def test_the_systems_authorities_are_the_default(self, papers: dict[str, Paper]) -> None:
         """Without a CA file a server of ours is not trusted: there is no way to turn checking off."""
         with _tls(papers, "server") as opened:
-            ours = Wire(opened.url)
+            ours = Endpoint(opened.url)
             with pytest.raises(RegistryRefused):
                 ours.post(b"<a/>")
             ours.close()
@@ -409,13 +415,13 @@ class TestTls:
             raise OSError
 
         with door(lambda *_: None, wrap=stall) as opened:
-            ours = Wire(opened.url, context=tls(None, papers["ca"].certificate), connect_s=0.3)
+            ours = Endpoint(opened.url, context=tls(None, papers["ca"].certificate), connect_s=0.3)
             started = time.monotonic()
             with pytest.raises((RegistryUnavailable, RegistryRefused)) as caught:
                 ours.post(b"<a/>")
             ours.close()
         assert time.monotonic() - started < 1
-        assert isinstance(caught.value, http_client.Unavailable | http_client.Refused)
+        assert isinstance(caught.value, EndpointUnavailable | EndpointRefused)
         assert caught.value.status is Status.NOT_SENT
 
     def test_a_handshake_that_breaks_off_may_be_tried_again(self, papers: dict[str, Paper]) -> None:
@@ -427,11 +433,11 @@ class TestTls:
             raise OSError
 
         with door(lambda *_: None, wrap=close) as opened:
-            ours = Wire(opened.url, context=tls(None, papers["ca"].certificate))
+            ours = Endpoint(opened.url, context=tls(None, papers["ca"].certificate))
             with pytest.raises(RegistryUnavailable) as caught:
                 ours.post(b"<a/>")
             ours.close()
-        assert isinstance(caught.value, http_client.Unavailable)
+        assert isinstance(caught.value, EndpointUnavailable)
         assert caught.value.status is Status.NOT_SENT
 
     def test_the_deadline_holds_over_tls(self, papers: dict[str, Paper]) -> None:
@@ -445,7 +451,7 @@ class TestTls:
                 connection.sendall(b"H")
 
         with door(drip, wrap=lambda plain: context.wrap_socket(plain, server_side=True)) as opened:
-            ours = Wire(opened.url, context=tls(None, papers["ca"].certificate), deadline_s=0.4)
+            ours = Endpoint(opened.url, context=tls(None, papers["ca"].certificate), deadline_s=0.4)
             started = time.monotonic()
             with pytest.raises(RegistryUnavailable, match="within"):
                 ours.post(b"<a/>")

@@ -23,9 +23,9 @@ from typing import Final, Literal
 
 from rrsync.core.signed_note import Receipt, Signed
 from rrsync.errors import AnchorUnavailable, ConfigError
-from rrsync.net.bounded_socket import Allowance, connect, is_here, tls, why
+from rrsync.net.bounded_socket import Failure, classify, connect, current, is_here, tls
 
-_MOST: Final = 1 << 16
+_MAX_RECEIVED: Final = 1 << 16
 _ADDRESS: Final = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+", re.ASCII)
 _ASCII: Final = re.compile(r"[ -~]*")
 _INTRODUCTION: Final = """\
@@ -36,19 +36,18 @@ on the note's third line, was changed or put back.
 
 
 class _Smtp(smtplib.SMTP):
-    """SMTP over a connection that keeps to an allowance; it names itself by its address, so nothing is looked up."""
+    """SMTP over a bounded connection; it names itself by its address, so that nothing is looked up."""
 
-    def __init__(self, host: str, port: int, allowance: Allowance, context: ssl.SSLContext | None) -> None:
-        self._allowance = allowance
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
         self._context = context
         self._address = ""
         super().__init__(host, port, local_hostname="localhost")
         self.local_hostname = f"[IPv6:{self._address}]" if ":" in self._address else f"[{self._address}]"
 
     def _get_socket(self, host: str, port: int, _: float) -> socket.socket:
-        line = connect(host, port, self._allowance, self._context)
-        self._address = str(line.getsockname()[0])
-        return line
+        connection = connect(host, port, self._context)
+        self._address = str(connection.getsockname()[0])
+        return connection
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -82,7 +81,7 @@ class MailAnchor:
                 "The mail anchor would send its mail in clear over the network",
                 todo='Set tls to "starttls" or "tls"; "none" is for a mail server on this machine',
             )
-        self._context(Allowance(0, 0))
+        self._context()
 
     @property
     def name(self) -> str:
@@ -107,7 +106,7 @@ class MailAnchor:
         Raises:
             AnchorUnavailable: it was not, now.
         """
-        reason = self._send(self._message(subject, text), Allowance(self.deadline_s, _MOST))
+        reason = self._send(self._message(subject, text))
         if reason:  # raised out of the handler: the cause may quote what was sent
             raise AnchorUnavailable(
                 f"The mail was not taken: the mail server {reason}",
@@ -127,11 +126,12 @@ class MailAnchor:
         message.set_content(text, cte="quoted-printable")
         return message.as_bytes()
 
-    def _send(self, message: bytes, allowance: Allowance) -> str:
-        """Send it, or say why not, without the server's words."""
-        context = self._context(allowance)
+    def _send(self, message: bytes) -> str:
+        """Send a mail; return ``""``, or else why it was not taken, without the server's words."""
+        context = self._context()
+        current.start(self.deadline_s, max_received=_MAX_RECEIVED)
         try:
-            with closing(_Smtp(self.host, self.port, allowance, context if self.tls == "tls" else None)) as smtp:
+            with closing(_Smtp(self.host, self.port, context if self.tls == "tls" else None)) as smtp:
                 if self.tls == "starttls":
                     smtp.starttls(context=context)
                 if self.user:
@@ -140,33 +140,33 @@ class MailAnchor:
                 with suppress(OSError):  # it has the mail: whatever it says to this changes nothing
                     smtp.putcmd("quit")
         except (OSError, ValueError) as error:
-            return _reason(error, allowance)
+            return self._reason(error)
         return ""
 
-    def _context(self, allowance: Allowance) -> ssl.SSLContext | None:
-        return None if self.tls == "none" else tls(self.ca, allowance)
+    def _context(self) -> ssl.SSLContext | None:
+        return None if self.tls == "none" else tls(ca=self.ca)
+
+    def _reason(self, error: OSError | ValueError) -> str:
+        """Return what the server did, without its words, which may quote ours."""
+        failure = classify(error)
+        if failure is not Failure.NETWORK:
+            return failure.text(self.deadline_s)
+        match error:
+            case smtplib.SMTPAuthenticationError():
+                return f"refuses the user or its password (SMTP {error.smtp_code})"
+            case smtplib.SMTPRecipientsRefused():
+                return "refuses the receiver"
+            case smtplib.SMTPResponseException():
+                return f"refuses (SMTP {error.smtp_code})"
+            case smtplib.SMTPNotSupportedError():
+                return "does not offer what the settings ask, STARTTLS or a login"
+            case smtplib.SMTPException() | ValueError():
+                return Failure.MALFORMED.value
+            case _:
+                return failure.value
 
 
 def _about(one: Signed, now: datetime) -> str:
     """Give what is said of one log."""
     entries = "1 entry" if one.checkpoint.size == 1 else f"{one.checkpoint.size} entries"
     return f"Library {one.library}: {entries}, sent {now:%Y-%m-%d %H:%M} UTC\n\n{one.note.to_text()}"
-
-
-def _reason(error: OSError | ValueError, allowance: Allowance) -> str:
-    """Say what the server did, without its words, which may quote ours."""
-    if allowance.is_over() or isinstance(error, ssl.SSLError):
-        return why(error, allowance)
-    match error:
-        case smtplib.SMTPAuthenticationError():
-            return f"refuses the user or its password (SMTP {error.smtp_code})"
-        case smtplib.SMTPRecipientsRefused():
-            return "refuses the receiver"
-        case smtplib.SMTPResponseException():
-            return f"refuses (SMTP {error.smtp_code})"
-        case smtplib.SMTPNotSupportedError():
-            return "does not offer what the settings ask, STARTTLS or a login"
-        case smtplib.SMTPException() | ValueError():
-            return "broke off, or makes no sense"
-        case _:
-            return why(error, allowance)

@@ -1,21 +1,15 @@
-r"""An anchor that is a witness: a machine of others, which signs a log's checkpoint only if it follows on the last.
+r"""An anchor that is a witness: a server elsewhere, which signs a checkpoint only if the log grew from the last one.
 
 C2SP ``add-checkpoint`` (c2sp.org/tlog-witness) over HTTP, in order:
 
-1. The checkpoint goes with the size we last saw cosigned, and the proof from there.
-2. A witness that is elsewhere (409) says where; it is asked once more, with the proof from there.
-3. One that is further than we are, has another root at our size, or finds that we do not follow (422), has seen
-   another log: a backup was put back here, or entries were changed.
-4. A cosignature counts if it verifies under the witness' key and is not from the future; no other is kept.
+1. The checkpoint goes with the size that we last saw cosigned, and the proof from there.
+2. A witness that is at another size (409) says which. It is asked once more, with the proof from there.
+3. A witness that is further than we are, has another root at our size, or finds that our log does not follow (422), has
+   seen another log: a backup was put back here, or entries were changed.
+4. A cosignature counts if it verifies under the key of the witness and is not from the future. No other is kept.
 
-The way to a witness: HTTP over one connection, bounded in time and size.
-
-Redirects are not followed, proxies not used, and words go in clear to this machine only.
-
-What is posted to a witness: C2SP ``add-checkpoint``, written and read by the letter.
-
-The size that the witness last cosigned, a hash on each line that proves how the log grew from there, an empty line, and
-the signed checkpoint (c2sp.org/tlog-witness).
+The body of a request is the size that the witness last cosigned, a hash on each line that proves how the log grew from
+there, an empty line, and the signed checkpoint:
 
 >>> note = Note.parse("example.com/log\n0\n\n— example.com/log Zm91cmJ5dGVz\n")
 >>> print(Submission(20, (bytes(32),), note).to_text())
@@ -32,12 +26,10 @@ example.com/log
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException
 from typing import Final, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -56,7 +48,8 @@ from rrsync.core.signed_note import (
     to_base64,
 )
 from rrsync.errors import AnchorConflict, AnchorUnavailable, ConfigError
-from rrsync.net.bounded_socket import Allowance, connect, is_here, tls, why
+from rrsync.net.bounded_socket import is_here, tls
+from rrsync.net.http_client import HttpClient, HttpError, HttpResponse
 
 PATH: Final = "/add-checkpoint"
 SIZE_TYPE: Final = "text/x.tlog.size"
@@ -65,6 +58,9 @@ MAX_PROOF: Final = 63
 MAX_BYTES: Final = notes.MAX_BYTES + 4096
 
 _OLD: Final = "old "
+_MAX_ANSWER: Final = 1 << 16
+_URL: Final = re.compile(r"https?://[\[\]\w.:-]+(/[!-\"$->@-~]*)?", re.ASCII)
+_HEADERS: Final = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,101 +91,6 @@ class Submission:
         if any(len(one) != HASH_BYTES for one in proof):
             raise ValueError("a proof is made of hashes of 32 bytes")
         return cls(from_decimal(first.removeprefix(_OLD)), proof, Note.parse(rest))
-
-
-_MOST: Final = 1 << 16
-_PORTS: Final = {"http": 80, "https": 443}
-_URL: Final = re.compile(r"https?://[\[\]\w.:-]+(/[!-\"$->@-~]*)?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the witness said; ``size`` is what it last cosigned, if that is what it says."""
-
-    status: int
-    body: bytes
-    size: int | None
-
-
-class _Connection(HTTPConnection):
-    """HTTP over a connection that keeps to an allowance."""
-
-    def __init__(self, host: str, port: int, allowance: Allowance, context: ssl.SSLContext | None) -> None:
-        super().__init__(host, port)
-        self.default_port = _PORTS["https" if context else "http"]
-        self._allowance = allowance
-        self._context = context
-
-    def connect(self) -> None:
-        """Connect (called by http.client)."""
-        self.sock = connect(self.host, self.port, self._allowance, self._context)
-
-
-class Door:
-    """The witness' address, over one kept connection.
-
-    Raises:
-        ConfigError: the address is none or not a safe one, or the CA file cannot be used.
-    """
-
-    def __init__(self, url: str, ca: str, deadline_s: float) -> None:
-        host, port, self._path = _parts(url)
-        self._allowance = Allowance(deadline_s, 2 * _MOST)
-        context = tls(ca, self._allowance) if url.startswith("https:") else None
-        self._connection = _Connection(host, port, self._allowance, context)
-
-    def post(self, body: bytes) -> Answer:
-        """Post a submission and give the answer.
-
-        Raises:
-            OSError: none came, in time.
-            HTTPException: it makes no sense, or is too large.
-        """
-        self._allowance.start()
-        headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "rrsync"}
-        self._connection.request("POST", self._path, body, headers)
-        response = self._connection.getresponse()
-        said = response.read(_MOST)
-        if response.read(1):
-            raise HTTPException
-        kind = response.headers.get_content_type()
-        return Answer(response.status, said, _size(said) if kind == SIZE_TYPE else None)
-
-    def reason(self, error: OSError | HTTPException) -> str:
-        """Say what the other side did that is no answer, without its words."""
-        if isinstance(error, HTTPException) and not self._allowance.is_over():
-            return "broke off, or its answer makes no sense"
-        return why(error, self._allowance)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-
-def _size(body: bytes) -> int | None:
-    """Read the size that a witness last cosigned."""
-    try:
-        return from_decimal(body.decode().removesuffix("\n"))
-    except ValueError:
-        return None
-
-
-def _parts(url: str) -> tuple[str, int, str]:
-    """Give host, port and path of a witness' address.
-
-    Raises:
-        ConfigError: it is none, or neither https nor on this machine.
-    """
-    match = _URL.fullmatch(url)
-    try:
-        parts = urlsplit(url if match else "")
-        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        host.encode("idna")
-    except (ValueError, KeyError) as error:
-        raise ConfigError("The address of a witness is no URL", todo="Write it as https://example.org/path") from error
-    if parts.scheme == "http" and not is_here(host):
-        raise ConfigError("The address of a witness must be https://, unless it is on this machine")
-    return host, port, parts.path.rstrip("/") + PATH
 
 
 #: Gives the hashes that prove how a library's log grew from one size to another.
@@ -244,7 +145,7 @@ class WitnessAnchor:
                 f"The key of the {self.name} is not one that a witness cosigns with",
                 todo="Ask the keeper of the witness for its vkey",
             )
-        Door(self.url, self.ca, self.deadline_s)
+        self._client()
 
     @property
     def name(self) -> str:
@@ -263,10 +164,10 @@ class WitnessAnchor:
         """
         receipts: list[Receipt] = []
         failures: list[Unavailable | Conflict] = []
-        with closing(Door(self.url, self.ca, self.deadline_s)) as door:
+        with closing(self._client()) as client:
             for one in signed:
                 try:
-                    receipts.append(self._ask(door, one, old(one.library), proof))
+                    receipts.append(self._ask(client, one, old(one.library), proof))
                 except (Unavailable, Conflict) as error:
                     failures.append(error)
                     if isinstance(error, _Unreachable):
@@ -277,24 +178,46 @@ class WitnessAnchor:
             raise worst
         return receipts
 
-    def _ask(self, door: Door, one: Signed, old: int, proof: Prove) -> Receipt:
-        """Ask about one log, and once more if the witness is elsewhere and says where."""
+    def _client(self) -> HttpClient:
+        """Return the client of the witness.
+
+        Raises:
+            ConfigError: the address is no URL or not a safe one, or the CA file cannot be used.
+        """
+        match = _URL.fullmatch(self.url)
+        try:
+            parts = urlsplit(self.url if match else "")
+            host, _ = parts.hostname or "", parts.port
+            host.encode("idna")
+        except ValueError:
+            host = ""
+        if not host:
+            raise ConfigError("The address of a witness is no URL", todo="Write it as https://example.org/path")
+        if parts.scheme == "http" and not is_here(host):
+            raise ConfigError("The address of a witness must be https://, unless it is on this machine")
+        context = tls(ca=self.ca) if parts.scheme == "https" else None
+        return HttpClient(deadline_s=self.deadline_s, max_bytes=_MAX_ANSWER, context=context)
+
+    def _ask(self, client: HttpClient, one: Signed, old: int, proof: Prove) -> Receipt:
+        """Ask about one log, and once more if the witness is at another size and says which."""
         size = one.checkpoint.size
         old = old if old <= size else 0
-        answer = self._post(door, one, old, proof)
-        if answer.status == 409 and answer.size is not None and answer.size <= size and answer.size != old:
-            old = answer.size
-            answer = self._post(door, one, old, proof)
+        answer = self._post(client, one, old, proof)
+        seen = _seen(answer)
+        if answer.status == 409 and seen is not None and seen <= size and seen != old:
+            old = seen
+            answer = self._post(client, one, old, proof)
+            seen = _seen(answer)
         match answer.status:
             case 200:
                 return Receipt(self.name, one.library, size, self._cosignatures(one, answer.body))
-            case 409 if answer.size is not None and answer.size > size:
+            case 409 if seen is not None and seen > size:
                 raise self._conflict(
-                    f"has seen {answer.size} entries of the log of {one.library}, here are only {size}: "
+                    f"has seen {seen} entries of the log of {one.library}, here are only {size}: "
                     "an older backup was put back, or entries were cut",
-                    answer.size,
+                    seen,
                 )
-            case 409 | 422 if 0 < old == size and answer.size in {None, size}:  # some say the one, some the other
+            case 409 | 422 if 0 < old == size and seen in {None, size}:  # some say the one, some the other
                 raise self._conflict(f"has seen another log of {one.library} with these {size} entries", size)
             case 422 if 0 < old < size:
                 raise self._conflict(
@@ -303,13 +226,14 @@ class WitnessAnchor:
         what, todo = _TODO.get(answer.status, (f"does not cosign the log of {{}} now (HTTP {answer.status})", _LATER))
         raise Unavailable(f"The {self.name} {what.format(one.library)}", kept=_KEPT, todo=todo)
 
-    def _post(self, door: Door, one: Signed, old: int, proof: Prove) -> Answer:
+    def _post(self, client: HttpClient, one: Signed, old: int, proof: Prove) -> HttpResponse:
         size = one.checkpoint.size
         hashes = tuple(proof(one.library, old, size)) if 0 < old < size else ()
+        body = Submission(old, hashes, one.note).to_text().encode()
         try:
-            return door.post(Submission(old, hashes, one.note).to_text().encode())
-        except (OSError, HTTPException) as error:
-            reason = door.reason(error)
+            return client.exchange("POST", self.url.rstrip("/") + PATH, headers=_HEADERS, body=body)
+        except HttpError as error:
+            reason = error.failure.text(self.deadline_s)
         raise _Unreachable(f"The {self.name} {reason}", kept=_KEPT, todo=_LATER)
 
     def _cosignatures(self, one: Signed, body: bytes) -> str:
@@ -335,3 +259,13 @@ class WitnessAnchor:
         error = Conflict(f"The {self.name} {what}", kept="Nothing was changed", todo=_STOP)
         error.seen = seen
         return error
+
+
+def _seen(answer: HttpResponse) -> int | None:
+    """Return the size that the witness says it last cosigned, if that is what it says."""
+    if answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() != SIZE_TYPE:
+        return None
+    try:
+        return from_decimal(answer.body.decode().removesuffix("\n"))
+    except ValueError:
+        return None

@@ -29,13 +29,14 @@ from rrsync.config.settings import LibrarySettings, RegistrySettings, Settings
 from rrsync.core.authorisation import Authorisation, Scope
 from rrsync.core.rate_limit import Budget
 from rrsync.errors import ConfigError
-from rrsync.net.http_client import Identity, Skew, tls
+from rrsync.net.bounded_socket import Identity, tls
 from rrsync.registry.certificates import certificates, identity, warning
 from rrsync.registry.fields import known_paths
 from rrsync.registry.pace import Pace
 from rrsync.registry.services import PERSON, SUBSCRIBE, UNSUBSCRIBE
 from rrsync.registry.signing import Signer
 from rrsync.registry.soap import Client
+from rrsync.registry.transport import ClockSkew
 from rrsync.registry.verification import Verifier
 from rrsync.store.engine import Database
 from rrsync.store.limits import Shared
@@ -163,7 +164,7 @@ def client(settings: Settings, luck: Chance) -> Client:
         deadline_s=registry.deadline_s,
         sign=None if signer is None else signer.sign,
         verify=Verifier(registry.verify, registry.trust, luck.clock).verified,
-        dated=Skew(luck.clock).look,
+        dated=ClockSkew(luck.clock).check,
     )
 
 

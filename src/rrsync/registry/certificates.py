@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, Pub
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key, pkcs12
 
 from rrsync.errors import ConfigError
-from rrsync.net.http_client import Identity
+from rrsync.net.bounded_socket import Identity
 
 MIN_RSA_BITS: Final = 2048
 MIN_CURVE_BITS: Final = 256

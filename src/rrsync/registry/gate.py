@@ -53,7 +53,6 @@ from rrsync.errors import (
     RegistryUnavailable,
     RegistryUnreadable,
 )
-from rrsync.net import http_client
 from rrsync.registry import evidence
 from rrsync.registry.codes import Action, Strange, gravest, warn
 from rrsync.registry.outcome import Clerk, Reader, Reading
@@ -61,6 +60,7 @@ from rrsync.registry.pace import Pace, Resting, never
 from rrsync.registry.request import Forms
 from rrsync.registry.services import service
 from rrsync.registry.soap import Client
+from rrsync.registry.transport import EndpointUnavailable
 
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 30.0
@@ -197,7 +197,7 @@ class Tries:
         try:
             reading = self._exchange(course)
             went = _went(reading)
-        except http_client.Unavailable as error:
+        except EndpointUnavailable as error:
             went, retry_after_s = Went.BUSY if error.busy else Went.AWAY, error.retry_after_s
             raise
         finally:

@@ -21,7 +21,7 @@ from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, Signatur
 from signxml.signer import XMLSigner
 
 from rrsync.errors import ConfigError
-from rrsync.net.http_client import Identity
+from rrsync.net.bounded_socket import Identity
 from rrsync.registry import xml
 from rrsync.registry.soap import silence
 

@@ -1,4 +1,4 @@
-"""SOAP over ``wire``: zeep writes the envelope from our own WSDL, and sends and reads nothing.
+"""SOAP over ``transport``: zeep writes the envelope from our own WSDL, and sends and reads nothing.
 
 The only module in which ``Any`` may stand: zeep's types are made at run time.
 """
@@ -14,9 +14,9 @@ from typing import Any, Final
 from lxml import etree
 
 from rrsync.errors import ConfigError
-from rrsync.net.http_client import Wire, undated
 from rrsync.registry.request import RequestNode
 from rrsync.registry.services import Service
+from rrsync.registry.transport import Endpoint
 
 _SPOKEN: Final = ("zeep", "urllib3", "requests", "charset_normalizer", "signxml")
 
@@ -38,9 +38,9 @@ class Client:
     """MAGDA's services over HTTP: builds envelopes, signs them, posts them, verifies replies. Threads may share it.
 
     ``endpoints`` is one address for all operations, or a table: operation, as ``GeefPersoon-02.02``, to address.
-    ``context`` says who we are and whom we trust (``line.tls``); without one we are nobody, and trust whom the
-    system does. ``deadline_s`` is for a whole call. ``sign`` gives an envelope signed, ``verify`` what of a reply may
-    be read, and ``dated`` looks at the date of every reply (``skew``).
+    ``context`` says who we are and whom we trust; without one we are nobody, and trust whom the system does.
+    ``deadline_s`` is for a whole call. ``sign`` gives an envelope signed, ``verify`` what of a reply may
+    be read, and ``dated`` looks at the date of every reply (``ClockSkew``).
 
     Raises:
         ConfigError: an endpoint cannot be used.
@@ -54,14 +54,15 @@ class Client:
         deadline_s: float = 45.0,
         sign: Callable[[bytes], bytes] | None = None,
         verify: Callable[[bytes], bytes] | None = None,
-        dated: Callable[[str | None], None] = undated,
+        dated: Callable[[str | None], None] | None = None,
     ) -> None:
         silence()
         table = {"": endpoints} if isinstance(endpoints, str) else dict(endpoints)
-        wires = {
-            url: Wire(url, context=context, deadline_s=deadline_s, dated=dated) for url in sorted(set(table.values()))
+        opened = {
+            url: Endpoint(url, context=context, deadline_s=deadline_s, check_date=dated)
+            for url in sorted(set(table.values()))
         }
-        self._wires = {operation: wires[url] for operation, url in table.items()}
+        self._endpoints = {operation: opened[url] for operation, url in table.items()}
         self._sign = sign
         self._verify = verify
         self._operations: dict[str, Any] = {}
@@ -73,7 +74,7 @@ class Client:
         Raises:
             ConfigError: the operation has no endpoint, or our own WSDL cannot be used.
         """
-        self._wire(asked)
+        self._endpoint(asked)
         message = self._operation(asked).create(Verzoek=request)
         return etree.tostring(message.content, encoding="UTF-8", xml_declaration=True)
 
@@ -89,10 +90,10 @@ class Client:
         """Send an envelope and give the reply's bytes.
 
         Raises:
-            RegistryError: as ``Wire.post`` says, with a ``status`` for the access log.
+            RegistryError: as ``Endpoint.post`` says, with a ``status`` for the access log.
             ConfigError: the operation has no endpoint.
         """
-        return self._wire(asked).post(envelope)
+        return self._endpoint(asked).post(envelope)
 
     def verified(self, reply: bytes) -> bytes:
         """Give what may be read of a reply.
@@ -105,18 +106,18 @@ class Client:
 
     def close(self) -> None:
         """Close the kept connections."""
-        for wire in set(self._wires.values()):
-            wire.close()
+        for endpoint in set(self._endpoints.values()):
+            endpoint.close()
 
-    def _wire(self, asked: Service) -> Wire:
-        wire = self._wires.get(asked.operation) or self._wires.get("")
-        if wire is None:
+    def _endpoint(self, asked: Service) -> Endpoint:
+        endpoint = self._endpoints.get(asked.operation) or self._endpoints.get("")
+        if endpoint is None:
             raise ConfigError(
                 f"The settings have no address for {asked.operation}",
                 kept="Nothing was asked",
                 todo="Add it to [registry] endpoint",
             )
-        return wire
+        return endpoint
 
     def _operation(self, asked: Service) -> Any:
         """Give zeep's operation of a service; its WSDL is read when it is first wanted."""

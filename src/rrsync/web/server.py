@@ -14,19 +14,18 @@ is, the other pages are there.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from functools import partial, wraps
 from threading import Event, Lock, Thread
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 import structlog
-import uvicorn
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 from starlette.types import ASGIApp
 
-from rrsync.errors import ConfigError, RrsyncError
+from rrsync.errors import RrsyncError
+from rrsync.net.http_server import HttpServer
 
 #: As many threads make pages.
 PAGES: Final = 8
@@ -36,15 +35,6 @@ ASKS: Final = 16
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _ASKING: Final = RunVar[CapacityLimiter]("asking")
-
-
-class Server(uvicorn.Server):
-    """A server whose pages are made by few threads."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
-        to_thread.current_default_thread_limiter().total_tokens = PAGES
-        await super().startup(sockets)
 
 
 def asking(page: Callable[_P, _R]) -> Callable[_P, Awaitable[_R]]:
@@ -67,70 +57,19 @@ def _limiter() -> CapacityLimiter:
         return limiter
 
 
-_END_S: Final = 10
-_MOST: Final = 400
-
-
-class Listening:
-    """Serves an application on a host and port, 0 for a free one; what is under way at the end has ten seconds.
+class Listening(HttpServer):
+    """Serves the pages on a host and port, 0 for a free one.
 
     Raises:
         ConfigError: nothing can listen there.
     """
 
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
-        config = uvicorn.Config(
-            app,
-            log_config=None,  # what it would log names addresses
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # nothing here believes who somebody says they ask for
-            lifespan="off",
-            ws="none",
-            limit_concurrency=_MOST,
-            timeout_graceful_shutdown=_END_S,
-        )
-        self._server = Server(config)
-        self._socket = _bound(host, port)
-        self._thread = Thread(target=self._server.run, args=([self._socket],), name="pages", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Begin to serve."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop, and wait for what is under way."""
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
-
-    @property
-    def port(self) -> int:
-        """The port that is really used."""
-        return int(self._socket.getsockname()[1])
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it still serves."""
-        return self._thread.is_alive()
+        super().__init__(app, host, port, name="pages", on_start=_limit_threads)
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(128)
-    except OSError as error:
-        bound.close()
-        raise ConfigError(
-            f"The pages cannot be served on {host}, port {port}: {error.strerror}",
-            kept="Nothing was started",
-            todo="Choose another [web] port, or stop what has it",
-        ) from error
-    return bound
+def _limit_threads() -> None:
+    to_thread.current_default_thread_limiter().total_tokens = PAGES
 
 
 _LOOK_S: Final = 0.2
