@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import pytest
 import requests.adapters
@@ -15,10 +19,10 @@ from rrsync.core.log_entry import Status
 from rrsync.errors import ConfigError, RegistryRefused
 from rrsync.net.bounded_socket import Identity, tls
 from rrsync.registry.certificates import identity
-from rrsync.registry.transport import Endpoint, EndpointRefused
+from rrsync.registry.transport import Endpoint, EndpointRefused, EndpointUnavailable
 from tests.registry import authority, scene
 from tests.registry.authority import DAY, Paper
-from tests.registry.scene import http
+from tests.registry.scene import door, http
 
 REPLY = scene.answer(scene.person())
 QUESTION = b"<question/>"
@@ -32,6 +36,11 @@ class World:
     ca: Paper
     server: Paper
     client: Paper
+
+    @property
+    def trusted(self) -> str:
+        """The file of the authority."""
+        return self.file(self.ca, "ca")
 
     def file(self, paper: Paper, name: str) -> str:
         """Write a certificate."""
@@ -62,8 +71,8 @@ def _server(world: World, paper: Paper | None = None, *, newest: str = "TLSv1_3"
 
 
 @contextmanager
-def _wire(url: str, who: Identity | None, ca: str = "") -> Iterator[Endpoint]:
-    ours = Endpoint(url, context=tls(who, ca), deadline_s=5.0)
+def _wire(url: str, who: Identity | None, ca: str = "", **limits: float) -> Iterator[Endpoint]:
+    ours = Endpoint(url, context=tls(who, ca), **({"deadline_s": 5.0} | limits))  # type: ignore[arg-type]  # its limits
     try:
         yield ours
     finally:
@@ -171,6 +180,65 @@ class TestDistrust:
         assert not opened.heads
 
 
+class TestHandshake:
+    """A server that does not finish, or not in time."""
+
+    @pytest.mark.parametrize("drop", [b"", b"\x16"], ids=["silence", "drip"])
+    def test_one_that_stalls_ends(self, world: World, drop: bytes) -> None:
+        """It has the time to connect, and nothing was sent."""
+
+        def stall(plain: socket.socket) -> socket.socket:
+            with plain:
+                for _ in range(40):
+                    over.wait(0.05)
+                    plain.sendall(drop)
+            raise OSError
+
+        over = Event()
+        with door(lambda *_: None, wrap=stall) as opened, _wire(opened.url, None, world.trusted, connect_s=0.3) as ours:
+            started = time.monotonic()
+            with pytest.raises((EndpointUnavailable, EndpointRefused)) as caught:
+                ours.post(QUESTION)
+            over.set()
+        assert time.monotonic() - started < 1
+        assert isinstance(caught.value, EndpointUnavailable | EndpointRefused)
+        assert caught.value.status is Status.NOT_SENT
+
+    def test_one_that_breaks_off_may_be_tried_again(self, world: World) -> None:
+        """A connection closed during the handshake is a broken connection, not a question of trust."""
+
+        def close(plain: socket.socket) -> socket.socket:
+            plain.recv(10_000)
+            plain.close()
+            raise OSError
+
+        with (
+            door(lambda *_: None, wrap=close) as opened,
+            _wire(opened.url, None, world.trusted) as ours,
+            pytest.raises(EndpointUnavailable) as caught,
+        ):
+            ours.post(QUESTION)
+        assert caught.value.status is Status.NOT_SENT
+
+    def test_the_deadline_holds_over_tls(self, world: World) -> None:
+        """A drip inside TLS is cut off as well."""
+        over = Event()
+
+        def drip(_: int, __: bytes, connection: socket.socket) -> None:
+            for _ in range(40):
+                over.wait(0.05)
+                connection.sendall(b"H")
+
+        served = world.server.save(world.folder, "served")
+        with scene.tls_door(drip, *served) as opened, _wire(opened.url, None, world.trusted, deadline_s=0.4) as ours:
+            started = time.monotonic()
+            with pytest.raises(EndpointUnavailable) as caught:
+                ours.post(QUESTION)
+            over.set()
+        assert time.monotonic() - started < 0.9
+        assert caught.value.status is Status.NO_REPLY
+
+
 class TestKey:
     """How our key comes into OpenSSL."""
 
@@ -178,10 +246,11 @@ class TestKey:
         """It goes through memory, sealed under a passphrase of that moment; no file is written, and none stays open."""
         written: list[object] = []
         drawn: list[int] = []
-        is_on = True
+        is_on, thread = True, threading.get_ident()
 
         def hear(event: str, given: tuple[object, ...]) -> None:
-            if is_on and event == "open" and isinstance(given[0], str | bytes) and given[1] != "r":
+            is_ours = threading.get_ident() == thread
+            if is_on and is_ours and event == "open" and isinstance(given[0], str | bytes) and given[1] != "r":
                 written.append(given)
 
         def random(count: int) -> bytes:
@@ -189,11 +258,11 @@ class TestKey:
             return bytes(count)
 
         sys.addaudithook(hear)
-        before = sorted(Path("/proc/self/fd").iterdir())
+        before = _files_in_memory()
         tls(world.client.identity, random=random)
         is_on = False
         assert not written
-        assert sorted(Path("/proc/self/fd").iterdir()) == before
+        assert _files_in_memory() <= before
         assert drawn == [24]
 
     def test_the_keys_of_a_session_are_written_nowhere(
@@ -222,3 +291,13 @@ class TestKey:
         other = Identity(authority.key("another"), world.client.chain)
         with pytest.raises(ConfigError, match="private key"):
             tls(other)
+
+
+def _files_in_memory() -> set[str]:
+    """Return the descriptors of this process that are files in memory; other threads open sockets and pipes."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # it was closed meanwhile
+            if str(each.readlink()).startswith("/memfd:rrsync"):
+                found.add(each.name)
+    return found

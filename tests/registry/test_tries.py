@@ -98,26 +98,6 @@ class TestPace:
         assert pace.notes[:2] == ["take", (went, None)]
         assert Counter(one == "take" for one in pace.notes) in [Counter({True: n, False: n}) for n in (1, 2, 4)]
 
-    @pytest.mark.parametrize(
-        ("said", "went"),
-        [
-            (scene.http(b"", 429, ["Retry-After: 7"]), ("busy", 7.0)),
-            (scene.http(b"later", 503, ["Retry-After: 7"]), ("busy", 7.0)),
-            (scene.http(b"later", 503), ("away", None)),
-            (scene.http(b"<html/>"), ("away", None)),
-            (scene.http(b"", 403), ("away", None)),
-            (scene.http(b"<a>" + b"a" * 2_200_000 + b"</a>"), ("away", None)),
-            (None, ("away", None)),
-        ],
-        ids=["429", "503 with a word", "503", "html", "403", "too large", "nothing"],
-    )
-    def test_by_what_the_door_did(self, said: bytes | None, went: tuple[str, float | None]) -> None:
-        """Busy is what says so, with the time it asks for."""
-        pace = Heard()
-        with standing(lambda *_: said, pace=pace) as stand, suppress(RegistryRefused, RegistryUnavailable):
-            stand.gate.ask(scene.QUESTION)
-        assert pace.notes[:2] == ["take", went]
-
     def test_a_turn_that_never_came_is_not_given_back(self) -> None:
         """Nor one of a run that stops."""
         pace = Heard()
