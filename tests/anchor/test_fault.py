@@ -39,7 +39,7 @@ class TestFaults:
         """Nothing is kept or forgotten silently."""
         (tmp_path / "file").write_text("", encoding="utf-8")
         faults = Faults(tmp_path / "file")
-        with pytest.raises(AnchorError, match="cannot be kept"):
+        with pytest.raises(AnchorError):
             faults.keep("hasselt", FOUND)
-        with pytest.raises(AnchorError, match="cannot be kept"):
+        with pytest.raises(AnchorError):
             faults.forget("hasselt")

@@ -355,6 +355,7 @@ def test_nobody_is_let_in_as_another(scene: Scene, op: Op) -> None:
         ({"pages": {"discovery": Response(status_code=404)}}, "unreachable"),
         ({"pages": {"discovery": Response(status_code=204)}}, "unreadable"),
         ({"pages": {"discovery": JSONResponse([1])}}, "unreadable"),
+        ({"pages": {"discovery": JSONResponse({"padding": "x" * (1 << 20)})}}, "unreachable"),
         ({"pages": {"discovery": HTMLResponse("<h1>Sorry</h1>")}}, "unreachable"),
         ({"pages": {"discovery": RedirectResponse("http://127.0.0.1:1/", 302)}}, "unreadable"),
     ],

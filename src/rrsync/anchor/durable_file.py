@@ -1,4 +1,4 @@
-"""What a file needs that several processes write and a power cut must not take: a lock, and to be there whole."""
+"""Files that several processes write and that survive a power cut: a lock, and a whole file on disk or none."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _LOOK_S: Final = 0.005
 
 @contextmanager
 def held(number: int, *, patience_s: float) -> Iterator[None]:
-    """Hold the file of an open descriptor against every other process and thread, to the end of the block.
+    """Lock the file of an open descriptor against every other process and thread, to the end of the block.
 
     Raises:
-        BlockingIOError: another had it all that time.
-        OSError: its file system knows no locks.
+        BlockingIOError: another had the lock all that time.
+        OSError: its file system has no locks.
     """
     until = time.monotonic() + patience_s
     while True:
@@ -39,24 +39,24 @@ def held(number: int, *, patience_s: float) -> Iterator[None]:
 
 
 def create(path: Path, text: str, *, mode: int) -> None:
-    """Write a file that is not there, whole and on disk or not at all.
+    """Write a new file, whole and on disk or not at all.
 
     Raises:
-        FileExistsError: one came meanwhile; it stands.
+        FileExistsError: there is one; it stays.
         OSError: it cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix=".rrsync-", dir=path.parent) as folder:
         part = Path(folder, "part")
         _write(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), text)
-        os.link(part, path)  # unlike a rename, it never takes the place of a file that came meanwhile
+        os.link(part, path)  # unlike a rename, it never replaces a file that was made meanwhile
     keep_name(path.parent)
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a file in the place of the one that is there, under a lock of the caller's; on return it is on disk.
+    """Write a file instead of the one that is there, under a lock of the caller's; on return it is on disk.
 
     Raises:
-        OSError: it cannot be written; the one before it stands.
+        OSError: it cannot be written; the one before it stays.
     """
     part = path.with_name(path.name + ".part")
     _write(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), text)

@@ -1,10 +1,10 @@
 """An anchor that is a file elsewhere: another disk, another machine's share, another owner.
 
-1. Signed notes are appended, each with one write and an empty line after it, and are on disk before a receipt is given.
-2. What a crash left half written is passed over, and so is whatever else stands there: a note counts for its signature.
+1. Signed notes are appended, each with one write and an empty line after it, and are then on disk.
+2. A note counts for its signature. What a crash left half written is skipped, and so is other content.
 3. The folder is never made: a share that is not mounted must not become a folder of this machine.
 
-The file is read from its end, for the line that is a log's origin, so it may be as long as ten years make it.
+The file is read from its end, for the line that is a log's origin, so that ten years of notes do no harm.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class FileAnchor:
         """Append every checkpoint that is not the last of its log there; on return all survive a power cut.
 
         Raises:
-            AnchorUnavailable: it cannot be written now; what was written of it does no harm.
+            AnchorUnavailable: it cannot be written now; a part that was written does no harm.
         """
         with self._opened(os.O_RDWR | os.O_APPEND | os.O_CREAT) as number, held(number, patience_s=self.patience_s):
             is_new = not os.fstat(number).st_size
@@ -69,7 +69,7 @@ class FileAnchor:
         return [Receipt(self.name, one.library, one.checkpoint.size, "") for one in signed]
 
     def last(self, key: Key) -> Checkpoint | None:
-        """Give the largest checkpoint there of the log that this key signs; none if the file was not made yet.
+        """Return the largest checkpoint in the file of the log that this key signs; none if there is no file yet.
 
         Raises:
             AnchorUnavailable: the file cannot be read now.
@@ -85,7 +85,7 @@ class FileAnchor:
 
     @contextmanager
     def _opened(self, flags: int) -> Iterator[int]:
-        """Give the file's descriptor, and say in a sentence what goes wrong with it."""
+        """Yield the descriptor of the file; an error becomes a sentence."""
         try:
             number = os.open(self.path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
             try:
@@ -111,7 +111,7 @@ def _is_last(number: int, one: Signed) -> bool:
 
 
 def _append(number: int, note: Note) -> None:
-    """Write a note with one write, after an empty line if what stands there does not end in one."""
+    """Write a note with one write, after an empty line if the file does not end in one."""
     size = os.fstat(number).st_size
     tail = os.pread(number, len(_GAP), max(0, size - len(_GAP)))
     data = (b"" if tail in {b"", _GAP} else _GAP) + note.to_text().encode() + b"\n"
@@ -120,7 +120,7 @@ def _append(number: int, note: Note) -> None:
 
 
 def _places(number: int, origin: str) -> Iterator[tuple[int, int]]:
-    """Give where a line is a log's origin, the last first, and the size that the line below says (-1: none)."""
+    """Yield where a line is a log's origin, the last first, and the size on the line below (-1: none)."""
     line = f"\n{origin}\n".encode()
     end = os.fstat(number).st_size
     while end > 0:
@@ -136,7 +136,7 @@ def _places(number: int, origin: str) -> Iterator[tuple[int, int]]:
 
 
 def _note(number: int, start: int) -> Note | None:
-    """Give the note that begins there, unless what stands there is half a note or none."""
+    """Return the note that begins there, unless it is half a note or none."""
     for length in (_USUAL, MAX_BYTES):
         block = os.pread(number, length, start)
         body, gap, rest = block.partition(_GAP)
@@ -150,7 +150,7 @@ def _note(number: int, start: int) -> Note | None:
 
 
 def _checkpoint(note: Note | None, key: Key) -> Checkpoint | None:
-    """Give the checkpoint that a note is, if this key signed it."""
+    """Return the checkpoint that a note is, if this key signed it."""
     try:
         return Checkpoint.parse(note.text) if note and note.is_signed_by(key) else None
     except ValueError:

@@ -1,11 +1,11 @@
-"""That a log was found broken, kept outside the database until it was found whole again: a restart forgets nothing.
+"""What this machine keeps of each log outside the database: its last signed checkpoint, and a fault that was found.
 
-One file a library, beside the last checkpoint signed of it.
+1. Restoring an old backup of the database does not restore these files, so that the backup is noticed.
+2. A file is replaced whole and is on disk before anything else is done with its content.
+3. A lock on the folder lets one process of this machine sign at a time.
+4. A fault stays until the log was found whole again. A restart forgets nothing.
 
-The last checkpoint signed of each log, kept outside the database: who puts an old backup back does not put it back.
-
-One file a library, replaced whole and flushed before the checkpoint is given to anybody else. A lock on the folder lets
-one process of this machine sign at a time.
+There is one file a library for each, in one folder.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ from rrsync.errors import AnchorError
 
 _LOCK: Final = ".lock"
 _PATIENCE_S: Final = 30.0
-_TODO: Final = "Check [log] signed: the folder, its rights and the room on its disk"
 
 
 class LastSigned:
-    """The folder; it is made when the first checkpoint is kept."""
+    """The folder of the last signed checkpoints; it is made when the first is kept."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let nobody else on this machine sign meanwhile.
+        """Let no other process on this machine sign until the end of the block.
 
         Raises:
             AnchorError: the folder cannot be used.
@@ -45,16 +44,16 @@ class LastSigned:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = (self._folder / _LOCK).open("a")
         except OSError as error:
-            raise _unusable(error) from error
+            raise _not_kept(error) from error
         with lock, ExitStack() as stack:
             try:
                 stack.enter_context(held(lock.fileno(), patience_s=_PATIENCE_S))
             except OSError as error:
-                raise _unusable(error) from error
+                raise _not_kept(error) from error
             yield
 
     def read(self, library: str) -> Note | None:
-        """Give the last note of a library's log; ``None`` when none was ever signed here.
+        """Return the last note of a library's log; ``None`` when none was ever signed here.
 
         Raises:
             AnchorError: it cannot be read, or is no note.
@@ -75,23 +74,17 @@ class LastSigned:
         """Keep a note, on disk before this returns; the folder is held meanwhile.
 
         Raises:
-            AnchorError: it cannot be written; the one before it stands.
+            AnchorError: it cannot be written; the one before it stays.
         """
         try:
             replace(self._folder / f"{library}.note", note.to_text())
         except OSError as error:
-            raise _unusable(error) from error
-
-
-def _unusable(error: OSError) -> AnchorError:
-    return AnchorError(
-        f"The last checkpoint signed cannot be kept: {error.strerror}", kept="Nothing was signed or asked", todo=_TODO
-    )
+            raise _not_kept(error) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What was found, when (aware UTC), by whom; and what is kept and what to do, as the error said it."""
+    """What was found, when (aware UTC) and by whom; what was kept safe and what to do, as the error said it."""
 
     at: datetime
     by: str
@@ -101,31 +94,27 @@ class Fault:
 
 
 class Faults:
-    """The folder; it is made when the first fault is kept."""
+    """The folder of the faults found; it is made when the first is kept."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def read(self, library: str) -> Fault | None:
-        """Give what was found last of a log that nobody found whole since.
+        """Return what was last found of a log that was not found whole since.
 
         Raises:
             AnchorError: it cannot be read.
         """
         try:
-            said = orjson.loads(self._path(library).read_bytes())
-            return Fault(datetime.fromisoformat(said.pop("at")), **said)
+            fields = orjson.loads(self._path(library).read_bytes())
+            return Fault(datetime.fromisoformat(fields.pop("at")), **fields)
         except FileNotFoundError:
             return None
         except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise AnchorError(
-                f"It cannot be read what was found of the log of {library}",
-                kept="The access log itself was not touched",
-                todo=_TODO,
-            ) from error
+            raise _unusable(f"What was found of the log of {library} cannot be read") from error
 
     def keep(self, library: str, fault: Fault) -> None:
-        """Keep what was found, on disk before this returns; it takes the place of what was found before.
+        """Keep a fault instead of the one before it, on disk before this returns.
 
         Raises:
             AnchorError: it cannot be written.
@@ -134,26 +123,27 @@ class Faults:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace(self._path(library), orjson.dumps(asdict(fault)).decode() + "\n")
         except OSError as error:
-            raise _fault_unusable(error) from error
+            raise _unusable(f"What was found of a log cannot be kept: {error.strerror}") from error
 
     def forget(self, library: str) -> None:
-        """Keep nothing any more: the log was found whole.
+        """Remove the fault of a log that was found whole.
 
         Raises:
-            AnchorError: what is kept cannot be taken away.
+            AnchorError: it cannot be removed.
         """
         try:
             self._path(library).unlink(missing_ok=True)
         except OSError as error:
-            raise _fault_unusable(error) from error
+            raise _unusable(f"What was found of a log cannot be removed: {error.strerror}") from error
 
     def _path(self, library: str) -> Path:
         return self._folder / f"{library}.fault"
 
 
-def _fault_unusable(error: OSError) -> AnchorError:
-    return AnchorError(
-        f"What was found of a log cannot be kept: {error.strerror}",
-        kept="The access log itself was not touched",
-        todo=_TODO,
-    )
+def _not_kept(error: OSError) -> AnchorError:
+    return _unusable(f"The last checkpoint signed cannot be kept: {error.strerror}", "Nothing was signed or asked")
+
+
+def _unusable(what: str, kept: str = "The access log itself was not touched") -> AnchorError:
+    todo = "Check [log] signed: the folder, its rights and the room on its disk"
+    return AnchorError(what, kept=kept, todo=todo)

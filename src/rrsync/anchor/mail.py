@@ -1,8 +1,8 @@
 """An anchor that is a mailbox: one plain mail to the data-protection officer, short enough to print and keep.
 
-The mail holds each log's signed note letter for letter, so that whoever has it can hold the log against it, years
-later, with nothing but the log's public key. Words go in clear to this machine only; elsewhere the connection is TLS
-or becomes it (STARTTLS), or nothing is sent.
+The mail holds each log's signed note letter for letter, so that its receiver can check the log against it, years later,
+with nothing but the log's public key. Mail goes in clear to this machine only. Elsewhere the connection is TLS or
+becomes it (STARTTLS), or nothing is sent.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class MailAnchor:
     """The mailbox, and the server that takes mail for it; ``user`` and ``password`` are for a server that asks.
 
     Raises:
-        ConfigError: an address is none, the mail would go in clear over a network, or a file cannot be used.
+        ConfigError: an address is not valid, the mail would go in clear over a network, or a file cannot be used.
     """
 
     host: str
@@ -70,7 +70,7 @@ class MailAnchor:
     deadline_s: float = 30.0
 
     def __post_init__(self) -> None:
-        """Look at the settings; nothing is sent yet."""
+        """Check the settings; nothing is sent yet."""
         for address in (self.sender, self.to):
             if not _ADDRESS.fullmatch(address):
                 raise ConfigError("The mail anchor's sender or receiver is no address", todo="Write it as name@example")
@@ -101,10 +101,10 @@ class MailAnchor:
         return [Receipt(self.name, one.library, one.checkpoint.size, "") for one in signed]
 
     def send(self, subject: str, text: str) -> None:
-        """Send one mail; it was taken when this returns.
+        """Send one mail; the server has taken it when this returns.
 
         Raises:
-            AnchorUnavailable: it was not, now.
+            AnchorUnavailable: the server did not take it, now.
         """
         reason = self._send(self._message(subject, text))
         if reason:  # raised out of the handler: the cause may quote what was sent
@@ -115,7 +115,7 @@ class MailAnchor:
             )
 
     def _message(self, subject: str, text: str) -> bytes:
-        """Give the mail as it goes over the line."""
+        """Return the mail as its bytes."""
         message = EmailMessage(policy=SMTP)
         message["Subject"] = subject
         message["From"] = self.sender
@@ -167,6 +167,6 @@ class MailAnchor:
 
 
 def _about(one: Signed, now: datetime) -> str:
-    """Give what is said of one log."""
+    """Return the part of a mail about one log."""
     entries = "1 entry" if one.checkpoint.size == 1 else f"{one.checkpoint.size} entries"
     return f"Library {one.library}: {entries}, sent {now:%Y-%m-%d %H:%M} UTC\n\n{one.note.to_text()}"

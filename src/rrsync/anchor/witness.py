@@ -65,14 +65,14 @@ _HEADERS: Final = {"Content-Type": "text/plain; charset=utf-8"}
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A signed checkpoint, and the proof that it follows on the one of size ``old``."""
+    """A signed checkpoint, and the proof that its log grew from the one of size ``old``."""
 
     old: int
     proof: tuple[bytes, ...]
     note: Note
 
     def to_text(self) -> str:
-        """Give the body of the request."""
+        """Return the body of the request."""
         lines = (f"{_OLD}{self.old}", *map(to_base64, self.proof), "")
         return "\n".join(lines) + "\n" + self.note.to_text()
 
@@ -81,7 +81,7 @@ class Submission:
         """Read the body of a request.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not one.
         """
         head, _, rest = text.partition("\n\n")
         first, *lines = head.split("\n")
@@ -93,7 +93,7 @@ class Submission:
         return cls(from_decimal(first.removeprefix(_OLD)), proof, Note.parse(rest))
 
 
-#: Gives the hashes that prove how a library's log grew from one size to another.
+#: Returns the hashes that prove how a library's log grew from one size to another.
 Prove: TypeAlias = Callable[[str, int, int], Sequence[bytes]]
 
 _AHEAD_S: Final = 300
@@ -129,7 +129,7 @@ class WitnessAnchor:
     """The witness at a submission prefix, and the key it cosigns with; it has ``deadline_s`` for each answer.
 
     Raises:
-        ConfigError: the address is none or not a safe one, the key is no witness', or the CA file cannot be used.
+        ConfigError: the address is not a safe URL, the key is not of a witness, or the CA file cannot be used.
     """
 
     url: str
@@ -139,7 +139,7 @@ class WitnessAnchor:
     deadline_s: float = field(default=10.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Look at the settings; nothing is sent yet."""
+        """Check the settings; nothing is sent yet."""
         if self.key.kind is not KeyKind.COSIGNATURE:
             raise ConfigError(
                 f"The key of the {self.name} is not one that a witness cosigns with",
@@ -155,8 +155,8 @@ class WitnessAnchor:
     def keep(self, signed: Sequence[Signed], *, old: Callable[[str], int], proof: Prove) -> list[Receipt]:
         """Have each log's checkpoint cosigned.
 
-        ``old`` gives the size of a library's log that this witness last cosigned, as far as we know; ``proof`` must
-        give what leads to the very roots that were signed, as one that does not is taken for a changed log.
+        ``old`` returns the size of a library's log that this witness last cosigned, as far as we know. ``proof`` must
+        lead to the very roots that were signed: one that does not is taken for a changed log.
 
         Raises:
             Conflict: the witness has seen another log than one of these.
@@ -237,7 +237,7 @@ class WitnessAnchor:
         raise _Unreachable(f"The {self.name} {reason}", kept=_KEPT, todo=_LATER)
 
     def _cosignatures(self, one: Signed, body: bytes) -> str:
-        """Give the lines with which the witness really signed this checkpoint."""
+        """Return the lines with which the witness really signed this checkpoint."""
         latest = self.clock().timestamp() + _AHEAD_S
         good = [line for line in body.decode(errors="replace").split("\n") if 0 < self._time(one, line) <= latest]
         if not good:
@@ -249,7 +249,7 @@ class WitnessAnchor:
         return "".join(f"{line}\n" for line in good)
 
     def _time(self, one: Signed, line: str) -> int:
-        """Give when a line says the witness signed this checkpoint, 0 if it did not."""
+        """Return when the witness signed this checkpoint by a line of its answer, 0 if it did not."""
         try:
             return cosigned_at(Note(one.note.text, (Signature.parse(line + "\n"),)), self.key) or 0
         except ValueError:

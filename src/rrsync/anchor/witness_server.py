@@ -38,17 +38,17 @@ from rrsync.net.http_server import ConnectionLimits, HttpServer, Message, Receiv
 
 @dataclass(frozen=True, slots=True)
 class SeenCheckpoints:
-    """The folder; threads and processes may share it, as each looks and writes under the origin's lock."""
+    """The folder of what was cosigned; threads and processes share it, under a lock for each origin."""
 
     folder: Path
     patience_s: float
 
     @contextmanager
     def holding(self, origin: str) -> Iterator[None]:
-        """Hold what is known of a log, so that nobody else changes it before the end of the block.
+        """Lock what is known of a log against others until the end of the block.
 
         Raises:
-            BlockingIOError: another had it all that time.
+            BlockingIOError: another had the lock all that time.
             OSError: the folder cannot be used.
         """
         number = os.open(self._path(origin, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -59,11 +59,11 @@ class SeenCheckpoints:
             os.close(number)
 
     def last(self, origin: str) -> Note | None:
-        """Give the checkpoint that was last kept of a log, if one was.
+        """Return the checkpoint that was last kept of a log, if any.
 
         Raises:
             OSError: its file cannot be read.
-            ValueError: it is no note.
+            ValueError: it is not a note.
         """
         try:
             text = self._path(origin).read_bytes().decode()
@@ -72,10 +72,10 @@ class SeenCheckpoints:
         return Note.parse(text)
 
     def keep(self, origin: str, note: Note) -> None:
-        """Put a checkpoint in the place of the last one; on return it survives a power cut.
+        """Replace the last checkpoint of a log; on return the new one survives a power cut.
 
         Raises:
-            OSError: it cannot be written; the last one stands.
+            OSError: it cannot be written; the last one stays.
         """
         replace(self._path(origin), note.to_text())
 
@@ -124,7 +124,7 @@ class Witness:
     and at most ``max_connections`` are served at once.
 
     Raises:
-        ConfigError: a key is none that a log signs with, or there is no such folder.
+        ConfigError: a key is not one that a log signs with, or there is no such folder.
     """
 
     signer: Signer
@@ -208,7 +208,7 @@ class Witness:
             return _BROKEN
 
     def _judge(self, submission: Submission, new: Checkpoint, keys: list[Key]) -> Reply:
-        """Hold a checkpoint against the last one, remember it and sign it, or say why not."""
+        """Compare a checkpoint with the last one, then keep and sign it, or return why not."""
         last = self._last(new.origin, keys)
         if submission.old != last.size or (new.size == last.size and new.root != last.root):
             return Reply(HTTPStatus.CONFLICT, f"{last.size}\n", SIZE_TYPE)
@@ -224,11 +224,11 @@ class Witness:
         return Reply(_OK, cosignature.line)
 
     def _last(self, origin: str, keys: list[Key]) -> Checkpoint:
-        """Give what was last cosigned of a log, the empty log if nothing was.
+        """Return the checkpoint that was last cosigned of a log, or else that of the empty log.
 
         Raises:
             OSError: it cannot be read.
-            ValueError: it is not what this witness wrote: neither it nor the log signed that.
+            ValueError: neither this witness nor the log signed it.
         """
         note = self._seen.last(origin)
         if note is None:
@@ -272,7 +272,7 @@ class Witness:
 
 
 def _is_signed(note: Note, keys: Sequence[Key]) -> bool:
-    """Whether one of the keys signed a note, and none of them is named for what it did not sign."""
+    """Whether one of the keys signed a note, and no signature in the name of one is wrong."""
     try:
         return True in {note.is_signed_by(key) for key in keys}
     except ValueError:

@@ -16,6 +16,7 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.client import HTTPException
 from typing import Final
 
@@ -171,13 +172,23 @@ class HttpClient:
 def is_url(text: str) -> bool:
     """Whether a text is a URL that a request can be sent to."""
     try:
-        return text.startswith(("http://", "https://")) and bool(_prepared("GET", text, None, None).url)
+        return text.startswith(("http://", "https://")) and bool(_target("GET", text).url)
     except (requests.RequestException, UnicodeError):
         return False
 
 
 def _prepared(method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None) -> requests.PreparedRequest:
-    return requests.Request(method, url, headers={**_HEADERS, **(headers or {})}, data=body).prepare()
+    request = _target(method, url).copy()
+    request.headers.update(headers or {})
+    if body is not None:
+        request.body = body
+        request.headers["Content-Length"] = str(len(body))
+    return request
+
+
+@lru_cache(maxsize=64)  # to read a URL takes as long as to send a request
+def _target(method: str, url: str) -> requests.PreparedRequest:
+    return requests.Request(method, url, headers=_HEADERS).prepare()
 
 
 def _failed(failure: Failure) -> HttpError:

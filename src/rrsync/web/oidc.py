@@ -1,21 +1,17 @@
-"""Who somebody is, by OpenID Connect: code flow with PKCE, and no word of the provider's believed unchecked.
+"""Login by OpenID Connect: code flow with PKCE, and nothing of the identity provider's believed unchecked.
 
 When the browser comes back, in order (OpenID Connect Core §3.1.2.7 and §3.1.3.7, RFC 9207, RFC 9700):
 
-1. The state is the one this browser began with; an ``iss`` is the provider's, and is there if it says it sends it.
-2. The code is turned in with the verifier and our secret, at the provider's own origin, and gives an ID token.
-3. The token is signed by a key the provider publishes, with RSA or an elliptic curve; a key we do not know is looked
-   for once more, but not over and over.
+1. The state is the one this browser began with. An ``iss`` is the provider's, and is there if its metadata promises it.
+2. The code is exchanged with the verifier and our secret, at the provider's own origin, for an ID token.
+3. The token is signed by a key the provider publishes, with RSA or an elliptic curve. An unknown key is looked up once
+   more, at most every half minute.
 4. ``iss``, ``aud`` (and ``azp``), ``exp``, ``iat``, ``nonce`` and ``at_hash`` are what they must be.
-5. They proved who they are at most eight hours ago, or just now if that was asked, and as strongly as the settings say.
-6. A role claim that is not in the token is asked for with it; that answer must be about the same person.
+5. The person authenticated at most eight hours ago, or just now if that was asked, and as strongly as the settings say.
+6. A role claim that is not in the token is asked for with it. The answer must be about the same person.
 
-The identity provider, over HTTP: where its pages are, which keys it signs with, what it gives for a code.
-
-What it says about itself is kept for an hour. All its addresses must be at its issuer's own origin, so that nobody's
-document leads our secret elsewhere. Nothing is followed, and no proxy of the environment's is used.
-
-Why a login comes to nothing: what the provider said cannot be believed, or cannot be had.
+The provider's metadata is kept for an hour. All its addresses must be at its issuer's own origin, so that no document
+leads our secret elsewhere.
 """
 
 from __future__ import annotations
@@ -47,7 +43,7 @@ from rrsync.web.session_cookies import Start
 
 
 class Trouble(StrEnum):
-    """What was wrong, as it stands in the log of the program."""
+    """Why a login fails, as the program's log says it."""
 
     BEGUN_ELSEWHERE = "begun_elsewhere"
     CANCELLED = "cancelled"
@@ -59,12 +55,12 @@ class Trouble(StrEnum):
     UNREADABLE = "unreadable"
 
 
-#: What is nobody's attempt: the person or the provider can mend it.
+#: Failures that are no attack: the person or the provider can mend them.
 HARMLESS: Final = frozenset({Trouble.BEGUN_ELSEWHERE, Trouble.CANCELLED, Trouble.UNREACHABLE})
 
 
 class Refused(Exception):
-    """A login comes to nothing; the message is the reason alone."""
+    """A login fails; the message is the reason alone."""
 
     def __init__(self, why: Trouble) -> None:
         self.why = why
@@ -75,7 +71,7 @@ _KNOWN: Final = timedelta(hours=1)
 _KEYS_AGAIN: Final = timedelta(seconds=30)
 _NAMES: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _MORE: Final = ("userinfo_endpoint", "end_session_endpoint")
-#: What an ID token may be signed with: always a key of which we have the public half alone.
+#: What an ID token may be signed with: an asymmetric key in every case.
 ALGORITHMS: Final = tuple(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512))
 _MAX_BYTES: Final = 1 << 20
 _FORM: Final = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"}
@@ -83,7 +79,7 @@ _FORM: Final = {"Accept": "application/json", "Content-Type": "application/x-www
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the provider says about itself (OpenID Connect Discovery); an address it does not have is ``""``."""
+    """The provider's metadata (OpenID Connect Discovery); an address it does not have is ``""``."""
 
     authorize: str
     token: str
@@ -96,7 +92,7 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tokens:
-    """What a code was turned in for."""
+    """The tokens that a code was exchanged for."""
 
     access: str
     id: str
@@ -124,10 +120,10 @@ class Provider:
 
     @property
     def metadata(self) -> Metadata:
-        """What the provider says about itself, at most an hour ago.
+        """The provider's metadata, at most an hour old.
 
         Raises:
-            Refused: it cannot be had, or cannot be.
+            Refused: it cannot be fetched, or is not valid.
         """
         with self._lock:
             now = self._clock()
@@ -147,17 +143,17 @@ class Provider:
                 "code",
                 redirect_uri=self._redirect_uri,
                 scope=" ".join(self._settings.scopes),
-                code_challenge=create_s256_code_challenge(code_verifier),  # type: ignore[no-untyped-call]  # authlib leaves it so
+                code_challenge=create_s256_code_challenge(code_verifier),  # type: ignore[no-untyped-call]
                 code_challenge_method="S256",
                 **more,
             )
         )
 
     def turn_in(self, code: str, verifier: str) -> Tokens:
-        """Return what the provider gives for a code.
+        """Exchange a code for tokens.
 
         Raises:
-            Refused: it gives nothing that can be used.
+            Refused: the provider returns none that can be used.
         """
         metadata = self.metadata
         form = prepare_token_request(
@@ -178,19 +174,19 @@ class Provider:
         return Tokens(access, token)
 
     def about(self, access: str) -> Mapping[str, object]:
-        """Give what the provider says of the person whose access token this is; nothing when it says none there.
+        """Return the userinfo of the person whose access token this is; nothing when the provider has none.
 
         Raises:
-            Refused: it cannot be had.
+            Refused: it cannot be fetched.
         """
         address = self.metadata.userinfo
         return self._get(address, headers={"Authorization": f"Bearer {access}"}) if address else {}
 
     def read(self, token: str) -> tuple[Mapping[str, object], Mapping[str, object]]:
-        """Give header and claims of a token that the provider signed; whether they are right is not looked at.
+        """Return header and claims of a token that the provider signed; the claims are not checked.
 
         Raises:
-            Refused: it did not sign it, or not in a way that proves it.
+            Refused: the provider did not sign it, or not in a way that proves it.
         """
         try:
             try:
@@ -218,10 +214,10 @@ class Provider:
             return keys
 
     def _get(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, object]:
-        """Give the JSON object at an address.
+        """Return the JSON object at an address.
 
         Raises:
-            Refused: there is none, or it cannot be reached.
+            Refused: there is none, or the provider cannot be reached.
         """
         try:
             response = self._client.exchange("GET", url, headers=headers)
@@ -236,10 +232,10 @@ class Provider:
 
 
 def _metadata(said: Mapping[str, object], issuer: str) -> Metadata:
-    """Read what a provider says about itself.
+    """Read the metadata of a provider.
 
     Raises:
-        Refused: it is another's, lacks an address, or leads elsewhere.
+        Refused: it is another provider's, lacks an address, or leads elsewhere.
     """
     if said.get("issuer") != issuer:
         raise Refused(Trouble.UNREADABLE)
@@ -268,9 +264,9 @@ def is_same_origin(one: str, other: str) -> bool:
 
 #: How far the provider's clock may be from ours.
 LEEWAY: Final = timedelta(seconds=30)
-#: How long ago they may have proved who they are: as long as a session lasts.
+#: How long ago a person may have authenticated: as long as a session lasts.
 PROVED: Final = timedelta(hours=8)
-#: How old a message may be that ends sessions.
+#: How old a logout token may be.
 _MESSAGE: Final = timedelta(minutes=5)
 _ENDS: Final = "http://schemas.openid.net/event/backchannel-logout"
 _LONGEST: Final = 4_096
@@ -278,7 +274,7 @@ _LONGEST: Final = 4_096
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Identity:
-    """Who came back: all that is claimed of them, the provider's name of this login, and when they proved it."""
+    """Who logged in: all claims, the provider's name of this login (``sid``), and when the person authenticated."""
 
     claims: Mapping[str, object]
     person: str
@@ -288,7 +284,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ended:
-    """Whose sessions the provider ended, or of which login, and when it said so."""
+    """The person or the login whose sessions the provider ended, and when."""
 
     person: str
     sid: str
@@ -296,7 +292,7 @@ class Ended:
 
 
 class Flow:
-    """The way through a provider and back; ``home`` is where its pages lead to after a logout."""
+    """A login at a provider and back; ``home`` is where its pages lead to after a logout."""
 
     def __init__(self, provider: Provider, settings: OidcSettings, home: str, clock: Callable[[], datetime]) -> None:
         self._provider = provider
@@ -305,7 +301,7 @@ class Flow:
         self._clock = clock
 
     def begin(self, start: Start) -> str:
-        """Give where the browser goes.
+        """Return where the browser goes to log in.
 
         Raises:
             Refused: the provider cannot be reached.
@@ -316,10 +312,10 @@ class Flow:
         return self._provider.address(state=start.state, nonce=start.nonce, code_verifier=start.verifier, **more)
 
     def finish(self, start: Start | None, said: Mapping[str, str]) -> Identity:
-        """Give who came back with these parameters.
+        """Return who logged in, from the parameters of the redirect back.
 
         Raises:
-            Refused: nobody, as far as can be believed.
+            Refused: nobody, as far as can be proved.
         """
         state = said.get("state", "")
         if start is None or not hmac.compare_digest(state.encode(), start.state.encode()):
@@ -339,10 +335,10 @@ class Flow:
         return Identity(claims, self._person(person), sid if isinstance(sid, str) else "", proved_at)
 
     def ended(self, token: str) -> Ended:
-        """Give whose sessions a logout token ends (OpenID Connect Back-Channel Logout §2.6).
+        """Return whose sessions a logout token ends (OpenID Connect Back-Channel Logout §2.6).
 
         Raises:
-            Refused: it is none, or not the provider's, or not of now.
+            Refused: it is not one, not the provider's, or too old.
         """
         header, claims = self._provider.read(token)
         self._check(claims)
@@ -357,7 +353,7 @@ class Flow:
         return Ended(self._person(person) if person else "", sid, at)
 
     def goodbye(self) -> str:
-        """Give where a browser goes to log out at the provider too, ``""`` when it has no such page.
+        """Return where a browser goes to log out at the provider too, ``""`` when it has no such page.
 
         The ID token, which would tell the provider at once who it is, is no part of the address: it holds a person's
         data, so that we keep none.
@@ -370,7 +366,7 @@ class Flow:
         return f"{address}{'&' if '?' in address else '?'}{more}" if address else ""
 
     def _code(self, said: Mapping[str, str]) -> str:
-        """Step 1: give the code that the provider itself sent back."""
+        """Step 1: return the code that the provider itself sent back."""
         issuer = said.get("iss")
         if issuer != self._settings.issuer and (issuer is not None or self._provider.metadata.sends_issuer):
             raise Refused(Trouble.CLAIMS)
@@ -382,7 +378,7 @@ class Flow:
         return code
 
     def _check(self, claims: Mapping[str, object], nonce: str = "") -> None:
-        """Step 4: see that a token is the provider's, for us, of now, and of this login."""
+        """Step 4: check that a token is the provider's, for us, in force, and of this login."""
         said, one = self._settings, {"essential": True}
         options = {
             "iss": {**one, "value": said.issuer},
@@ -404,7 +400,7 @@ class Flow:
             raise Refused(Trouble.CLAIMS)
 
     def _proved(self, claims: Mapping[str, object], start: Start) -> datetime:
-        """Step 5: give when they proved who they are."""
+        """Step 5: return when the person authenticated."""
         at, now = _moment(claims.get("auth_time"), Trouble.NOT_PROVED), self._clock()
         earliest = start.at if start.again else now - PROVED
         if not earliest - LEEWAY <= at <= now + LEEWAY:
@@ -414,12 +410,12 @@ class Flow:
         return min(at, now)
 
     def _person(self, sub: str) -> str:
-        """Give the name under which a person's sessions are kept: a ``sub`` is one of its issuer's alone."""
+        """Return the name under which a person's sessions are kept: a ``sub`` is one of its issuer's alone."""
         return f"{self._settings.issuer} {sub}"
 
 
 def _check_hash(header: Mapping[str, object], claims: Mapping[str, object], access: str) -> None:
-    """See that an access token came with this ID token, if the latter says with which (§3.1.3.6)."""
+    """Check that an access token came with this ID token, if the ID token has a hash (§3.1.3.6)."""
     said = claims.get("at_hash")
     if said is None:
         return
@@ -430,7 +426,7 @@ def _check_hash(header: Mapping[str, object], claims: Mapping[str, object], acce
 
 
 def _moment(said: object, why: Trouble = Trouble.CLAIMS) -> datetime:
-    """Give the moment that a claim says, in seconds since 1970."""
+    """Return the moment of a claim in seconds since 1970."""
     if isinstance(said, bool) or not isinstance(said, int | float):
         raise Refused(why)
     try:

@@ -178,7 +178,7 @@ class WebhookDispatcher:
                 if self._stop.is_set():
                     self._hooks.leave(turn)
                     return told
-                reason = self._send(client, Message.of(news))
+                reason = client.send(Message.of(news), self._clock())
                 if reason:
                     self._fail(turn, failures, reason)
                     return told
@@ -193,14 +193,6 @@ class WebhookDispatcher:
         self._hooks.failed(turn, reason, failures=failures + 1, again=again)
         log.warning("hook.failed", library=turn.library, reason=reason, tries=failures + 1)
 
-    def _send(self, client: WebhookClient, message: Message) -> str:
-        """Send a message; return ``""`` when it was acknowledged, else what the other side did."""
-        try:
-            status = client.send(message, self._clock())
-        except Undelivered as error:
-            return error.reason
-        return "" if status in _ACKNOWLEDGED else f"status {status}"
-
 
 def courier(house: House) -> WebhookDispatcher:
     """Build the dispatcher of the pages."""
@@ -208,14 +200,6 @@ def courier(house: House) -> WebhookDispatcher:
     return WebhookDispatcher(
         house.entrance.served, jobs=house.jobs, stop=app.stop, clock=app.chance.clock, random=app.chance.random
     )
-
-
-class Undelivered(Exception):
-    """No answer came: ``slow``, ``odd``, ``away``, ``untrusted``, ``tls``, or ``clear`` where it would go in clear."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 class WebhookClient:
@@ -232,19 +216,20 @@ class WebhookClient:
         context = tls(ca=target.ca) if parts.scheme == "https" else None
         self._client = HttpClient(deadline_s=deadline_s, max_bytes=0, context=context)
 
-    def send(self, message: Message, now: datetime) -> int:
-        """Send a message, and return the status of the answer; nothing of its body is read.
+    def send(self, message: Message, now: datetime) -> str:
+        """Send a message; return ``""`` when it was acknowledged, else what the other side did.
 
-        Raises:
-            Undelivered: none came, in time.
+        That is ``status`` and a number, ``slow``, ``away``, ``odd``, ``untrusted`` or ``tls``; ``clear`` where it would
+        go in clear.
         """
         if self._is_clear:
-            raise Undelivered("clear")
+            return "clear"
         headers = message.headers(self._target.secrets, now)
         try:
-            return self._client.exchange("POST", self._target.url, headers=headers, body=message.body).status
+            status = self._client.exchange("POST", self._target.url, headers=headers, body=message.body).status
         except HttpError as error:
-            raise Undelivered(_REASONS.get(error.failure, "odd")) from error
+            return _REASONS.get(error.failure, "odd")
+        return "" if status in _ACKNOWLEDGED else f"status {status}"
 
     def close(self) -> None:
         """Close the connection."""
