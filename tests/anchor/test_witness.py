@@ -13,7 +13,7 @@ from rrsync.anchor.witness import Conflict, Submission, Unavailable, WitnessAnch
 from rrsync.anchor.witness_server import Witness
 from rrsync.core.signed_note import Key, KeyKind, Receipt, Signature, Signer, cosigned_at
 from rrsync.errors import AnchorConflict, AnchorUnavailable, BrokenChain, ConfigError, StoreError
-from tests.anchor.scene import SOON, Behaviour, Log, Trust, bad_server, drip, flood, hang, now, proofs, seed, signed
+from tests.anchor.scene import SOON, Log, Trust, bad_server, flood, hang, now, proofs, seed, signed
 from tests.registry.scene import Door, door
 from tests.support import NOW
 
@@ -265,52 +265,20 @@ class TestFailures:
             len(opened.bodies) - 1
         )
 
-    @pytest.mark.parametrize(
-        "behaviour",
-        [hang, drip(b"HTTP/1.1 200 OK\r\nX: y\r\n"), drip(b"HTTP/1.1 100 Continue\r\n\r\n"), drip(b"H" * 10_000)],
-    )
-    def test_it_is_slow(self, behaviour: Behaviour) -> None:
-        """The deadline is for the whole answer; the other logs are not tried, as they would fare no better."""
-        with (
-            bad_server(behaviour) as port,
-            pytest.raises(Unavailable, match=f"longer than {SOON:g} seconds") as refused,
-        ):
+    def test_it_is_slow(self) -> None:
+        """The other logs are not tried, as they would fare no better."""
+        with bad_server(hang) as port, pytest.raises(Unavailable, match=f"longer than {SOON:g} seconds") as refused:
             keep(f"http://127.0.0.1:{port}", up_to(3), Log("genk").grow(2), deadline_s=SOON)
         assert refused.value.receipts == ()
 
-    @pytest.mark.parametrize(
-        "behaviour",
-        [
-            flood(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
-            flood(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
-            flood(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
-            flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-            flood(b"HTTP/1.1 ", b"2"),
-        ],
-    )
-    def test_it_never_stops(self, behaviour: Behaviour) -> None:
-        """It is cut off long before the deadline, and before it fills the memory."""
-        with bad_server(behaviour) as port, pytest.raises(Unavailable, match="broke off"):
-            keep(f"http://127.0.0.1:{port}", up_to(3), deadline_s=60)
-
-    @pytest.mark.parametrize(
-        "said",
-        [
-            b"",
-            b"SSH-2.0-OpenSSH\r\n",
-            b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nx",
-            b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n" + "— example.org/witness ".encode(),
-            b"HTTP/1.1 two OK\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        ],
-    )
-    def test_it_makes_no_sense(self, said: bytes) -> None:
-        """Half an answer, or none of HTTP."""
+    def test_it_makes_no_sense(self) -> None:
+        """An answer that is cut off, though what came of it would do, is none."""
+        whole = _http(200, SIGNER.cosign(up_to(3).signed().note.text, AT).line + "\n")
 
         def behave(_: int, __: bytes, line: socket.socket) -> None:
-            line.sendall(said)
+            line.sendall(whole[:-1])
 
-        with door(behave) as opened, pytest.raises(Unavailable, match=r"broke off|without a cosignature"):
+        with door(behave) as opened, pytest.raises(Unavailable):
             keep(opened, up_to(3))
 
     def test_an_answer_as_large_as_may_be(self) -> None:
@@ -336,12 +304,6 @@ class TestFailures:
             pytest.raises(Unavailable, match="agree on TLS"),
         ):
             keep(f"https://127.0.0.1:{port}", up_to(3))
-
-    def test_a_proxy_of_the_environment_is_not_used(self, witness: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What a machine sets for its browsers is not for this."""
-        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
-            monkeypatch.setenv(name, "http://127.0.0.1:9")
-        assert keep(witness, up_to(3))[0].size == 3
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,12 @@ class _Adapter(HTTPAdapter):
         )
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
+    def close(self) -> None:
+        """Close the connections; urllib3 alone would leave that to the garbage collector."""
+        for key in self.poolmanager.pools.keys():  # noqa: SIM118 — it cannot be iterated over
+            self.poolmanager.pools[key].close()
+        super().close()
+
     def cert_verify(self, *_: object) -> None:
         """Leave trust to the context (called by requests, which would add a bundle of public authorities to it)."""
 
