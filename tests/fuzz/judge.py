@@ -14,7 +14,7 @@ from typing import Final
 from rrsync.core.compare import Change, Hold, Same, Verdict, compare
 from rrsync.core.exchange import Answer, Done, Found
 from rrsync.core.person import PartialDate
-from rrsync.registry.outcome import Reading
+from rrsync.registry.outcome import Outcome
 from tests.fuzz.corpus import NOW, REFERENCE, Base
 from tests.fuzz.oracle import PARTS, NotWhole, Said, opinion
 
@@ -25,12 +25,12 @@ MAX_MB: Final = 100
 LARGE: Final = 50_000
 
 #: Reads a reply to a question.
-Read = Callable[[Base, bytes], Reading]
+Read = Callable[[Base, bytes], Outcome]
 
 
-def read(base: Base, data: bytes) -> Reading:
+def read(base: Base, data: bytes) -> Outcome:
     """Read a reply as the gate does."""
-    return base.reader.read(data)
+    return base.read(data)
 
 
 class Fooled(AssertionError):
@@ -79,7 +79,7 @@ def judged(base: Base, data: bytes, tally: Tally, *, reading: Read = read) -> Ve
     return verdict
 
 
-def answered(came: Reading) -> Answer:
+def answered(came: Outcome) -> Answer:
     """Give the answer of a reading.
 
     Raises:
@@ -90,7 +90,7 @@ def answered(came: Reading) -> Answer:
     return came.answer
 
 
-def hold_against(base: Base, data: bytes, came: Reading, verdict: Verdict) -> None:
+def hold_against(base: Base, data: bytes, came: Outcome, verdict: Verdict) -> None:
     """Hold an answer and a verdict against the second opinion.
 
     Raises:

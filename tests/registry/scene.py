@@ -25,6 +25,7 @@ from rrsync.registry.codes import warn
 from rrsync.registry.evidence import Keep
 from rrsync.registry.fields import known_paths
 from rrsync.registry.gate import Gate
+from rrsync.registry.outcome import Outcome, Rules, SoapReply, read_answer
 from rrsync.registry.pace import Pace
 from rrsync.registry.services import PERSON, Service
 from rrsync.registry.soap import Client
@@ -56,6 +57,8 @@ QUESTION: Final = Question(
     case="c-1",
     run="run-1",
 )
+
+RULES: Final = Rules(SCOPE, TODAY, production=False, keep=Keep.ERRORS)
 
 HOME: Final = f"""<Hoofdverblijfplaats DatumBegin="2004-04-04">
 <Straatnaam><String>{STREET}</String><Taal>nl</Taal></Straatnaam><Huisnummer>70</Huisnummer><Busnummer/>
@@ -135,6 +138,11 @@ def repliek(inner: str = "", *, general: str = "", receiver: str = "ref-0", aske
 def fault(text: str, code: str = "Server") -> bytes:
     """Give a SOAP Fault."""
     return envelope(f"<s:Fault><faultcode>{code}</faultcode><faultstring>{text}</faultstring></s:Fault>")
+
+
+def read(data: bytes, question: Question = QUESTION, asked: Service = PERSON) -> Outcome:
+    """Return the outcome of a SOAP reply that needs no signature."""
+    return read_answer(question, b"<question/>", SoapReply(data, asked), RULES)
 
 
 def http(body: bytes, status: int = 200, headers: Sequence[str] = ()) -> bytes:

@@ -691,9 +691,9 @@ class TestEnds:
         with standing(saying(_found)) as stand:
             recorded = stand.gate.record([scene.QUESTION])[0]
             if broken_at:
-                stand.gate._tries._clock = broken  # type: ignore[assignment]  # the clock fails
+                stand.gate._clock = broken  # type: ignore[assignment]  # the clock fails
             else:
-                stand.gate._tries._interrupted = broken  # type: ignore[assignment]  # the stop fails
+                stand.gate._interrupted = broken  # type: ignore[assignment]  # the stop fails
             with pytest.raises(Bug):
                 stand.gate.send(recorded)
             assert stand.kinds == ["intent", f"outcome:{status}"]
@@ -706,7 +706,7 @@ class TestEnds:
                 raise ZeroDivisionError(asked, len(envelope))
 
         with standing(saying(_found)) as stand:
-            stand.gate._tries._client = Broken("http://127.0.0.1:9/")
+            stand.gate._client = Broken("http://127.0.0.1:9/")
             with pytest.raises(ZeroDivisionError):
                 stand.gate.ask(scene.QUESTION)
             assert stand.kinds == ["intent", "outcome:no_reply"]

@@ -229,7 +229,7 @@ def test_what_wss4j_signs_is_believed(tmp_path: Path, kind: str) -> None:
         with pytest.raises(BadSignature, match="X509Data"):
             verifier.verified(signed)
     else:
-        assert reply.reply(verifier.verified(signed)) == reply.reply(scene.answer(scene.person()))
+        assert reply.soap_reply(verifier.verified(signed)) == reply.soap_reply(scene.answer(scene.person()))
 
 
 def _wss4j(trust: Path, *paths: Path) -> list[str]:
