@@ -660,7 +660,7 @@ class TestEnds:
     def test_a_run_that_stops_while_waiting_for_its_turn(self) -> None:
         """The wait ends, and nothing is sent."""
         stopping: list[bool] = []
-        pace = Pace(0.001, sleep=lambda _: stopping.append(True))
+        pace = Pace(0.001, sleep=lambda _: stopping.append(True), clock=lambda: 0.0)
         with standing(saying(_found), pace=pace, interrupted=lambda: bool(stopping)) as stand:
             stand.gate.ask(scene.QUESTION)
             with pytest.raises(Interrupted):

@@ -130,7 +130,7 @@ def _parse(came: SoapReply | FileAnswer | RegistryUnreadable) -> Reply:
             return content.soap_reply(came.data if came.verify is None else came.verify(came.data), came.service)
         case FileAnswer():
             return content.file_answer(came.data, came.whole, file_reference=came.file_reference)
-        case RegistryUnreadable():
+        case _:
             raise came
 
 
