@@ -82,7 +82,7 @@ def _to_the_comment(_: Base, data: bytes) -> bytes:
 
 
 def reader(change: Callable[[Base, bytes], bytes]) -> Callable[[Base, bytes], Outcome]:
-    """Give what reads a reply after something was done to it."""
+    """Return what reads a reply after something was done to it."""
     return lambda base, data: base.read(change(base, data))
 
 

@@ -45,7 +45,7 @@ class Base:
 
 @cache
 def bases() -> tuple[Base, ...]:
-    """Give the government's personas, where they are here, and our simulator's people."""
+    """Return the government's personas, where they are here, and our simulator's people."""
     return (*_personas(), *_invented())
 
 
@@ -77,7 +77,7 @@ def _asker(digits: str) -> Asker:
 
 
 def _base(digits: str, data: bytes) -> Base:
-    """Give a base; the library holds the register's name and birth date, and an address of long ago."""
+    """Return a base; the library holds the register's name and birth date, and an address of long ago."""
     actor = Actor(ActorKind.PROCESS, "night")
     question = Question(LIBRARY, Insz(digits), actor, "member-administration", REFERENCE)
     held = Held(Name("Kanariepiet", "Jozefien"), None, _ELSEWHERE, None)

@@ -47,7 +47,7 @@ class Tally:
     largest_mb: float = 0.0
 
     def line(self) -> str:
-        """Give it as a line of figures."""
+        """Return it as a line of figures."""
         parts = ", ".join(f"{count} {word}" for word, count in self.came.most_common())
         slowest = f"slowest {self.slowest_s * 1000:.0f} ms, at most {self.largest_mb:.0f} MB for one"
         return f"{self.name}: {self.came.total()} replies; {self.written} written, {slowest}; {parts}"
@@ -80,7 +80,7 @@ def judged(base: Base, data: bytes, tally: Tally, *, reading: Read = read) -> Ve
 
 
 def answered(came: Outcome) -> Answer:
-    """Give the answer of a reading.
+    """Return the answer of a reading.
 
     Raises:
         Fooled: it is that of a subscription, which nobody asked for.
@@ -144,7 +144,7 @@ def _word(verdict: Verdict) -> str:
 
 
 def resident_mb() -> float:
-    """Give how large the process is now, and let its peak begin anew where the system can."""
+    """Return how large the process is now, and let its peak begin anew where the system can."""
     status = Path("/proc/self/status")
     if not status.exists():
         return peak_mb()
@@ -154,7 +154,7 @@ def resident_mb() -> float:
 
 
 def peak_mb() -> float:
-    """Give how large the process was at most."""
+    """Return how large the process was at most."""
     found = _kib("VmHWM")
     return (found or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 

@@ -153,7 +153,7 @@ class Drawer:
         assert self._others(number) == others
 
     def _number(self, base: Base) -> str:
-        """Give the number of a base's member, who is taken in when first asked about."""
+        """Return the number of a base's member, who is taken in when first asked about."""
         digits = base.question.insz.digits
         if digits not in self.numbers:
             self.numbers[digits] = f"M{len(self.numbers):06d}"
@@ -161,7 +161,7 @@ class Drawer:
         return self.numbers[digits]
 
     def _others(self, number: str) -> str:
-        """Give a digest of every other member's row."""
+        """Return a digest of every other member's row."""
         cells = ("number", "insz", "name", "birth_date", "address")
         rows = [
             self.store.scalars(f"SELECT {cell} FROM member WHERE number <> :number ORDER BY number", number=number)

@@ -850,7 +850,7 @@ class TestSimulator:
             assert (exchange.answer.reference, asked[exchange.answer.reference]) == (f"q-{digits}", digits)
             assert exchange.outcome.subject == Insz(digits)
         assert sorted(draft.reference for draft in log) == sorted(f"q-{digits}" for digits, _ in done)
-        assert (pace._flying, list(pace._line), pace._untold) == (0, [], [])
+        assert (pace._in_flight, list(pace._queue), pace._results) == (0, [], [])
 
 
 def test_a_narrow_scope_shows_no_more_than_it_names() -> None:

@@ -186,7 +186,7 @@ HOSTILE = {
 
 
 def _repeated(xml: str, name: str, second: str = "") -> str:
-    """Give the text with its first element of this name followed by a second one, by default the same."""
+    """Return the text with its first element of this name followed by a second one, by default the same."""
     found = re.search(rf"<{name}\b(?:[^>]*/>|.*?</{name}>)", xml, re.DOTALL)
     assert found
     return xml[: found.end()] + (second or found[0]) + xml[found.end() :]

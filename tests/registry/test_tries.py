@@ -217,7 +217,7 @@ class TestVerified:
 
     @pytest.fixture
     def verifier(self, tmp_path: Path) -> Verifier:
-        """Give who wants every reply signed by MAGDA."""
+        """Return who wants every reply signed by MAGDA."""
         trust = tmp_path / "trust.pem"
         trust.write_bytes(authority.magda().pem)
         return Verifier("required", trust, lambda: scene.NOW)

@@ -32,7 +32,7 @@ UNSIGNED = scene.answer(scene.person())
 
 @pytest.fixture
 def verifier(tmp_path: Path) -> Callable[..., Verifier]:
-    """Give a way to make a verifier that trusts these papers, at this moment."""
+    """Return a way to make a verifier that trusts these papers, at this moment."""
 
     def make(*papers: Paper, policy: Policy = "required", now: datetime = NOW) -> Verifier:
         trust = tmp_path / "trust.pem"
@@ -47,7 +47,7 @@ def _curve() -> Paper:
 
 
 def _shapes() -> Iterator[tuple[str, Shape]]:
-    """Give genuine replies of many shapes."""
+    """Return genuine replies of many shapes."""
     names = (("s", "wsse", "wsu", "ds"), ("soap", "o", "u", "dsig"), ("SOAP-ENV", "w", "util", "x"))
     tokens: tuple[forge.Token, ...] = ("x509v3", "pkipath", "x509data", "reference-x509data")
     for token, stamped, said in product(tokens, (False, True), names):

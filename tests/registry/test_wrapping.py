@@ -27,7 +27,7 @@ WRAPPED = (wrapping.body_in_header, wrapping.body_in_security)
 
 @pytest.fixture(scope="module")
 def trust(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a trust store with the authority that issues MAGDA's certificates."""
+    """Return a trust store with the authority that issues MAGDA's certificates."""
     path = tmp_path_factory.mktemp("trust") / "trust.pem"
     path.write_bytes(authority.middle().pem)
     return path
