@@ -27,13 +27,26 @@ from fpdf.enums import MethodReturnValue
 from fpdf.fonts import TTFFont
 from fpdf.prefs import ViewerPreferences
 
-from rrsync.audit import phrases
-from rrsync.audit.paragraphs import LABELS, PART, TEXT
-from rrsync.audit.phrases import deed
+from rrsync.audit.letter_texts import (
+    ANSWERED,
+    DONE,
+    FAILED,
+    LABELS,
+    LETTER_DEEDS,
+    PART,
+    REASONS,
+    TEXT,
+    VERDICTS,
+    denial,
+)
 from rrsync.audit.review import Told
 from rrsync.core.desk_quota import REACHED
 from rrsync.core.log_entry import DENIED, JSON, REUSED, Access, Actor, ActorKind, actor_of, moment
 from rrsync.core.person import Masked
+from rrsync.text.catalogue import translated, translations
+from rrsync.text.formatting import day, exact
+from rrsync.text.holds import advice
+from rrsync.text.log_terms import deed_text, fields
 
 #: Lines, each with its label.
 Lines: TypeAlias = tuple[tuple[str, str], ...]
@@ -99,15 +112,15 @@ class Letter:
         """Give what stands in the letter of ``on`` about what these libraries' logs say."""
         looks = [look for each in told for look in each.accesses]
         sections = {
-            "answered": [self._look(look) for look in looks if self._is_answered(look)],
-            "failed": [self._look(look) for look in looks if not self._is_answered(look)],
+            "answered": [self._look(look) for look in looks if _is_answered(look)],
+            "failed": [self._look(look) for look in looks if not _is_answered(look)],
             "others": [self._deed(each.library, seq, line) for each in told for seq, line in each.deeds],
         }
         return Sheet(
             language=self.language,
             title=self._text("title"),
             head=self._lines(
-                ("date", phrases.spoken_day(on, self.language)),
+                ("date", day(on, self.language)),
                 ("libraries", ", ".join(self._named(each.library) for each in told)),
             ),
             opening=self._opening(told, {name: len(items) for name, items in sections.items()}),
@@ -135,10 +148,10 @@ class Letter:
         return Section(self._text(name), tuple(item.lines for item in ordered))
 
     def _look(self, look: Access) -> _Item:
-        why = phrases.purpose(look.purpose, self.language)
+        why = translated(REASONS, look.purpose, self.language)
         places = (look.seq,) if look.outcome_seq is None else (look.seq, look.outcome_seq)
         lines = self._lines(
-            ("when", phrases.spoken(look.at, self.language)),
+            ("when", exact(look.at, self.language)),
             ("library", self._named(look.library)),
             ("who", self._who(look.actor, look.capacity)),
             ("why", self._part("case", why=why, case=look.case) if look.case else why),
@@ -156,12 +169,12 @@ class Letter:
         return self._part("basis" if is_covered else "ungrounded", basis=look.basis)
 
     def _deed(self, library: str, seq: int, line: Mapping[str, JSON]) -> _Item:
-        at, (key, words) = moment(line), deed(line, self.language)
+        at = moment(line)
         lines = self._lines(
-            ("when", phrases.spoken(at, self.language)),
+            ("when", exact(at, self.language)),
             ("library", self._named(library)),
             ("who", self._who(actor_of(line), "")),
-            ("what", self._part(key, **words)),
+            ("what", deed_text(line, self.language, LETTER_DEEDS)),
             ("log", self._place(library, seq)),
         )
         return _Item(at, library, seq, lines)
@@ -172,21 +185,17 @@ class Letter:
         return self._part("capacity", who=who, capacity=capacity) if capacity else who
 
     def _data(self, look: Access) -> str:
-        data = phrases.fields(look.got, self.language) or self._part("none")
+        data = fields(look.got, self.language) or self._part("none")
         return self._part("withheld", data=data, count=look.withheld) if look.withheld else data
-
-    def _is_answered(self, look: Access) -> bool:
-        return look.status in phrases.ANSWERED[self.language]
 
     def _result(self, look: Access) -> str:
         """Give what came of a look: why it failed, else what was made of the answer, else that there was one."""
-        if not self._is_answered(look):
-            text = phrases.FAILED[self.language].get(look.status, look.status)
-            return f"{text}: {phrases.clause(look.denial, self.language)}" if look.status == DENIED else text
-        service = look.operation.partition("-")[0]
-        answered = phrases.DONE[self.language].get(service) or phrases.ANSWERED[self.language][look.status]
-        text = phrases.VERDICTS[self.language].get(_made(look), answered)
-        more = phrases.hold(look.hold, self.language) if look.hold else phrases.fields(look.changed, self.language)
+        if not _is_answered(look):
+            text = translated(FAILED, look.status, self.language)
+            return f"{text}: {denial(look.denial, self.language)}" if look.status == DENIED else text
+        codes = ((VERDICTS, _made(look)), (DONE, look.operation.partition("-")[0]), (ANSWERED, look.status))
+        text = next(translated(table, code, self.language) for table, code in codes if code in table)
+        more = advice(look.hold, self.language).short if look.hold else fields(look.changed, self.language)
         return f"{text} ({more})" if more else text
 
     def _place(self, library: str, first: int, second: int | None = None) -> str:
@@ -197,17 +206,21 @@ class Letter:
         return f"{name} ({library})" if name else library
 
     def _part(self, key: str, **values: object) -> str:
-        return PART[self.language][key].format(**values)
+        return translations(self.language).gettext(PART[key]) % values
 
     def _text(self, key: str, **values: object) -> str:
-        return _clean(TEXT[self.language][key].format(**values))
+        return _clean(translations(self.language).gettext(TEXT[key]) % values)
 
     def _lines(self, *lines: tuple[str, str]) -> Lines:
-        return tuple((LABELS[self.language][label], _clean(text) or "-") for label, text in lines)
+        return tuple((translated(LABELS, label, self.language), _clean(text) or "-") for label, text in lines)
+
+
+def _is_answered(look: Access) -> bool:
+    return look.status in ANSWERED
 
 
 def _made(look: Access) -> str:
-    """Give what was made of an answer, as ``phrases.VERDICTS`` has it; nothing, of one that was shown again."""
+    """Return what was made of a reply, as ``VERDICTS`` has it; nothing for one that was shown again."""
     if look.status == REUSED:
         return ""
     if look.is_preview or look.is_offered:
@@ -280,7 +293,7 @@ class _Paper(FPDF):
 
     def __init__(self, sheet: Sheet, on: datetime) -> None:
         super().__init__(format="A4")
-        self._foot = TEXT[sheet.language]["page"]
+        self._foot = translated(TEXT, "page", sheet.language)
         self._tags = 0
         with ExitStack() as stack:
             for style, face in _FACES.items():
@@ -301,7 +314,7 @@ class _Paper(FPDF):
         self._out("/Artifact BMC")
         self.set_y(-_FOOT + 8)
         self.set_font(_FONT, "", _SMALL)
-        self.cell(0, _LINE, self._foot.format(number=self.page_no(), pages=_PAGES))
+        self.cell(0, _LINE, self._foot % {"number": self.page_no(), "pages": _PAGES})
         self._out("EMC")
 
     def heading(self, text: str, tag: str, size: float, *, below: float = 0) -> None:
