@@ -64,7 +64,7 @@ LABELS: Final[dict[str, str]] = {
     "library": N_("Library"),
     "who": N_("Who"),
     "why": N_("Why"),
-    "ground": N_("Basis"),
+    "ground": N_("Ground"),
     "data": N_("Data"),
     "result": N_("Result"),
     "what": N_("What"),

@@ -101,7 +101,8 @@ def _tell(speak: Voices, done: Refreshed, language: str) -> None:
     _ = translations(language).gettext
     if isinstance(done.verdict, Hold):
         reason = done.verdict.reason.value
-        _tell_hold(speak, f"{_('A person must review this')} ({reason})", advice(reason, language), language)
+        about = _("A person must review this")
+        _tell_hold(speak, f"{about} ({reason})", advice(reason, language), language)
         if done.applied:
             speak.out.print(_("It is in the list: see `rrsync holds list`."))
     elif isinstance(done.verdict, Same):

@@ -152,7 +152,8 @@ def _result(look: Access, language: str) -> str:
     _ = translations(language).gettext
     verdict = ": ".join(part for part in (look.verdict, look.hold) if part)
     if look.is_preview or look.is_offered:
-        return f"{verdict} ({_('preview') if look.is_preview else _('offered')})"
+        how = _("preview") if look.is_preview else _("offered")
+        return f"{verdict} ({how})"
     return verdict
 
 

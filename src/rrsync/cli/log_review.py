@@ -133,7 +133,8 @@ def _people(flagged: Iterable[Access], language: str) -> Iterator[str]:
 
 def _places(looks: Sequence[Access], language: str) -> str:
     places = ", ".join(str(look.seq) for look in looks[:_ENTRIES])
-    return f"{translations(language).gettext('entry')} {places}{', …' if len(looks) > _ENTRIES else ''}"
+    entry = translations(language).gettext("entry")
+    return f"{entry} {places}{', …' if len(looks) > _ENTRIES else ''}"
 
 
 def _counted(words: Iterable[str]) -> str:

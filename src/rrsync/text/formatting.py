@@ -138,7 +138,8 @@ def lines(address: Address, language: str) -> tuple[str, ...]:
     """Return the lines of an address as on an envelope."""
     door = " ".join(part for part in (address.street, address.house_number) if part)
     if address.box:
-        door = f"{door} {translations(language).gettext('box')} {address.box}".strip()
+        box = translations(language).gettext("box")
+        door = f"{door} {box} {address.box}".strip()
     town = f"{address.postal_code} {address.municipality}".strip()
     country = "" if address.country in _HOME else address.country
     return tuple(line for line in (door, town, country) if line)

@@ -98,7 +98,6 @@ FLASHES: Final[dict[str, str]] = {
     "verified": N_("Verified: the log of %(library)s is complete, %(size)s entries."),
     "number_gone": N_("The number is forgotten a quarter of an hour after the search. Search for the person again."),
     "signed": N_("Signed off. Decisions added to the log: %(count)s. Left to decide: %(left)s."),
-    "switched": N_("You now read rrsync in English."),
 }
 
 
