@@ -93,7 +93,7 @@ def catalogue() -> Catalog:
 def extracted() -> frozenset[str | tuple[str, ...]]:
     """Return the texts that are in the code and the templates now."""
     with (ROOT / "babel.cfg").open("r", encoding="utf-8") as file:
-        methods, options = parse_mapping_cfg(file)
+        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]  # Babel has no types for it
     found = extract_from_dir(PACKAGE, methods, options)
     return frozenset(message if isinstance(message, str) else tuple(message) for _, _, message, _, _ in found)
 

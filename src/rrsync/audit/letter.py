@@ -1,15 +1,12 @@
-"""The letter to who asks who looked them up (GDPR, art. 15): what stands in it, and the same as plain text.
+"""The letter to a citizen who asks who queried their data (GDPR, art. 15): its contents, as plain text and as a PDF.
 
-Every look, and every other line of the log about the person, stands in it once, with its number in the log; so the
-letter can be held against the log. The person's own number, name and address stand nowhere in it.
-
-The letter on paper: the same sheet as a PDF, A4, with numbered pages.
-
-1. What does not come from the sheet comes from the clock that is given: the same letter is the same bytes.
-2. Each paragraph, heading and labelled line is tagged as what it is, in the order of reading; what stands at the foot
-   of a page is not part of the text.
-3. The letters of the font are in the file: any letter of Latin, Greek or Cyrillic script comes out. A letter that the
-   font does not have stands as a question mark; the page in the browser has it.
+1. Every access, and every other entry about the person, is in it once, with its number in the log; so the letter can be
+   compared with the log. The person's own number, name and address are not in it.
+2. The same letter gives the same bytes: its only input besides its contents is the clock that is passed in.
+3. The PDF is A4 with numbered pages. Each paragraph, heading and labelled line is tagged, in reading order; the foot of
+   a page is not part of the text.
+4. The font is embedded and covers Latin, Greek and Cyrillic script. A letter that it lacks becomes a question mark; the
+   page in the browser has it.
 """
 
 from __future__ import annotations
@@ -67,7 +64,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Sheet(Masked):
-    """What stands in a letter: labelled lines at the head, paragraphs, sections of numbered items, paragraphs."""
+    """The contents of a letter: labelled lines at the head, paragraphs, sections of numbered items, paragraphs."""
 
     language: str
     title: str
@@ -77,7 +74,7 @@ class Sheet(Masked):
     closing: tuple[str, ...]
 
     def plain(self) -> str:
-        """Give it as plain text, as wide as a sheet of A4 holds."""
+        """Return it as plain text, no wider than a sheet of A4."""
         parts = [_wrapped(self.title.upper()), _labelled(self.head, indent=0), *map(_wrapped, self.opening)]
         for section in self.sections:
             parts.append(_wrapped(section.title.upper()))
@@ -89,7 +86,7 @@ class Sheet(Masked):
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """An item, and where it stands in the order of time."""
+    """An item, and what it is ordered by."""
 
     at: datetime
     library: str
@@ -105,11 +102,11 @@ class Letter:
     language: str
 
     def write(self, told: Sequence[Told], on: datetime) -> str:
-        """Give the letter of ``on`` about what these libraries' logs say, as plain text."""
+        """Return the letter of ``on`` about what the logs of these libraries say, as plain text."""
         return self.compose(told, on).plain()
 
     def compose(self, told: Sequence[Told], on: datetime) -> Sheet:
-        """Give what stands in the letter of ``on`` about what these libraries' logs say."""
+        """Return the contents of the letter of ``on`` about what the logs of these libraries say."""
         looks = [look for each in told for look in each.accesses]
         sections = {
             "answered": [self._look(look) for look in looks if _is_answered(look)],
@@ -189,7 +186,7 @@ class Letter:
         return self._part("withheld", data=data, count=look.withheld) if look.withheld else data
 
     def _result(self, look: Access) -> str:
-        """Give what came of a look: why it failed, else what was made of the answer, else that there was one."""
+        """Return the result of an access: why it failed, else what was made of the reply, else that there was one."""
         if not _is_answered(look):
             text = translated(FAILED, look.status, self.language)
             return f"{text}: {denial(look.denial, self.language)}" if look.status == DENIED else text
@@ -229,7 +226,7 @@ def _made(look: Access) -> str:
 
 
 def _clean(text: str) -> str:
-    """Give a text without what could move the cursor of who reads it on a terminal."""
+    """Return a text without characters that could move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
@@ -238,7 +235,7 @@ def _wrapped(text: str) -> str:
 
 
 def _labelled(lines: Lines, *, indent: int) -> str:
-    """Give lines that each begin with their label; what does not fit goes on below it."""
+    """Return lines that each begin with their label; longer texts continue below it."""
     return "\n".join(
         textwrap.fill(
             text,
@@ -271,7 +268,7 @@ _PAGES: Final = "\ue000" * 6
 
 
 def paper(sheet: Sheet, on: datetime, *, sender: str = "") -> bytes:
-    """Give a letter of ``on`` as a PDF; ``sender`` is the library whose name stands at its head."""
+    """Return a letter of ``on`` as a PDF; ``sender`` is the library named at its head."""
     made = _Paper(sheet, on)
     if sender:
         made.heading(sender, "P", _HEADING)
@@ -289,7 +286,7 @@ def paper(sheet: Sheet, on: datetime, *, sender: str = "") -> bytes:
 
 
 class _Paper(FPDF):
-    """Sheets of A4 that are being written on."""
+    """The pages of the PDF while they are written."""
 
     def __init__(self, sheet: Sheet, on: datetime) -> None:
         super().__init__(format="A4")
@@ -318,7 +315,7 @@ class _Paper(FPDF):
         self._out("EMC")
 
     def heading(self, text: str, tag: str, size: float, *, below: float = 0) -> None:
-        """Write a heading, on the page that has room for it, for ``below`` and for two lines more."""
+        """Write a heading on a page that has room for it, for ``below`` and for two more lines."""
         self.set_font(_FONT, "B", size)
         height = size * 0.5
         parts = self._split(text, self.epw)
@@ -341,7 +338,7 @@ class _Paper(FPDF):
         self._labelled(self._cut(lines, 0), left=0)
 
     def section(self, section: Section) -> None:
-        """Write a section: its heading stands on the page where its first item begins, and an item is kept whole."""
+        """Write a section: its heading on the page where its first item begins, and no item split over two pages."""
         for number, item in enumerate(section.items, start=1):
             lines = self._cut(item, _NUMBER)
             height = sum(len(parts) for _, parts in lines) * _LINE
@@ -351,7 +348,7 @@ class _Paper(FPDF):
             self._labelled(lines, left=_NUMBER, number=f"{number}.")
 
     def _cut(self, lines: Lines, left: float) -> list[tuple[str, list[str]]]:
-        """Give labelled lines, each text as the lines it takes."""
+        """Return labelled lines, with each text split into lines."""
         self._body("")
         return [(label, self._split(text, self.epw - left - _PAPER_LABEL)) for label, text in lines]
 
@@ -386,7 +383,7 @@ class _Paper(FPDF):
         self.cell(0, _LINE, text, new_x="LMARGIN", new_y="NEXT")
 
     def _split(self, text: str, width: float) -> list[str]:
-        """Give a text as the lines it has in the font that is set."""
+        """Return a text split into lines in the current font."""
         known = self._known(text)
         if self.get_string_width(known) < width - 2 * self.c_margin:
             return [known]
@@ -411,7 +408,7 @@ class _Paper(FPDF):
         return self._bottom - _TOP
 
     def _need(self, height: float) -> None:
-        """Begin another page when this one has no room for what would have it on a whole one."""
+        """Begin a new page if this one lacks the room and a whole page has it."""
         if height <= self._whole < height + self.y - _TOP:
             self._sheet()
 
@@ -421,7 +418,7 @@ class _Paper(FPDF):
 
     @contextmanager
     def _tagged(self, tag: str) -> Iterator[None]:
-        """Tag what is written within one page (ISO 32000-1, 14.8); the library itself tags pictures alone."""
+        """Tag the text written on one page (ISO 32000-1, 14.8); the library itself tags only pictures."""
         self._add_marked_content(struct_type=f"/{tag}", mcid=self._tags)
         self._out(f"/{tag} <</MCID {self._tags}>> BDC")
         self._tags += 1

@@ -1,4 +1,4 @@
-"""Pages from templates: what stands around every page, the parts that pages share, and the pages that stand alone.
+"""Pages from templates: the frame around every page, and the values that pages share.
 
 1. Everything is escaped; a name that a template does not know is an error, not a blank.
 2. A template gets ``view`` (the dataclass of its page), ``frame`` and ``path``.
@@ -58,7 +58,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One thing to choose: what is sent, and what is read."""
+    """An option of a form: the value sent, and its label."""
 
     value: str
     label: str
@@ -66,7 +66,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """What was just done, said once on the next page: a key of ``page_messages.FLASHES`` and its values."""
+    """A message shown once on the next page: a key of ``page_messages.FLASHES`` and its values."""
 
     tone: Tone
     key: str
@@ -75,23 +75,23 @@ class Flash:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Filled:
-    """What was typed into a form, and what is wrong with it: a field's name -> a code of ``FORM_ERRORS``."""
+    """The values typed into a form, and its errors: name of a field -> a code of ``FORM_ERRORS``."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Name the type alone: what was typed may be a person's."""
+        """Return the type alone: the values may be personal data."""
         return "Filled(***)"
 
 
-#: A form nobody typed into yet.
+#: An empty form.
 BLANK: Final = Filled()
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who is logged in: name, roles as ``core.roles`` names them, and the library; none is all of them."""
+    """The user who is logged in: name, roles as ``core.roles`` names them, and library; ``None`` is all libraries."""
 
     name: str
     roles: tuple[str, ...]
@@ -100,12 +100,12 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around a page.
+    """The frame around a page.
 
-    ``places`` are those this visitor may go to, in order; ``here`` is where they are. ``token`` goes with every form.
-    ``now`` is when the page is made (aware). ``environment`` is said on every page unless it is production, and
-    ``is_trial`` that who is logged in proved nothing. ``address`` is where a change of language comes back to; it is
-    that of the page when it was asked for, never of what was sent.
+    ``places`` are the links this user may follow, in order; ``here`` is the current one. ``token`` goes with every
+    form. ``now`` is when the page is made (aware). ``environment`` is shown on every page unless it is production, and
+    ``is_trial`` that users are not authenticated. ``address`` is where a change of language returns to: the address of
+    the page itself, never of a form that was sent.
     """
 
     now: datetime
@@ -123,7 +123,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class ErrorPage:
-    """What went wrong, what was kept safe, what to do.
+    """An error: what went wrong, what was kept safe, what to do.
 
     ``kind`` is a code of ``page_messages.PROBLEMS``. ``what``, ``kept`` and ``todo`` are an ``RrsyncError``'s own
     sentences, in English; they may be empty. ``reference`` is what the program's log has this under. ``again`` is the
@@ -147,7 +147,7 @@ _T = TypeVar("_T")
 
 
 class Page(Protocol):
-    """What a page shows: any dataclass of the handlers that has a template by its name."""
+    """The values of a page: any dataclass of the handlers that has a template by its name."""
 
     name: ClassVar[str]
 
@@ -243,7 +243,7 @@ def _tone(code: str) -> Tone:
 
 
 def _add_filters(environment: Environment) -> None:
-    """Give templates the ways to write values."""
+    """Add the filters that write values."""
     environment.filters.update(
         address=_in_language(formatting.lines),
         advice=_in_language(holds.advice),
