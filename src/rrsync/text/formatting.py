@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -46,18 +46,22 @@ def _locale(language: str) -> Locale:
 
 def day(of: date, language: str) -> str:
     """Return a day: ``1 november 2026``; of a moment, the day it is in Belgium."""
-    there = belgian_day(of) if isinstance(of, datetime) else of
-    return format_date(there, _DAY, _locale(language))
+    return _written(belgian_day(of) if isinstance(of, datetime) else of, _DAY, language)
+
+
+@lru_cache(maxsize=4096)
+def _written(of: date, pattern: str, language: str) -> str:
+    return format_date(of, pattern, _locale(language))
 
 
 def weekday(of: date, language: str) -> str:
     """Return a day with its weekday: ``zondag 1 november 2026``."""
-    return format_date(of, f"EEEE {_DAY}", _locale(language))
+    return _written(of, f"EEEE {_DAY}", language)
 
 
 def month(text: str, language: str) -> str:
     """Return a month, written ``2026-10``: ``oktober 2026``."""
-    return format_date(date.fromisoformat(f"{text}-01"), _MONTH, _locale(language))
+    return _written(date.fromisoformat(f"{text}-01"), _MONTH, language)
 
 
 def clock(at: datetime) -> str:
@@ -114,6 +118,7 @@ def partial(of: PartialDate, language: str) -> str:
     return month(f"{of.year:04}-{of.month:02}", language) if of.month else str(of.year)
 
 
+@lru_cache(maxsize=4096)  # a page of figures has thousands, most of them small
 def number(count: int, language: str) -> str:
     """Return a whole number with its thousands separated."""
     return format_decimal(count, locale=_locale(language))
