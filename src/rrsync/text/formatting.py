@@ -126,7 +126,7 @@ def number(count: int, language: str) -> str:
 
 def decimal(value: float, language: str) -> str:
     """Return a number with one decimal: ``7,9``."""
-    return format_decimal(value, "#,##0.0", _locale(language))
+    return format_decimal(value, "0.0", _locale(language))
 
 
 def full_name(name: Name) -> str:
