@@ -324,7 +324,7 @@ def test_after_a_mass_change_no_change_is_believed_until_the_run_is_over(library
     house.scene.tolerated |= {"mass_change"}
 
     def strict(night: Night) -> Night:
-        return replace(night, limits=replace(night.limits, same_address=0, in_flight=2))
+        return replace(night, limits=replace(night.limits, same_address=0), at_once=2)
 
     stopped = house.night(change=strict)
     assert (stopped.exit_code, stopped.stopped is not None and stopped.stopped[0]) == (4, "mass_change")

@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from rrsync.core.brakes import Brakes, LibraryCounts
 from rrsync.core.compare import Hold, Same, Verdict
 from rrsync.core.exchange import Reason
 from rrsync.core.planning import Due, Plan, Why, tonight
@@ -186,14 +187,28 @@ class TestJournal:
         store.runs.end("run-1", ["hasselt"], at=NOW)
         assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).steps == 1
 
-    def test_a_run_in_which_no_change_is_believed_says_so_when_it_is_taken_over(self, store: Store) -> None:
-        """What was noted once holds until the run's end, and for that run alone."""
+    def test_the_brakes_of_a_run_are_kept_until_it_ends(self, store: Store) -> None:
+        """What a worker adds is there for the next one that takes the run over, and for that run alone."""
         store.take(member(1))
-        assert store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW).mass_change is False
-        store.runs.distrust("run-1")
-        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).mass_change is True
+        assert store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW).brakes == Brakes()
+        store.runs.add_brakes("run-1", Brakes({"hasselt": LibraryCounts(mix_ups=1)}, answers=2))
+        both = store.again().runs.add_brakes("run-1", Brakes({"hasselt": LibraryCounts(mix_ups=1)}, answers=3))
+        assert both == Brakes({"hasselt": LibraryCounts(mix_ups=2)}, answers=5)
+        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).brakes == both
+        assert store.runs.release_brakes("run-1", "mix_up") == Brakes({"hasselt": LibraryCounts()}, answers=5)
         store.runs.end("run-1", ["hasselt"], at=NOW)
-        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).mass_change is False
+        assert store.scalars("SELECT brakes FROM run") == [None]
+        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).brakes == Brakes()
+
+    def test_no_change_of_a_run_is_believed_after_a_mass_change(self, store: Store) -> None:
+        """The pages read it from the row; a run that an older version stopped has reported it."""
+        store.take(member(1))
+        store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW)
+        store.runs.add_brakes("run-1", Brakes(mass_change=True))
+        assert store.scalars("SELECT mass_change FROM run") == [True]
+        store.execute("UPDATE run SET brakes = NULL")
+        opened = store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW)
+        assert opened.brakes == Brakes(mass_change=True, is_reported=True)
 
     def test_two_runs_of_one_name_are_refused(self, store: Store) -> None:
         """A run's name is its own for ever."""

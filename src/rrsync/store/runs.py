@@ -41,6 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col
 
+from rrsync.core.brakes import Brakes, decode, encode, released
 from rrsync.core.planning import Due, Plan, Why
 from rrsync.errors import Busy, StoreError
 from rrsync.store.engine import Database
@@ -213,15 +214,12 @@ _BLINK_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run that may begin: its name, whether it was begun before, how many steps are open.
-
-    ``mass_change`` says that it stopped because no change could be believed; then none is until its end.
-    """
+    """A run that may begin or go on: its name, whether it began before, how many steps are open, and its brakes."""
 
     id: str
     resumed: bool
     steps: int
-    mass_change: bool
+    brakes: Brakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,8 +318,7 @@ class Runs:
             columns = ["run", "library", "number", "place", "why", "state", "verdict", "reason"]
             session.execute(insert(StepRow).from_select(columns, _due(libraries, plan, run)))
             steps = session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, libraries))).one()
-            mass_change = session.scalars(select(col(RunRow.mass_change)).where(col(RunRow.id) == run)).one()
-        return Opened(run, begun is not None, steps, mass_change)
+            return Opened(run, begun is not None, steps, read_brakes(session, run))
 
     def steps(self, run: str, libraries: Sequence[str], *, after: int, most: int) -> list[tuple[int, Due]]:
         """Give open steps in their order, each with its place, from behind place ``after``."""
@@ -336,24 +333,48 @@ class Runs:
             return session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, libraries))).one()
 
     def end(self, run: str, libraries: Sequence[str], *, at: datetime) -> None:
-        """Close the steps of these libraries, every one of which was tried, and with the last of all the run.
+        """Close the steps of these libraries, every one of which was tried; the last of all closes the run.
 
-        Who is still without a verdict is due again the next night.
+        A member without a verdict is due again the next night. A run that has ended needs no brakes any more.
         """
         with self._database.write() as session:
             session.execute(update(StepRow).where(*_open_in(run, libraries)).values(state="left"))
             others = exists().where(*_open_in(run, None))
-            session.execute(update(RunRow).where(col(RunRow.id) == run, ~others).values(ended_at=at))
+            session.execute(update(RunRow).where(col(RunRow.id) == run, ~others).values(ended_at=at, brakes=None))
 
-    def distrust(self, run: str) -> None:
-        """Note that no change is believed any more in this run."""
+    def add_brakes(self, run: str, news: Brakes) -> Brakes:
+        """Add what a worker saw to the brakes of a run, and return the sum."""
+        return self._change_brakes(run, lambda brakes: brakes + news)
+
+    def release_brakes(self, run: str, reason: str | None) -> Brakes:
+        """Note that a run was closed, with its reason to stop; return its brakes as they are now."""
+        return self._change_brakes(run, lambda brakes: released(brakes, reason))
+
+    def _change_brakes(self, run: str, change: Callable[[Brakes], Brakes]) -> Brakes:
         with self._database.write() as session:
-            session.execute(update(RunRow).where(col(RunRow.id) == run).values(mass_change=True))
+            brakes = change(read_brakes(session, run))
+            write_brakes(session, run, brakes)
+        return brakes
 
     def exists(self, run: str) -> bool:
         """Whether there was a run of this name."""
         with self._database.read() as session:
             return session.get(RunRow, run) is not None
+
+
+def read_brakes(session: Session, run: str) -> Brakes:
+    """Return the brakes of a run; until the transaction ends, no other worker changes them."""
+    wanted = select(col(RunRow.brakes), col(RunRow.mass_change)).where(col(RunRow.id) == run).with_for_update()
+    brakes, mass_change = session.execute(wanted).one()
+    if brakes is None:  # the run has just begun, or began in an older version
+        return Brakes(mass_change=mass_change, is_reported=mass_change)
+    return decode(brakes)
+
+
+def write_brakes(session: Session, run: str, brakes: Brakes) -> None:
+    """Write the brakes of a run."""
+    values = {"brakes": encode(brakes), "mass_change": brakes.mass_change}
+    session.execute(update(RunRow).where(col(RunRow.id) == run).values(values))
 
 
 @contextmanager

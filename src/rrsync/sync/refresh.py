@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from rrsync.core.brakes import alarm_reason, is_signature
 from rrsync.core.compare import Hold, Verdict, compare
-from rrsync.core.exchange import Answer, Question, Reason
-from rrsync.core.log_entry import JSON, Actor, Status
+from rrsync.core.exchange import Answer, Question
+from rrsync.core.log_entry import JSON, Actor
 from rrsync.core.person import Masked, Member
-from rrsync.core.report import MIX_UP, SIGNATURE
+from rrsync.core.report import SIGNATURE
 from rrsync.errors import ConfigError, RegistryRefused, StoreError
 from rrsync.registry.gate import Exchange, Gate
 from rrsync.store.corrections import Corrections
 from rrsync.store.members import Members
 from rrsync.store.settlement import Item, Settlement
-from rrsync.sync.night import status_of
 from rrsync.sync.subscriptions import quiet
 
 
@@ -91,17 +91,15 @@ class Desk:
 
     def mind(self, item: Item, verdict: Verdict) -> None:
         """Have the data-protection officer told of an answer that would have fooled us."""
-        if isinstance(verdict, Hold) and verdict.reason is Reason.MISMATCH:
-            self.alarm(MIX_UP, item.library)
-        elif status_of(item.outcome) == Status.SIG_BAD:
-            self.alarm(SIGNATURE, item.library)
+        if reason := alarm_reason(item.outcome, verdict):
+            self.alarm(reason, item.library)
 
     def _ask(self, question: Question) -> Exchange:
         """Ask; a reply signed by somebody we do not trust is told of, its outcome being committed."""
         try:
             return self.gate.ask(question)
         except RegistryRefused as error:
-            if getattr(error, "status", None) is Status.SIG_BAD:
+            if is_signature(error):
                 self.alarm(SIGNATURE, question.library)
             raise
 
