@@ -100,6 +100,14 @@ class TestReport:
         }
         assert Report("run-2", NOW).as_json()["stopped"] is None
 
+    def test_the_first_reason_to_stop_is_reported(self) -> None:
+        """What fails after it, while the run is closed, does not hide it."""
+        report = Report("run-1", NOW)
+        report.stop(Stopped("The register is away", reason="breaker"))
+        report.stop(Stopped("The disk is full", reason="evidence"))
+        assert report.stopped is not None
+        assert report.stopped[0] == "breaker"
+
     def test_no_time_is_no_rate(self) -> None:
         """A run of no seconds divides by nothing."""
         assert Report("run-1", NOW, calls=5).calls_per_second == 0.0

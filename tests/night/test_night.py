@@ -194,7 +194,7 @@ class Choosy(Simulator):
 
 
 def test_a_library_that_the_register_refuses_is_stopped(library_night: LibraryNight) -> None:
-    """Only what was in the air is asked in vain; the other library goes on, and the first one next night."""
+    """Only what was in flight is asked in vain; the other library goes on, and the first one next night."""
     house = library_night(people=80, libraries=("aalst", "genk"), in_flight=4, kind=Choosy)
     house.fill()
     house.scene.barred = {"aalst"}

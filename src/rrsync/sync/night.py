@@ -1,7 +1,7 @@
 """The nightly run: asks the register about the members who are due, and settles the answers in batches.
 
-1. Take the lease. Check the logs against their checkpoints and anchors. Give each intent that a killed run left without
-   an outcome the outcome *indeterminate*.
+1. Take the lease. Check the logs against their checkpoints and anchors. Write the outcome *indeterminate* for each
+   intent that a killed run left without an outcome.
 2. Take the open run over, or open a new one. Add the members who are due.
 3. Repeat: record a batch of questions in one commit, send them from threads, settle what came back in one transaction;
    sign and anchor the logs when that is due.
@@ -20,7 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import islice
 from threading import Event
 from typing import Final, assert_never
 
@@ -73,11 +73,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Keeps the access logs provable: before a run opens, while it goes on, and at its end.
+    """Keeps the access logs provable, before a run opens, while it goes on, and at its end.
 
     Each of the three raises ``LedgerError`` when nothing more may be asked: the log is not the one that was signed, or
-    no anchor takes its checkpoint. ``alarm`` tells the data-protection officer, by reason and library, of replies that
-    are about somebody else (``mix_up``) or badly signed (``signature``).
+    no anchor takes its checkpoint. ``alarm`` tells the data-protection officer why (``core.brakes``), by library.
     """
 
     begin: Callable[[Sequence[str]], None]
@@ -111,8 +110,7 @@ class RunState:
 class Night:
     """Runs nights on one database, with at most ``at_once`` calls at the same time; ``stop`` ends a run cleanly.
 
-    ``about`` is the body of the entry that opens a run. ``drain`` ends the subscriptions of libraries that are to be
-    ended, in a run; ``tidy`` ends what has expired at their desks.
+    ``about`` is the body of the entry that opens a run. ``drain`` ends subscriptions, ``tidy`` what expired at desks.
     """
 
     gate: Gate
@@ -156,14 +154,14 @@ class Night:
                 report.interrupted = report.interrupted or opened.steps > (plan.most or opened.steps)
                 self.drain([name for name in libraries if self._is_allowed(state, name)], opened.id)
             except Stopped as stop:
-                report.stopped = (stop.reason, str(stop))
+                report.stop(stop)
             except StoreError as error:
-                report.stopped = _why(error)
+                report.stop(store_failure(error).as_error())
             self._close(state)
         return report
 
     def _recover(self) -> None:
-        """Give each intent that a dead process left without outcome the outcome *indeterminate*."""
+        """Write the outcome *indeterminate* for each intent that a dead process left without one."""
         now = self.clock()
         lost = [one for one in self.ledger.pending() if is_lost(run=one.run, at=one.at, now=now)]
         body: dict[str, JSON] = {"out": {"status": Status.INDETERMINATE.value}}
@@ -214,8 +212,8 @@ class Night:
         for first in range(0, len(steps), _PAGE):
             page = steps[first : first + _PAGE]
             members = self.members.of([(due.library, due.number) for due in page])
-            if damaged := len(page) - len(members):
-                log.warning("night.damaged", run=state.report.run, count=damaged)
+            if len(members) < len(page):
+                log.warning("night.damaged", run=state.report.run, count=len(page) - len(members))
             for due in page:
                 member = members.get((due.library, due.number))
                 if member is not None and member.insz is not None and self._is_allowed(state, due.library):
@@ -230,20 +228,20 @@ class Night:
         if not most:
             return state.tried + len(state.put_off) < state.report.due
         chosen = list(islice(steps, most))
-        for library, group in groupby(sorted(chosen, key=_library), key=_library):
-            batch = list(group)
+        for library in sorted({due.library for due, _ in chosen}):
+            batch = [step for step in chosen if step[0].library == library]
             for (due, _), recorded in zip(batch, self._record(state, library, batch), strict=False):
                 state.in_flight[pool.submit(self.gate.send, recorded)] = due
         return bool(chosen)
 
     def _record(self, state: RunState, library: str, batch: Sequence[tuple[Due, Member]]) -> list[Recorded]:
+        if not self._is_allowed(state, library):
+            return []
         questions = [
             Question(library, member.insz, NIGHT, PURPOSE, self.new_reference(), run=state.report.run)
             for _, member in batch
             if member.insz is not None
         ]
-        if not self._is_allowed(state, library):
-            return []
         try:
             return self.gate.record(questions)
         except NotAuthorised as error:
@@ -315,7 +313,7 @@ class Night:
         return Progress(state.tried, state.report.due, seconds_left(state.report.due - state.tried, rate))
 
     def _bring_home(self, state: RunState) -> None:
-        """After a stop, send nothing more, and settle what was sent; otherwise nothing is in flight."""
+        """Send nothing more, and settle what was sent; unless the run stops, nothing is in flight."""
         if state.in_flight:
             self.stop.set()
             done, _ = wait(state.in_flight)
@@ -331,17 +329,17 @@ class Night:
         report.seconds = max(0.0, (report.finished - report.started).total_seconds())
         try:
             report.open = self.runs.left(report.run, libraries)
+            reason = report.stopped[0] if report.stopped else None
             body: dict[str, JSON] = {"asked": report.asked, "open": report.open}
-            if report.stopped is not None:
-                body["stopped"] = report.stopped[0]
+            body |= {"stopped": reason} if reason else {}
             self.ledger.append([Draft(name, Kind.RUN_CLOSE, "", run=report.run, body=body) for name in libraries])
-            self.runs.release_brakes(report.run, report.stopped[0] if report.stopped else None)
+            self.runs.release_brakes(report.run, reason)
             if is_over:
                 self.runs.end(report.run, libraries, at=report.finished)
             self.watch.close(libraries)
             report.log = {head.library: (head.size, head.root) for head in self.ledger.heads()}
         except StoreError as error:
-            report.stopped = report.stopped or _why(error)
+            report.stop(store_failure(error).as_error())
         log.info("night.close", run=report.run, count=report.asked, seconds=report.seconds)
 
 
@@ -350,13 +348,3 @@ def _landed(state: RunState) -> set[Future[Exchange]]:
     wait(state.in_flight, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
     done, _ = wait(state.in_flight, timeout=_GATHER_S)
     return done
-
-
-def _library(step: tuple[Due, Member]) -> str:
-    return step[0].library
-
-
-def _why(error: StoreError) -> tuple[str, str]:
-    """Return how a failing database stops a run that had begun: reason and hint."""
-    stop = store_failure(error).as_error()
-    return stop.reason, str(stop)
