@@ -229,7 +229,7 @@ def _hostile(kind: FaultKind, right: Right) -> Reply:
 
 
 def _astray(kind: FaultKind, right: Right) -> Reply:
-    """Return content of another person, references of another question, a refusal without a reason, or nothing at all."""
+    """Return content of another person, references of another question, a refusal without a reason, or nothing."""
     if kind is FaultKind.UNREGISTERED:
         return Reply(answer(right.asker, right.stamp, content=NOT_DONE))
     if kind is FaultKind.MIXUP and right.asker.offer is PERSON:
