@@ -19,7 +19,7 @@ LOCK := $(INSTALL) compile --universal --python-version 3.11 --only-binary :all:
 WHOLLY := */rrsync/core/*,*/rrsync/registry/gate.py,*/rrsync/registry/outcome.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint cover proofs hostile traffic ledger gigabyte desk screens figures bench lock clean
+.PHONY: help demo test check lint cover proofs hostile traffic ledger gigabyte desk screens figures bench texts lock clean
 .DELETE_ON_ERROR:
 
 help: ## say what there is
@@ -71,6 +71,14 @@ figures: $(VENV)/dev.stamp ## modules, lines, cycles, and how much code one quer
 
 bench: $(VENV)/dev.stamp ## members a second against a bare loop, and peak memory
 	$(BIN)/python -m bench.night
+
+CATALOGUE := src/rrsync/text/locale/nl/LC_MESSAGES/rrsync
+texts: $(VENV)/dev.stamp ## collect the texts of code and pages into the Dutch catalogue, and compile it
+	mkdir -p build
+	$(BIN)/pybabel -q extract -F babel.cfg --add-location=file --width=120 --project=rrsync -o build/rrsync.pot src/rrsync
+	$(BIN)/pybabel -q update -l nl -i build/rrsync.pot -o $(CATALOGUE).po --width=120 --no-fuzzy-matching \
+		--ignore-obsolete --ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -l nl -i $(CATALOGUE).po -o $(CATALOGUE).mo
 
 # Run is what the package says it needs; dev is a superset of run and build, in the same versions.
 lock: $(VENV)/dev.stamp ## lock the newest versions, with hashes and without addresses

@@ -190,8 +190,8 @@ class TestRooms:
         """The settings', else what suits the environment."""
         with open_app(make(pair)) as app:
             assert app.settings.registry.environment == environment
-            limits = app.night().limits
-        assert (limits.mismatches, limits.unavailable, limits.in_flight) == (wanted, 10, 16)
+            night = app.night()
+        assert (night.limits.mismatches, night.limits.unavailable, night.at_once) == (wanted, 10, 16)
 
     def test_a_pause_ends_when_the_process_is_told_to_stop(self, app: App) -> None:
         """Nobody waits a minute for a stop."""

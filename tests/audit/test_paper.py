@@ -12,9 +12,10 @@ import pytest
 from pypdf import PdfReader
 
 from rrsync.audit.letter import Letter, Section, Sheet, paper
-from rrsync.audit.paragraphs import TEXT
+from rrsync.audit.letter_texts import TEXT
 from rrsync.audit.review import Told
 from rrsync.core.log_entry import Access, Actor, ActorKind, Status, access, stamp
+from rrsync.text.catalogue import translated
 from tests.support import NOW
 
 SENDER: Final = "Bibliotheek Čakovec-Łódź"
@@ -77,7 +78,7 @@ def texts(of: Sheet) -> list[str]:
 def running(data: bytes, language: str) -> str:
     """Return the text of a paper without what stands at the feet of its pages."""
     found = pages(data)
-    feet = [TEXT[language]["page"].format(number=at, pages=len(found)) for at in range(1, len(found) + 1)]
+    feet = [translated(TEXT, "page", language) % {"number": at, "pages": len(found)} for at in range(1, len(found) + 1)]
     assert all(page.endswith(foot) for page, foot in zip(found, feet, strict=True))
     return " ".join(page.removesuffix(foot).strip() for page, foot in zip(found, feet, strict=True))
 

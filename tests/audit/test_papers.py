@@ -17,8 +17,8 @@ import pytest
 from rrsync.app.services import entrance
 from rrsync.audit.export import Format, Order
 from rrsync.audit.letter import Letter
+from rrsync.audit.letter_texts import LABELS
 from rrsync.audit.oversight import Oversight
-from rrsync.audit.paragraphs import LABELS
 from rrsync.audit.review import Review
 from rrsync.cli.app import run
 from rrsync.config.load import read_keys
@@ -32,6 +32,7 @@ from rrsync.registry import evidence
 from rrsync.registry.services import PERSON
 from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.log_search import Wanted
+from rrsync.text.catalogue import translated
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House
 from tests.support import ROOT
@@ -202,8 +203,8 @@ class TestLetter:
     def test_every_line_of_the_letter_is_in_the_paper(self) -> None:
         """By its Dutch and its English label."""
         lines = [row[0] for row in table("line of the letter | from | question")]
-        labels = [name for name in LABELS["nl"] if name not in {"date", "libraries"}]
-        assert lines == [f"{LABELS['nl'][name]} ({LABELS['en'][name]})" for name in labels]
+        labels = [name for name in LABELS if name not in {"date", "libraries"}]
+        assert lines == [f"{translated(LABELS, name, 'nl')} ({LABELS[name]})" for name in labels]
 
     def test_every_number_in_the_letter_is_found_in_the_log(self, house: House) -> None:
         """Each entry about the person is named once, no other is, and the counts are theirs."""
@@ -214,13 +215,13 @@ class TestLetter:
         letter = " ".join(Letter({}, "en").write(told, house.clock()).split())
         named = [
             int(number)
-            for pair in re.findall(r"[Ll]ines? (\d+)(?: and (\d+))? of demo", letter)
+            for pair in re.findall(r"[Ee]ntr(?:y|ies) (\d+)(?: and (\d+))? of demo", letter)
             for number in pair
             if number
         ]
         asked = house.raw.state().entries[LIBRARY][-1]
         assert sorted(named) == sorted([*(one.seq for one in about), asked.seq])
-        counts = re.search(r"Looks: (\d+)\. Attempts .*?: (\d+)\. Other lines about you: (\d+)\.", letter)
+        counts = re.search(r"Accesses: (\d+)\. Attempts .*?: (\d+)\. Other entries about you: (\d+)\.", letter)
         assert counts is not None
         ends = {one.reference: one.line["out"]["status"] for one in about if one.kind == "access.outcome"}
         looks = [one for one in about if one.kind in {"access.intent", "access.denied", "access.reuse"}]

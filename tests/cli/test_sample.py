@@ -61,9 +61,9 @@ class TestList:
         assert "geen aanleiding" in said
         looked.env(LANGUAGE="en")
         said = _list(looked).out
-        assert f"Sample of {MONTH.text} for demo: 3 of the 3 accesses by persons; 3 to decide." in said
-        assert "no ground" in said
-        assert f"The lot is {_list(looked, '--json').document['seed']}, from the log's first" in said
+        assert f"Sample of {MONTH.text} for demo: 3 of the 3 accesses by persons; 3 left to decide." in said
+        assert "no reason" in said
+        assert f"The seed is {_list(looked, '--json').document['seed']}, from the first" in said
 
     def test_an_empty_month(self, place: Place) -> None:
         """Nobody looked; there is nothing to decide."""
@@ -165,7 +165,7 @@ class TestOverdue:
         document = _list(place, "--json").document
         assert document["overdue"] == [{"month": old.text, "left": 1, "of": 1}]
         assert f"Te laat: steekproef van {old.text}, nog 1 van 1 te beslissen." in _list(place).out
-        late = f"Te laat nagekeken: steekproef van {old.text}, nog 1 van 1 te beslissen."
+        late = f"Te laat: steekproef van {old.text}, nog 1 van 1 te beslissen."
         assert late in place.run("log", "digest").out
         (pick,) = _list(place, "--month", old.text, "--json").document["sample"]
         assert _sign(place, str(pick["seq"]), "--month", old.text).code == 0
@@ -185,7 +185,7 @@ class TestDigest:
             f"Toegangslogboek, dagoverzicht van {day}\n\ndemo: 3 raadplegingen door 2 personen; 1 valt op.\n  bo 1x: "
         )
         looked.env(LANGUAGE="en")
-        assert "demo: 3 lookups by 2 people; 1 stands out." in looked.run("log", "digest", "--day", day).out
+        assert "demo: 3 accesses by 2 people; 1 stands out." in looked.run("log", "digest", "--day", day).out
 
     def test_by_mail(self, looked: Place) -> None:
         """To the mailbox of the mail anchor, the same words; without one, nothing is looked at."""

@@ -1,20 +1,18 @@
-"""What a run says it did, when it stops believing, and who it asks about."""
+"""A run's report, the plan of a night, and the errors."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrsync.core.brakes import ENOUGH, WINDOW, Surge
 from rrsync.core.compare import Change, Hold, Same, Verdict
 from rrsync.core.exchange import Answer, Found, Reason, Refused, Unknown
-from rrsync.core.person import Address, Person
-from rrsync.core.planning import SETTLED, Plan, seconds_left, tonight
+from rrsync.core.person import Person
+from rrsync.core.planning import DESK_TIME, SETTLED, Plan, is_lost, questions_to_send, seconds_left, tonight
 from rrsync.core.report import Report
 from rrsync.errors import (
     BrokenChain,
@@ -28,7 +26,7 @@ from rrsync.errors import (
     RrsyncError,
     Stopped,
 )
-from tests.support import NOW, address, held, member
+from tests.support import NOW, held
 
 PERSON = Person(held().name, None, held().address, None)
 FOUND = Found("r", PERSON, withheld={"Geslacht": 1, "Adressen/X": 2})
@@ -102,6 +100,14 @@ class TestReport:
         }
         assert Report("run-2", NOW).as_json()["stopped"] is None
 
+    def test_the_first_reason_to_stop_is_reported(self) -> None:
+        """What fails after it, while the run is closed, does not hide it."""
+        report = Report("run-1", NOW)
+        report.stop(Stopped("The register is away", reason="breaker"))
+        report.stop(Stopped("The disk is full", reason="evidence"))
+        assert report.stopped is not None
+        assert report.stopped[0] == "breaker"
+
     def test_no_time_is_no_rate(self) -> None:
         """A run of no seconds divides by nothing."""
         assert Report("run-1", NOW, calls=5).calls_per_second == 0.0
@@ -120,61 +126,30 @@ class TestPlan:
         """However fresh, however settled."""
         assert tonight(now=NOW, stale_after_days=30, full=True, most=None) == Plan(date(2026, 7, 1), None, frozenset())
 
+    @given(st.integers(1, 50), st.integers(0, 100), st.one_of(st.none(), st.floats(0, 100)))
+    def test_no_more_leave_than_may_be_under_way(self, at_once: int, in_flight: int, rest_s: float | None) -> None:
+        """Batches are not small, and not more than twice ``at_once``; a register that is away gets one question."""
+        number = questions_to_send(at_once=at_once, in_flight=in_flight, rest_s=rest_s)
+        if rest_s is None:
+            assert number == 0 or at_once <= number <= 2 * at_once - in_flight
+            assert number > 0 or in_flight > at_once
+        else:
+            assert number == (rest_s == 0 and in_flight == 0)
+
+    @pytest.mark.parametrize(
+        ("run", "age", "lost"),
+        [("run-1", timedelta(), True), ("", timedelta(), False), ("", DESK_TIME, False), ("", 2 * DESK_TIME, True)],
+    )
+    def test_who_waits_for_an_outcome_in_vain(self, run: str, age: timedelta, lost: bool) -> None:
+        """The questions of an earlier night, and those of a desk that are long past."""
+        assert is_lost(run=run, at=NOW - age, now=NOW) is lost
+
     @pytest.mark.parametrize(
         ("steps", "rate", "seconds"), [(80, 8.0, 10), (0, 8.0, 0), (5, 0.0, 0), (5, -1.0, 0), (1, 8.0, 0)]
     )
     def test_how_long_it_takes(self, steps: int, rate: float, seconds: int) -> None:
         """In whole seconds; without a rate nobody knows."""
         assert seconds_left(steps, rate) == seconds
-
-
-def moves(number: int) -> Change:
-    """Return a move to a place of its own."""
-    return Change(held(), held(str(number)))
-
-
-class TestSurge:
-    """Too many moves at once are no moves."""
-
-    def test_a_share_of_the_window_trips_once_there_is_enough(self) -> None:
-        """From 500 compared on, more than the share is one too many; the share itself is believed."""
-        surge = Surge(share=0.1, same_address=1_000)
-        trips = [surge.trips(member(), moves(number)) for number in range(51)]
-        trips += [surge.trips(member(), Same(held())) for _ in range(ENOUGH - 52)]
-        assert not any(trips)
-        assert surge.trips(member(), moves(1_000))
-        calm = Surge(share=0.1, same_address=1_000)
-        assert not any(calm.trips(member(), moves(number)) for number in range(49))
-        assert not any(calm.trips(member(), Same(held())) for _ in range(ENOUGH - 50))
-        assert not calm.trips(member(), moves(1_000))
-
-    def test_the_window_forgets(self) -> None:
-        """What was long ago counts no more."""
-        surge = Surge(share=0.1, same_address=1_000)
-        for number in range(100):
-            surge.trips(member(), moves(number))
-        for _ in range(WINDOW):
-            surge.trips(member(), Same(held()))
-        assert not surge.trips(member(), moves(1_000))
-
-    def test_too_many_at_one_address_trip_at_once(self) -> None:
-        """However it is spelled; another box is another place."""
-        surge = Surge(share=1.0, same_address=2)
-        same = [
-            Change(held(), held("99", street=street)) for street in ("Lange straat", "LANGE STRAAT", "lange-straat")
-        ]
-        assert [surge.trips(member(), one) for one in same] == [False, False, True]
-        assert not surge.trips(member(), Change(held(), held("99", street="Lange straat", box="4")))
-
-    def test_only_moves_count(self) -> None:
-        """Another name is no move, a hold is none, and filling an empty address is none."""
-        surge = Surge(share=0.0, same_address=0)
-        empty = member(held=replace(held(), address=Address()))
-        assert not surge.trips(empty, Change(empty.held, held()))
-        assert not surge.trips(member(), Change(held(), held(last="Anders")))
-        assert not surge.trips(member(), Hold(Reason.DECEASED))
-        assert not surge.trips(member(), Same(held()))
-        assert surge.trips(member(), Change(held(), replace(held(), address=address("99"))))
 
 
 class TestErrors:

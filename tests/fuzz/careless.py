@@ -9,7 +9,7 @@ from typing import Final
 from lxml import etree
 from lxml.etree import _Element
 
-from rrsync.registry.outcome import Reading
+from rrsync.registry.outcome import Outcome
 from tests.fuzz.corpus import REFERENCE, Base
 from tests.fuzz.mutate import SIGNALS
 
@@ -81,9 +81,9 @@ def _to_the_comment(_: Base, data: bytes) -> bytes:
     return re.sub(rb"<!--(?:(?!-->).)*-->(?:<\?[^>]*\?>)?[^<]+(?=</)", b"", data, flags=re.DOTALL)
 
 
-def reader(change: Callable[[Base, bytes], bytes]) -> Callable[[Base, bytes], Reading]:
-    """Give what reads a reply after something was done to it."""
-    return lambda base, data: base.reader.read(change(base, data))
+def reader(change: Callable[[Base, bytes], bytes]) -> Callable[[Base, bytes], Outcome]:
+    """Return what reads a reply after something was done to it."""
+    return lambda base, data: base.read(change(base, data))
 
 
 #: What a reader does not look at, and whether broken bytes or well-formed mutations must show it.

@@ -13,8 +13,9 @@ from rrsync.core.exchange import Found, Question
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.person import Address, Held, Member, Name
+from rrsync.registry.evidence import Keep
 from rrsync.registry.fields import known_paths
-from rrsync.registry.outcome import Reader
+from rrsync.registry.outcome import Outcome, Rules, SoapReply, read_answer
 from rrsync.simulator.citizens import World
 from rrsync.simulator.personas import Personas
 from rrsync.simulator.replies import NOT_FOUND, Asker, Stamp, Uitzondering, about, exceptions, fault, refusal
@@ -25,6 +26,7 @@ REFERENCE: Final = "5f0c6a7e-6d0f-4a57-9d0b-0a4c3f1d2e11"
 INVENTED: Final = 200
 _STAMP: Final = Stamp(NOW, "magda-1")
 _SCOPE: Final = Scope.parse((files("rrsync") / "scopes" / "libraries.txt").read_text(), known=known_paths())
+_RULES: Final = Rules(_SCOPE, NOW.date(), production=False, keep=Keep.HASH)
 _ELSEWHERE: Final = Address("Kanarievogelstraat", "12", "7", "3999", "Zwaluwgem", "99999", "BEL")
 
 
@@ -36,15 +38,14 @@ class Base:
     question: Question
     member: Member
 
-    @property
-    def reader(self) -> Reader:
-        """What reads the replies to this question."""
-        return Reader(self.question, _SCOPE, NOW.date(), production=False)
+    def read(self, data: bytes) -> Outcome:
+        """Return the outcome of a reply to this question."""
+        return read_answer(self.question, b"", SoapReply(data), _RULES)
 
 
 @cache
 def bases() -> tuple[Base, ...]:
-    """Give the government's personas, where they are here, and our simulator's people."""
+    """Return the government's personas, where they are here, and our simulator's people."""
     return (*_personas(), *_invented())
 
 
@@ -76,13 +77,13 @@ def _asker(digits: str) -> Asker:
 
 
 def _base(digits: str, data: bytes) -> Base:
-    """Give a base; the library holds the register's name and birth date, and an address of long ago."""
+    """Return a base; the library holds the register's name and birth date, and an address of long ago."""
     actor = Actor(ActorKind.PROCESS, "night")
     question = Question(LIBRARY, Insz(digits), actor, "member-administration", REFERENCE)
     held = Held(Name("Kanariepiet", "Jozefien"), None, _ELSEWHERE, None)
     member = Member(library=LIBRARY, number="M1", insz=Insz(digits), held=held)
     base = Base(data, question, member)
-    answer = base.reader.read(data).answer
+    answer = base.read(data).answer
     if not isinstance(answer, Found):
         return base
     held = replace(held, name=answer.person.name, birth_date=answer.person.birth_date)

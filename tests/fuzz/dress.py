@@ -37,7 +37,7 @@ MONSTERS: Final = {
 
 
 def dressed(data: bytes, choices: Sequence[int]) -> bytes:
-    """Give the message as these choices write it; what is marked as huge becomes so first."""
+    """Return the message as these choices write it; what is marked as huge becomes so first."""
     data = _MARK.sub(lambda found: HUGE[found[1].decode()], data)
     for choice in choices:
         data = _WAYS[choice % len(_WAYS)](data, choice // len(_WAYS))

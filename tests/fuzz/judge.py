@@ -14,7 +14,7 @@ from typing import Final
 from rrsync.core.compare import Change, Hold, Same, Verdict, compare
 from rrsync.core.exchange import Answer, Done, Found
 from rrsync.core.person import PartialDate
-from rrsync.registry.outcome import Reading
+from rrsync.registry.outcome import Outcome
 from tests.fuzz.corpus import NOW, REFERENCE, Base
 from tests.fuzz.oracle import PARTS, NotWhole, Said, opinion
 
@@ -25,12 +25,12 @@ MAX_MB: Final = 100
 LARGE: Final = 50_000
 
 #: Reads a reply to a question.
-Read = Callable[[Base, bytes], Reading]
+Read = Callable[[Base, bytes], Outcome]
 
 
-def read(base: Base, data: bytes) -> Reading:
+def read(base: Base, data: bytes) -> Outcome:
     """Read a reply as the gate does."""
-    return base.reader.read(data)
+    return base.read(data)
 
 
 class Fooled(AssertionError):
@@ -47,7 +47,7 @@ class Tally:
     largest_mb: float = 0.0
 
     def line(self) -> str:
-        """Give it as a line of figures."""
+        """Return it as a line of figures."""
         parts = ", ".join(f"{count} {word}" for word, count in self.came.most_common())
         slowest = f"slowest {self.slowest_s * 1000:.0f} ms, at most {self.largest_mb:.0f} MB for one"
         return f"{self.name}: {self.came.total()} replies; {self.written} written, {slowest}; {parts}"
@@ -79,8 +79,8 @@ def judged(base: Base, data: bytes, tally: Tally, *, reading: Read = read) -> Ve
     return verdict
 
 
-def answered(came: Reading) -> Answer:
-    """Give the answer of a reading.
+def answered(came: Outcome) -> Answer:
+    """Return the answer of a reading.
 
     Raises:
         Fooled: it is that of a subscription, which nobody asked for.
@@ -90,7 +90,7 @@ def answered(came: Reading) -> Answer:
     return came.answer
 
 
-def hold_against(base: Base, data: bytes, came: Reading, verdict: Verdict) -> None:
+def hold_against(base: Base, data: bytes, came: Outcome, verdict: Verdict) -> None:
     """Hold an answer and a verdict against the second opinion.
 
     Raises:
@@ -144,7 +144,7 @@ def _word(verdict: Verdict) -> str:
 
 
 def resident_mb() -> float:
-    """Give how large the process is now, and let its peak begin anew where the system can."""
+    """Return how large the process is now, and let its peak begin anew where the system can."""
     status = Path("/proc/self/status")
     if not status.exists():
         return peak_mb()
@@ -154,7 +154,7 @@ def resident_mb() -> float:
 
 
 def peak_mb() -> float:
-    """Give how large the process was at most."""
+    """Return how large the process was at most."""
     found = _kib("VmHWM")
     return (found or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 

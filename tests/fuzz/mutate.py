@@ -35,7 +35,7 @@ neutral: Final = st.tuples(_numbers, st.lists(st.integers(0, 2**16), min_size=1,
 
 
 def mutate(bases: Sequence[Base], recipe: Recipe) -> tuple[Base, bytes]:
-    """Give the well-formed reply that a recipe makes, and the question it is a reply to."""
+    """Return the well-formed reply that a recipe makes, and the question it is a reply to."""
     one, other, steps, writing = recipe
     base, donor = bases[one % len(bases)], bases[other % len(bases)]
     root = deepcopy(_tree(base.data))
@@ -45,7 +45,7 @@ def mutate(bases: Sequence[Base], recipe: Recipe) -> tuple[Base, bytes]:
 
 
 def rewrite(bases: Sequence[Base], recipe: tuple[int, list[int]]) -> tuple[Base, bytes]:
-    """Give the same reply, written otherwise: it must be read the same."""
+    """Return the same reply, written otherwise: it must be read the same."""
     base = bases[recipe[0] % len(bases)]
     return base, dressed(base.data, recipe[1])
 
@@ -60,13 +60,13 @@ def _below(root: _Element) -> list[_Element]:
 
 
 def _at(root: _Element, where: int) -> _Element:
-    """Give an element other than the root and the body."""
+    """Return an element other than the root and the body."""
     found = _below(root)[3:] or _below(root)
     return found[where % len(found)]
 
 
 def _like(donor: _Element, element: _Element, which: int) -> _Element:
-    """Give an element of another reply of this name, else any."""
+    """Return an element of another reply of this name, else any."""
     found = list(donor.iter(element.tag))
     return found[which % len(found)] if found else _at(donor, which)
 
@@ -197,7 +197,7 @@ def _strip(root: _Element, _: _Element, here: int, __: int) -> None:
 
 
 def _recode(root: _Element, _: _Element, here: int, there: int) -> None:
-    """Give an exception or a status another code or type."""
+    """Return an exception or a status another code or type."""
     found = list(root.iter("Identificatie", "Type", "Code"))
     if found:
         one = found[here % len(found)]

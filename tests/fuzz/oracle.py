@@ -81,7 +81,7 @@ def opinion(data: bytes, *, reference: str, digits: str, today: str) -> Said:
 
 
 def _older(data: bytes) -> bytes:
-    """Give a message without the letters in tags that are names since XML 1.0's fifth edition; expat has the fourth.
+    """Return a message without the letters in tags that are names since XML 1.0's fifth edition; expat has the fourth.
 
     No name of the register's has one, so whatever is put in their place makes none of it.
     """
@@ -147,14 +147,14 @@ def _is_calm(exception: ET.Element) -> bool:
 
 
 def leaf(element: ET.Element | None) -> str:
-    """Give the tidied text of a leaf; an element with others in it has none."""
+    """Return the tidied text of a leaf; an element with others in it has none."""
     if element is None:
         return ""
     return " ".join(unicodedata.normalize("NFC", "" if len(element) else element.text or "").split())
 
 
 def _one(element: ET.Element | None, *path: str) -> ET.Element | None:
-    """Give the only element down a path."""
+    """Return the only element down a path."""
     for name in path:
         found = [] if element is None else [child for child in element if child.tag == name]
         if len(found) > 1:
@@ -193,7 +193,7 @@ def _name(home: ET.Element | None, *names: str) -> str:
 
 
 def _day(text: str) -> str:
-    """Give a whole date as it is written, else ``""``."""
+    """Return a whole date as it is written, else ``""``."""
     is_day = re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", text[:10])
     return text[:10] if is_day and text[:4] != "0000" else ""
 

@@ -28,7 +28,7 @@ recipes: Final = st.tuples(_numbers, _numbers, st.lists(_edits, min_size=1, max_
 
 
 def spoil(bases: Sequence[Base], recipe: Recipe) -> tuple[Base, bytes]:
-    """Give the reply that a recipe makes, and the question it is a reply to."""
+    """Return the reply that a recipe makes, and the question it is a reply to."""
     one, other, edits = recipe
     base, donor = bases[one % len(bases)], bases[other % len(bases)]
     data = base.data
@@ -38,7 +38,7 @@ def spoil(bases: Sequence[Base], recipe: Recipe) -> tuple[Base, bytes]:
 
 
 def _place(data: bytes, base: Base, where: int) -> int:
-    """Give a place: three times in four where a text, a tag or an attribute begins."""
+    """Return a place: three times in four where a text, a tag or an attribute begins."""
     if where % 4 == 0 or not data:
         return where % (len(data) + 1)
     spots = _spots(base.data)

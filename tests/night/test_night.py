@@ -194,7 +194,7 @@ class Choosy(Simulator):
 
 
 def test_a_library_that_the_register_refuses_is_stopped(library_night: LibraryNight) -> None:
-    """Only what was in the air is asked in vain; the other library goes on, and the first one next night."""
+    """Only what was in flight is asked in vain; the other library goes on, and the first one next night."""
     house = library_night(people=80, libraries=("aalst", "genk"), in_flight=4, kind=Choosy)
     house.fill()
     house.scene.barred = {"aalst"}
@@ -324,7 +324,7 @@ def test_after_a_mass_change_no_change_is_believed_until_the_run_is_over(library
     house.scene.tolerated |= {"mass_change"}
 
     def strict(night: Night) -> Night:
-        return replace(night, limits=replace(night.limits, same_address=0, in_flight=2))
+        return replace(night, limits=replace(night.limits, same_address=0), at_once=2)
 
     stopped = house.night(change=strict)
     assert (stopped.exit_code, stopped.stopped is not None and stopped.stopped[0]) == (4, "mass_change")

@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
+from rrsync.core.brakes import Brakes, Limits
 from rrsync.core.compare import Verdict
 from rrsync.core.log_entry import Draft
 from rrsync.core.person import Member
 from rrsync.core.planning import Due
 from rrsync.registry.gate import Exchange, Gate, Recorded
 from rrsync.store.access_log import Ledger
-from rrsync.store.settlement import Item, Judge, Settlement
-from rrsync.sync.night import Course, Night
+from rrsync.store.settlement import Item, Settlement
+from rrsync.sync.night import Night, RunState
 from tests.night.conftest import LibraryNight
 from tests.night.house import House
+
+Settled: TypeAlias = tuple[list[Verdict | None], Brakes]
 
 
 class Stranger:
@@ -63,7 +66,7 @@ class SettlesInTwo(Stranger):
         super().__init__(true)
         self.ledger = ledger
 
-    def settle(self, items: Sequence[Item], _: Judge) -> list[Verdict | None]:
+    def settle_run(self, _: str, items: Sequence[Item], *__: object) -> Settled:
         """Write the members, with no word of it in the log, and die at the first that changed."""
         with self.ledger.writing() as session:
             for item in items:
@@ -97,18 +100,18 @@ def replace_street(session: Any, rows: Any, item: Item) -> Member | None:
 class ForgetsOutcome(Stranger):
     """A settlement whose outcomes of changes are written twice or never, were the log to let it."""
 
-    def settle(self, items: Sequence[Item], judge: Judge) -> list[Verdict | None]:
+    def settle_run(self, run: str, items: Sequence[Item], limits: Limits, news: Brakes) -> Settled:
         """Settle all but the first."""
-        if len(items) < 2:
-            return list(self.true.settle(items, judge))
-        return [None, *self.true.settle(items[1:], judge)]
+        spared = items[:1] if len(items) > 1 else []
+        verdicts, brakes = self.true.settle_run(run, items[len(spared) :], limits, news)
+        return [None for _ in spared] + verdicts, brakes
 
 
 class LosesAStep(Night):
     """A night that passes over somebody."""
 
-    def _steps(self, course: Course, libraries: Sequence[str]) -> Iterator[tuple[Due, Member]]:
-        for place, step in enumerate(super()._steps(course, libraries)):
+    def _steps(self, state: RunState) -> Iterator[tuple[Due, Member]]:
+        for place, step in enumerate(super()._steps(state)):
             if place != 7:
                 yield step
 
@@ -116,7 +119,7 @@ class LosesAStep(Night):
 class SwapsAnswers(Stranger):
     """A settlement that gives two members each other's answer."""
 
-    def settle(self, items: Sequence[Item], judge: Judge) -> list[Verdict | None]:
+    def settle_run(self, run: str, items: Sequence[Item], limits: Limits, news: Brakes) -> Settled:
         """Swap the first two."""
         swapped = list(items)
         if len(items) > 1:
@@ -124,13 +127,13 @@ class SwapsAnswers(Stranger):
                 replace(items[0], answer=items[1].answer),
                 replace(items[1], answer=items[0].answer),
             )
-        return list(self.true.settle(swapped, judge))
+        return self.true.settle_run(run, swapped, limits, news)  # type: ignore[no-any-return]
 
 
 class SwapsMembers(SwapsAnswers):
     """A settlement that writes two members' answers, outcomes and all, to each other's row."""
 
-    def settle(self, items: Sequence[Item], judge: Judge) -> list[Verdict | None]:
+    def settle_run(self, run: str, items: Sequence[Item], limits: Limits, news: Brakes) -> Settled:
         """Let the answers seem to be about the other."""
         subjects = {(item.library, item.number): item.outcome.subject for item in items}
         swapped = list(items)
@@ -139,7 +142,7 @@ class SwapsMembers(SwapsAnswers):
                 key = items[at].library, items[at].number
                 outcome = replace(items[other].outcome, subject=subjects[key])
                 swapped[at] = replace(items[at], answer=items[other].answer, outcome=outcome)
-        return list(self.true.settle(swapped, judge))
+        return self.true.settle_run(run, swapped, limits, news)  # type: ignore[no-any-return]
 
 
 class Talks(Stranger):

@@ -32,7 +32,7 @@ DAY: Final = timedelta(days=1)
 
 @cache
 def key(name: str, kind: Kind = "rsa") -> Key:
-    """Give the key of this name, the same in every test of a process."""
+    """Return the key of this name, the same in every test of a process."""
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
     if kind == "small":
@@ -64,12 +64,12 @@ class Paper:
         return self.issued.public_bytes(Encoding.PEM)
 
     def secret(self, passphrase: str = "") -> bytes:
-        """Give the key."""
+        """Return the key."""
         locked = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
 
     def packed(self, passphrase: str = "") -> bytes:
-        """Give all of it as PKCS#12."""
+        """Return all of it as PKCS#12."""
         locked = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
         return pkcs12.serialize_key_and_certificates(b"rrsync", self.key, self.issued, self.chain[1:], locked)
 
@@ -126,31 +126,31 @@ def issue(
 
 @cache
 def root(name: str = "root") -> Paper:
-    """Give an authority that issued itself."""
+    """Return an authority that issued itself."""
     return issue(name, is_ca=True, begins=-3650 * DAY, ends=3650 * DAY)
 
 
 @cache
 def middle() -> Paper:
-    """Give the authority below ``root`` that issues."""
+    """Return the authority below ``root`` that issues."""
     return issue("middle", root(), is_ca=True, begins=-1000 * DAY, ends=1000 * DAY)
 
 
 @cache
 def ours() -> Paper:
-    """Give our own certificate."""
+    """Return our own certificate."""
     return issue("rrsync", middle())
 
 
 @cache
 def magda() -> Paper:
-    """Give the certificate that signs replies."""
+    """Return the certificate that signs replies."""
     return issue("magda", middle())
 
 
 @cache
 def plain() -> Paper:
-    """Give a certificate without extensions, as old tools make them."""
+    """Return a certificate without extensions, as old tools make them."""
     own, name = key("plain"), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "plain")])
     built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(own.public_key())
     built = built.serial_number(1).not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
@@ -159,7 +159,7 @@ def plain() -> Paper:
 
 @cache
 def odd() -> bytes:
-    """Give a certificate as DER, of which the key is of a kind that does not exist."""
+    """Return a certificate as DER, of which the key is of a kind that does not exist."""
     own, name = ed25519.Ed25519PrivateKey.generate(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")])
     built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(own.public_key())
     built = built.serial_number(1).not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
@@ -167,5 +167,5 @@ def odd() -> bytes:
 
 
 def today() -> datetime:
-    """Give the real moment, for what OpenSSL looks at."""
+    """Return the real moment, for what OpenSSL looks at."""
     return datetime.now(UTC)

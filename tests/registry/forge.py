@@ -59,7 +59,7 @@ ID: Final = f"{{{xml.WSU}}}Id"
 
 
 def content(digits: str = scene.DIGITS, ref: str = "ref-0", home: str = scene.HOME) -> str:
-    """Give what stands in the Body of a reply about somebody."""
+    """Return what stands in the Body of a reply about somebody."""
     whole = scene.answer(scene.person(digits=digits, home=home), ref=ref).decode()
     found = re.search(r"<s:Body>(.*)</s:Body>", whole, re.DOTALL)
     assert found
@@ -71,12 +71,12 @@ EVIL: Final = content(scene.OTHER, home=scene.HOME.replace(scene.STREET, "Rovers
 
 
 def transform(algorithm: str = xml.EXCLUSIVE, inner: str = "") -> str:
-    """Give a Transform; ``ds`` is its prefix."""
+    """Return a Transform; ``ds`` is its prefix."""
     return f'<ds:Transform xmlns:ds="{xml.DS}" Algorithm="{algorithm}">{inner}</ds:Transform>'
 
 
 def prefixes(names: str) -> str:
-    """Give the list of prefixes that WSS4J puts in a transform."""
+    """Return the list of prefixes that WSS4J puts in a transform."""
     return f'<ec:InclusiveNamespaces xmlns:ec="{xml.EXCLUSIVE}" PrefixList="{names}"/>' if names else ""
 
 
@@ -123,19 +123,19 @@ class Shape:
 
 
 def canonical(element: etree._Element, listed: str = "") -> bytes:
-    """Give an element's exclusive canonical form."""
+    """Return an element's exclusive canonical form."""
     return etree.tostring(element, method="c14n", exclusive=True, inclusive_ns_prefixes=listed.split() or None)
 
 
 def handed_on(reply: bytes, listed: str = "") -> bytes:
-    """Give what may be read of a genuine reply: its Body, in an envelope of ours."""
+    """Return what may be read of a genuine reply: its Body, in an envelope of ours."""
     body = etree.fromstring(reply).find(BODY)
     assert body is not None
     return b'<e:Envelope xmlns:e="' + xml.SOAP.encode() + b'">' + canonical(body, listed) + b"</e:Envelope>"
 
 
 def reply(shape: Shape | None = None, **changes: object) -> bytes:
-    """Give a signed reply of a shape, that may be changed by name."""
+    """Return a signed reply of a shape, that may be changed by name."""
     shape = replace(shape or Shape(), **changes)  # type: ignore[arg-type]  # the fields' types are the shape's
     drawn = etree.fromstring(_drawn(shape, "").encode())
     covers = _usual(drawn, shape) if shape.covers is None else shape.covers(drawn)
@@ -190,7 +190,7 @@ def _shown(shape: Shape) -> bytes:
 
 
 def _usual(drawn: etree._Element, shape: Shape) -> list[Reference]:
-    """Give what should be signed: the Timestamp, if any, and the Body."""
+    """Return what should be signed: the Timestamp, if any, and the Body."""
     body, timestamp = drawn.find(BODY), drawn.find(f".//{TIMESTAMP}")
     parts = [part for part in (timestamp, body) if part is not None]
     return [
@@ -218,7 +218,7 @@ def _info(shape: Shape, covers: Sequence[Reference]) -> str:
 
 
 def hashed(digest: str, data: bytes) -> bytes:
-    """Give a digest."""
+    """Return a digest."""
     hasher = hashes.Hash(HASHES[digest]())
     hasher.update(data)
     return hasher.finalize()

@@ -25,6 +25,7 @@ from rrsync.registry.codes import warn
 from rrsync.registry.evidence import Keep
 from rrsync.registry.fields import known_paths
 from rrsync.registry.gate import Gate
+from rrsync.registry.outcome import Outcome, Rules, SoapReply, read_answer
 from rrsync.registry.pace import Pace
 from rrsync.registry.services import PERSON, Service
 from rrsync.registry.soap import Client
@@ -57,6 +58,8 @@ QUESTION: Final = Question(
     run="run-1",
 )
 
+RULES: Final = Rules(SCOPE, TODAY, production=False, keep=Keep.ERRORS)
+
 HOME: Final = f"""<Hoofdverblijfplaats DatumBegin="2004-04-04">
 <Straatnaam><String>{STREET}</String><Taal>nl</Taal></Straatnaam><Huisnummer>70</Huisnummer><Busnummer/>
 <Gemeentenaam><String> Gent </String></Gemeentenaam><Land><String>BELGIE</String></Land><Postcode>9000</Postcode>
@@ -74,7 +77,7 @@ def person(
     name: str = NAME,
     born: str = "1960-00-00",
 ) -> str:
-    """Give a Persoon; ``inner`` goes at its end, ``addresses`` beside the main residence."""
+    """Return a Persoon; ``inner`` goes at its end, ``addresses`` beside the main residence."""
     return (
         f'<Persoon Bron="RR"><INSZ>{digits}</INSZ>{name}<Geslacht><Code>2</Code></Geslacht>'
         f"<Geboorte><Datum>{born}</Datum><Plaats><Naam>Gent</Naam></Plaats></Geboorte>"
@@ -85,7 +88,7 @@ def person(
 def notice(
     code: str, severity: str = "FOUT", origin: str = "MAGDA", annotations: Sequence[tuple[str, str]] = ()
 ) -> str:
-    """Give an Uitzondering."""
+    """Return an Uitzondering."""
     noted = "".join(f"<Annotatie><Naam>{n}</Naam><Waarde>{v}</Waarde></Annotatie>" for n, v in annotations)
     return (
         f"<Uitzondering><Identificatie>{code}</Identificatie><Oorsprong>{origin}</Oorsprong><Type>{severity}</Type>"
@@ -94,7 +97,7 @@ def notice(
 
 
 def envelope(content: str) -> bytes:
-    """Give a SOAP message."""
+    """Return a SOAP message."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">'
         f"<s:Header/><s:Body>{content}</s:Body></s:Envelope>"
@@ -110,7 +113,7 @@ def answer(
     general: str = "",
     asked: Service = PERSON,
 ) -> bytes:
-    """Give a reply with one Antwoord, which holds ``content`` and ``notices``."""
+    """Return a reply with one Antwoord, which holds ``content`` and ``notices``."""
     inhoud = f"<Inhoud>{content}</Inhoud>" if content else ""
     own = f"<Uitzonderingen>{notices}</Uitzonderingen>" if notices else ""
     return repliek(
@@ -122,7 +125,7 @@ def answer(
 
 
 def repliek(inner: str = "", *, general: str = "", receiver: str = "ref-0", asked: Service = PERSON) -> bytes:
-    """Give a reply; ``general`` are the notices of the whole."""
+    """Return a reply; ``general`` are the notices of the whole."""
     told = f"<Ontvanger><Identificatie>x</Identificatie><Referte>{receiver}</Referte></Ontvanger>" if receiver else ""
     level_2 = f"<Uitzonderingen>{general}</Uitzonderingen>" if general else ""
     return envelope(
@@ -133,18 +136,23 @@ def repliek(inner: str = "", *, general: str = "", receiver: str = "ref-0", aske
 
 
 def fault(text: str, code: str = "Server") -> bytes:
-    """Give a SOAP Fault."""
+    """Return a SOAP Fault."""
     return envelope(f"<s:Fault><faultcode>{code}</faultcode><faultstring>{text}</faultstring></s:Fault>")
 
 
+def read(data: bytes, question: Question = QUESTION, asked: Service = PERSON) -> Outcome:
+    """Return the outcome of a SOAP reply that needs no signature."""
+    return read_answer(question, b"<question/>", SoapReply(data, asked), RULES)
+
+
 def http(body: bytes, status: int = 200, headers: Sequence[str] = ()) -> bytes:
-    """Give an HTTP response's bytes."""
+    """Return an HTTP response's bytes."""
     head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Content-Type: text/xml", *headers]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
 def reference(request: bytes) -> str:
-    """Give the reference of a question as it was sent."""
+    """Return the reference of a question as it was sent."""
     found = re.search(rb"<Referte>(.*?)</Referte>", request)
     assert found
     return found[1].decode()
@@ -315,5 +323,5 @@ def saying(*replies: Callable[[str], bytes] | bytes) -> Handler:
 
 
 def asked(digits: str = DIGITS, ref: str = "ref-0") -> Question:
-    """Give a question about somebody."""
+    """Return a question about somebody."""
     return replace(QUESTION, insz=Insz(digits), reference=ref)

@@ -660,7 +660,7 @@ class TestEnds:
     def test_a_run_that_stops_while_waiting_for_its_turn(self) -> None:
         """The wait ends, and nothing is sent."""
         stopping: list[bool] = []
-        pace = Pace(0.001, sleep=lambda _: stopping.append(True))
+        pace = Pace(0.001, sleep=lambda _: stopping.append(True), clock=lambda: 0.0)
         with standing(saying(_found), pace=pace, interrupted=lambda: bool(stopping)) as stand:
             stand.gate.ask(scene.QUESTION)
             with pytest.raises(Interrupted):
@@ -691,9 +691,9 @@ class TestEnds:
         with standing(saying(_found)) as stand:
             recorded = stand.gate.record([scene.QUESTION])[0]
             if broken_at:
-                stand.gate._tries._clock = broken  # type: ignore[assignment]  # the clock fails
+                stand.gate._clock = broken  # type: ignore[assignment]  # the clock fails
             else:
-                stand.gate._tries._interrupted = broken  # type: ignore[assignment]  # the stop fails
+                stand.gate._interrupted = broken  # type: ignore[assignment]  # the stop fails
             with pytest.raises(Bug):
                 stand.gate.send(recorded)
             assert stand.kinds == ["intent", f"outcome:{status}"]
@@ -706,7 +706,7 @@ class TestEnds:
                 raise ZeroDivisionError(asked, len(envelope))
 
         with standing(saying(_found)) as stand:
-            stand.gate._tries._client = Broken("http://127.0.0.1:9/")
+            stand.gate._client = Broken("http://127.0.0.1:9/")
             with pytest.raises(ZeroDivisionError):
                 stand.gate.ask(scene.QUESTION)
             assert stand.kinds == ["intent", "outcome:no_reply"]
@@ -850,7 +850,7 @@ class TestSimulator:
             assert (exchange.answer.reference, asked[exchange.answer.reference]) == (f"q-{digits}", digits)
             assert exchange.outcome.subject == Insz(digits)
         assert sorted(draft.reference for draft in log) == sorted(f"q-{digits}" for digits, _ in done)
-        assert (pace._flying, list(pace._line), pace._untold) == (0, [], [])
+        assert (pace._in_flight, list(pace._queue), pace._results) == (0, [], [])
 
 
 def test_a_narrow_scope_shows_no_more_than_it_names() -> None:

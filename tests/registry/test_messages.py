@@ -24,7 +24,7 @@ WSDL = files("rrsync") / "wsdl" / PERSON.operation
 
 
 def _tree(xml: str) -> Tree:
-    tree = reply.reply(scene.answer(xml)).person
+    tree = reply.soap_reply(scene.answer(xml)).person
     assert tree is not None
     return tree
 
@@ -76,7 +76,7 @@ class TestReply:
         plain = scene.answer(scene.person(), scene.notice("30042", "INFORMATIE"))
         other = re.sub(rb"(</?|xmlns:)s\b", rb"\1soap", plain)
         default = plain.replace(b"g:Geef", b"Geef").replace(b":g=", b"=").replace(b"<Repliek>", b'<Repliek xmlns="">')
-        assert reply.reply(other) == reply.reply(default) == reply.reply(plain)
+        assert reply.soap_reply(other) == reply.soap_reply(default) == reply.soap_reply(plain)
         assert other != plain != default
 
     def test_leaves_are_text_and_attributes_are_marked(self) -> None:
@@ -90,7 +90,7 @@ class TestReply:
 
     def test_exceptions_of_both_levels_and_the_references(self) -> None:
         """Level 2, level 3 and content are read together."""
-        read = reply.reply(
+        read = reply.soap_reply(
             scene.answer(
                 scene.person(),
                 scene.notice("30042", "INFORMATIE", "RR"),
@@ -108,13 +108,13 @@ class TestReply:
 
     def test_a_reply_without_answer_has_no_reference(self) -> None:
         """Only level 2: nothing of an answer is there."""
-        read = reply.reply(scene.repliek(general=scene.notice("13001"), receiver=""))
+        read = reply.soap_reply(scene.repliek(general=scene.notice("13001"), receiver=""))
         assert (read.reference, read.receiver, read.person) == (None, "", None)
 
     def test_a_notice_that_is_none_carries_nothing_through(self) -> None:
         """Text where a code, an origin or a type belongs becomes a question mark; a long origin is fine."""
         told = scene.notice(scene.DIGITS, "Jo Peeters", scene.DIGITS) + scene.notice("1", "FOUT", "Crassus")
-        read = reply.reply(scene.answer(notices=told))
+        read = reply.soap_reply(scene.answer(notices=told))
         assert read.answer == (Notice("?", "?", "?"), Notice("1", "Crassus", "FOUT"))
 
     @pytest.mark.parametrize(
@@ -132,26 +132,26 @@ class TestReply:
     )
     def test_faults_are_read_by_code_then_by_blame(self, text: str, code: str, expected: list[str]) -> None:
         """A code in the text counts before who is blamed."""
-        assert [one.code for one in reply.reply(scene.fault(text, code)).fault] == expected
+        assert [one.code for one in reply.soap_reply(scene.fault(text, code)).fault] == expected
 
     @pytest.mark.parametrize("name", ["Nieuw INSZ", "nieuw insz", "NIEUW INSZ"])
     def test_the_new_number_is_read_from_the_annotation(self, name: str) -> None:
         """Names of annotations are compared without case; only 30004's count."""
         notes = [("Oud INSZ", scene.DIGITS), (name, scene.OTHER)]
         told = scene.notice("30042", annotations=[(name, "1")]) + scene.notice("30004", annotations=notes)
-        assert reply.reply(scene.answer(notices=told)).new_numbers == {scene.OTHER}
+        assert reply.soap_reply(scene.answer(notices=told)).new_numbers == {scene.OTHER}
 
     def test_every_new_number_is_read(self) -> None:
         """Of one exception and of several, at both levels, each once."""
         names = [("Nieuw INSZ", number) for number in ("1", "2", "1")]
         told = scene.notice("30004", annotations=names) + scene.notice("30004", annotations=[("Nieuw INSZ", "3")])
         general = scene.notice("30004", annotations=[("Nieuw INSZ", "4")])
-        assert reply.reply(scene.answer(notices=told, general=general)).new_numbers == {"1", "2", "3", "4"}
+        assert reply.soap_reply(scene.answer(notices=told, general=general)).new_numbers == {"1", "2", "3", "4"}
 
     def test_30004_without_an_annotation_gives_no_number(self) -> None:
         """No annotation, no number."""
         told = scene.notice("30004", annotations=[("Oud INSZ", scene.DIGITS)])
-        assert reply.reply(scene.answer(notices=told)).new_numbers == frozenset()
+        assert reply.soap_reply(scene.answer(notices=told)).new_numbers == frozenset()
 
 
 BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><x>&b;</x>'
@@ -186,7 +186,7 @@ HOSTILE = {
 
 
 def _repeated(xml: str, name: str, second: str = "") -> str:
-    """Give the text with its first element of this name followed by a second one, by default the same."""
+    """Return the text with its first element of this name followed by a second one, by default the same."""
     found = re.search(rf"<{name}\b(?:[^>]*/>|.*?</{name}>)", xml, re.DOTALL)
     assert found
     return xml[: found.end()] + (second or found[0]) + xml[found.end() :]
@@ -220,23 +220,23 @@ class TestRepeated:
     @pytest.mark.parametrize("name", SINGLE)
     def test_in_the_person(self, name: str) -> None:
         """A number, a name, an address or a part of one that is there twice makes the reply unreadable."""
-        assert reply.reply(scene.answer(WHOLE)).person
+        assert reply.soap_reply(scene.answer(WHOLE)).person
         with pytest.raises(RegistryUnreadable):
-            reply.reply(scene.answer(_repeated(WHOLE, name)))
+            reply.soap_reply(scene.answer(_repeated(WHOLE, name)))
 
     @pytest.mark.parametrize("name", LEVELS)
     def test_around_the_person(self, name: str) -> None:
         """So does every level from the body to the person."""
-        assert reply.reply(REPLY.encode()).person
+        assert reply.soap_reply(REPLY.encode()).person
         with pytest.raises(RegistryUnreadable):
-            reply.reply(_repeated(REPLY, name).encode())
+            reply.soap_reply(_repeated(REPLY, name).encode())
 
     @pytest.mark.parametrize("place", ["<Ontvanger>", "<Antwoord>"])
     def test_a_second_reference(self, place: str) -> None:
         """Two references, of which the second is another's, are none."""
         before, opening, after = REPLY.partition(place)
         with pytest.raises(RegistryUnreadable):
-            reply.reply((before + opening + _repeated(after, "Referte", "<Referte>other</Referte>")).encode())
+            reply.soap_reply((before + opening + _repeated(after, "Referte", "<Referte>other</Referte>")).encode())
 
     @pytest.mark.parametrize("name", NOTICED)
     @pytest.mark.parametrize("from_end", [False, True], ids=["answer", "whole"])
@@ -246,31 +246,31 @@ class TestRepeated:
         whole = scene.repliek("" if from_end else f"<Antwoorden><Antwoord>{told}</Antwoord></Antwoorden>").decode()
         whole = whole.replace("</Repliek>", f"{told}</Repliek>") if from_end else whole
         before, opening, after = whole.partition("<Uitzonderingen>")
-        assert reply.reply(whole.encode()).new_numbers == {"1"}
+        assert reply.soap_reply(whole.encode()).new_numbers == {"1"}
         twice = before + _repeated(opening + after, name)
         with pytest.raises(RegistryUnreadable):
-            reply.reply(twice.encode())
+            reply.soap_reply(twice.encode())
 
     def test_the_name_of_an_annotation(self) -> None:
         """An annotation that is the new number and the old one is neither."""
         told = scene.notice("30004", annotations=[("Nieuw INSZ", "1")])
         with pytest.raises(RegistryUnreadable):
-            reply.reply(scene.answer(notices=_repeated(told, "Naam", "<Naam>Oud INSZ</Naam>")))
+            reply.soap_reply(scene.answer(notices=_repeated(told, "Naam", "<Naam>Oud INSZ</Naam>")))
 
     @pytest.mark.parametrize("name", ["faultcode", "faultstring"])
     def test_in_a_fault(self, name: str) -> None:
         """A Fault has one code and one text."""
         with pytest.raises(RegistryUnreadable):
-            reply.reply(_repeated(scene.fault("99995").decode(), name).encode())
+            reply.soap_reply(_repeated(scene.fault("99995").decode(), name).encode())
 
     @pytest.mark.parametrize("name", ["Achternaam", "Voornaam", "Status"])
     def test_what_may_repeat(self, name: str) -> None:
         """Last names, first names and statuses are lists."""
-        assert reply.reply(scene.answer(_repeated(WHOLE, name))).person
+        assert reply.soap_reply(scene.answer(_repeated(WHOLE, name))).person
 
     def test_what_we_do_not_read_may_repeat(self) -> None:
         """An element of which we know nothing is no reason to refuse."""
-        assert reply.reply(scene.answer(_repeated(WHOLE, "Geslacht"))).person
+        assert reply.soap_reply(scene.answer(_repeated(WHOLE, "Geslacht"))).person
 
 
 class TestForeign:
@@ -286,12 +286,12 @@ class TestForeign:
         other = re.sub(rf"<(/?){name}\b", rf"<\1x:{name}", REPLY).replace("<s:Body>", f'<s:Body xmlns:x="{space}">')
         assert other.count(f"<x:{name}") == 1
         with pytest.raises(RegistryUnreadable):
-            reply.reply(other.encode())
+            reply.soap_reply(other.encode())
 
     def test_what_we_do_not_read_may_have_one(self) -> None:
         """A reply with anything more is read all the same, and nobody takes it for the register's."""
         more = scene.person(addresses='<x:Vreemd xmlns:x="urn:other"><x:Kind>a</x:Kind></x:Vreemd>')
-        found = reply.reply(scene.answer(more)).person
+        found = reply.soap_reply(scene.answer(more)).person
         assert found is not None
         assert "{urn:other}Vreemd" in str(found)
 
@@ -299,20 +299,20 @@ class TestForeign:
         """A second main residence of somebody else's is not passed over."""
         evil = f'<x:Hoofdverblijfplaats xmlns:x="urn:evil">{scene.STREET}</x:Hoofdverblijfplaats>'
         with pytest.raises(RegistryUnreadable):
-            reply.reply(scene.answer(scene.person(addresses=evil)))
+            reply.soap_reply(scene.answer(scene.person(addresses=evil)))
 
     def test_a_faults_detail_is_free(self) -> None:
         """What SOAP lets anybody put in a Fault is not looked at, and a code of theirs is not the code."""
         detail = b'<detail><x:why xmlns:x="urn:x"/></detail><x:faultcode xmlns:x="urn:x">Client</x:faultcode></s:Fault>'
         told = scene.fault("99995").replace(b"</s:Fault>", detail)
-        assert [one.code for one in reply.reply(told).fault] == ["99995"]
+        assert [one.code for one in reply.soap_reply(told).fault] == ["99995"]
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
 def test_what_cannot_be_read_is_refused_without_its_words(data: bytes) -> None:
     """Every reply that is no proper message is refused, and the error quotes nothing of it."""
     with pytest.raises(RegistryUnreadable) as caught:
-        reply.reply(data)
+        reply.soap_reply(data)
     assert scene.DIGITS not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
@@ -327,7 +327,7 @@ def test_two_mebibytes_of_anything_are_read_or_refused_quickly(inner: str) -> No
     """Whatever fits in the cap costs seconds at most, and never more than this reply."""
     started = time.monotonic()
     with suppress(RegistryUnreadable):
-        reply.reply(scene.answer(f"<Persoon>{inner}</Persoon>"))
+        reply.soap_reply(scene.answer(f"<Persoon>{inner}</Persoon>"))
     assert time.monotonic() - started < 5
 
 

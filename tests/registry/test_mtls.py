@@ -55,7 +55,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Give an authority, and a server and a client of it."""
+    """Return an authority, and a server and a client of it."""
     now = authority.today()
     ca = authority.issue("authority", now=now, is_ca=True)
     server = authority.issue("server", ca, now=now)

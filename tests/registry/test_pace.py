@@ -24,7 +24,7 @@ class Clock:
         self.now = 1_000_000.0
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
@@ -122,7 +122,7 @@ def test_an_error_in_a_wait_passes_the_turn_on() -> None:
 
 
 def paces(clock: Clock, budget: Budget) -> tuple[Pace, Pace, Alone]:
-    """Give a night's pace and a desk's that share their traffic."""
+    """Return a night's pace and a desk's that share their traffic."""
     share = Alone(clock)
     night = Pace(budget, sleep=clock.sleep, clock=clock, share=share)
     return night, Pace(budget, sleep=clock.sleep, clock=clock, share=share, who="an", desk=True), share
@@ -278,7 +278,7 @@ def test_persons_in_line_get_their_slots_in_one_go() -> None:
     def share(change: Callable[[Traffic, float], tuple[Traffic, T]]) -> T:
         nonlocal changes
         changes += 1
-        while len(pace._line) < 3 and not sent:
+        while len(pace._queue) < 3 and not sent:
             time.sleep(0.0002)  # lets the others come
         return alone(change)
 

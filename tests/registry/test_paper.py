@@ -16,7 +16,7 @@ PAPER: Final = (ROOT / "docs" / "register.md").read_text(encoding="utf-8")
 
 
 def rows(title: str) -> list[list[str]]:
-    """Give the rows of a section's table."""
+    """Return the rows of a section's table."""
     section = PAPER.split(f"\n## {title}\n")[1].split("\n## ")[0]
     return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in section.splitlines() if "|" in line][
         2:

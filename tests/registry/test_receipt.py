@@ -10,7 +10,7 @@ import pytest
 
 from rrsync.core.exchange import Deed, Done, Notice, Reason, Refused
 from rrsync.registry.codes import TABLE, Action
-from rrsync.registry.outcome import Clerk, Reading
+from rrsync.registry.outcome import Outcome
 from rrsync.registry.services import SUBSCRIBE, UNSUBSCRIBE, Service, service
 from tests.registry import scene
 from tests.registry.scene import answer, fault, notice, repliek
@@ -21,15 +21,10 @@ NO = '<Resultaat Beschrijving="Niet geslaagd">0</Resultaat>'
 THERE = notice("40143", "WAARSCHUWING")
 
 
-def clerk(asked: Service) -> Clerk:
-    """Give who reads the reply of a service."""
+def read(reply: bytes, asked: Service = MAKING) -> Outcome:
+    """Return the outcome of a reply of a service."""
     deed = Deed.SUBSCRIBE if asked in SUBSCRIBE.values() else Deed.UNSUBSCRIBE
-    return Clerk(replace(scene.QUESTION, deed=deed), asked)
-
-
-def read(reply: bytes, asked: Service = MAKING) -> Reading:
-    """Read a reply."""
-    return clerk(asked).read(reply)
+    return scene.read(reply, replace(scene.QUESTION, deed=deed), asked)
 
 
 def said(
@@ -45,10 +40,10 @@ def said(
     return told(read(answer(content, notices, ref=ref, receiver=receiver, general=general, asked=asked), asked))
 
 
-def told(reading: Reading) -> tuple[str, str, str]:
-    """Give what a reading says: done or why not, the status, the action."""
-    what = "done" if isinstance(reading.answer, Done) else reading.answer.why.value  # type: ignore[union-attr]
-    return what, reading.status.value, reading.action.value
+def told(outcome: Outcome) -> tuple[str, str, str]:
+    """Return what an outcome says: done or why not, the status, the action."""
+    what = "done" if isinstance(outcome.answer, Done) else outcome.answer.why.value  # type: ignore[union-attr]
+    return what, outcome.status.value, outcome.action.value
 
 
 DONE = ("done", "ok", "accept")
@@ -235,5 +230,5 @@ def test_the_governments_personas(magda_data: Path, operation: str) -> None:
         reply = scene.envelope(text.replace("<Referte>", "<Referte>ref-0"))
         result = re.search(r"<Resultaat[^>]*>(.)<", text)
         found.add(result[1] if result else "")
-        assert told(clerk(asked).read(reply)) == EXPECTED[result[1] if result else ""], path.name
+        assert told(read(reply, asked)) == EXPECTED[result[1] if result else ""], path.name
     assert {"0", "1"} <= found

@@ -34,24 +34,24 @@ Government = Callable[[Service], etree.XMLSchema]
 
 
 def named(one: object) -> str:
-    """Give a deed or a version as part of a test's name."""
+    """Return a deed or a version as part of a test's name."""
     return str(one)
 
 
 def asked(deed: Deed, reference: str = "ref-0") -> Question:
-    """Give a question of a deed."""
+    """Return a question of a deed."""
     return replace(scene.QUESTION, deed=deed, reference=reference)
 
 
 @pytest.fixture(scope="module")
 def client() -> Client:
-    """Give a client that sends nothing."""
+    """Return a client that sends nothing."""
     return Client(NOWHERE)
 
 
 @pytest.fixture(scope="module")
 def government(magda_data: Path) -> Government:
-    """Give the government's schema of a service's question."""
+    """Return the government's schema of a service's question."""
 
     @cache
     def schema(one: Service) -> etree.XMLSchema:
@@ -63,25 +63,25 @@ def government(magda_data: Path) -> Government:
 
 @cache
 def ours(one: Service) -> etree.XMLSchema:
-    """Give our own schema of a service."""
+    """Return our own schema of a service."""
     return etree.XMLSchema(etree.parse(str(files("rrsync") / "wsdl" / one.operation / f"{one.name}.xsd")))
 
 
 def build(client: Client, deed: Deed, version: str, now: datetime = scene.NOW, source: str = "RR") -> bytes:
-    """Give the envelope of a deed, as the gate fills it in."""
+    """Return the envelope of a deed, as the gate fills it in."""
     forms = Forms(client.build, source=source, repertory=version)
     return forms.fill(asked(deed), scene.AUTHORISATION, now=now)
 
 
 def operation(envelope: bytes) -> etree._Element:
-    """Give what stands in the body, taken out as MAGDA would."""
+    """Return what stands in the body, taken out as MAGDA would."""
     found = etree.fromstring(envelope).find(f"{BODY}/*")
     assert found is not None
     return etree.fromstring(etree.tostring(found))
 
 
 def content(envelope: bytes) -> dict[str, str]:
-    """Give every text of a question's content, by its path."""
+    """Return every text of a question's content, by its path."""
     inhoud = operation(envelope).find("Verzoek/Vragen/Vraag/Inhoud")
     assert inhoud is not None
     tree = etree.ElementTree(inhoud)

@@ -40,14 +40,14 @@ WSS4J = os.environ.get("RRSYNC_WSS4J", "")
 
 @pytest.fixture(scope="module")
 def envelope() -> Iterator[bytes]:
-    """Give a question as zeep writes it."""
+    """Return a question as zeep writes it."""
     client = Client("http://127.0.0.1:9/")
     yield client.build(PERSON, request.request(scene.QUESTION, scene.AUTHORISATION, source="RR", now=NOW))
     client.close()
 
 
 def signer(algorithm: Algorithm = "rsa-sha256", token: Kind = "x509v3") -> Signer:
-    """Give a signer whose ids count."""
+    """Return a signer whose ids count."""
     numbers = count(1)
     return Signer(authority.ours().identity, algorithm=algorithm, token=token, new_id=lambda: f"n{next(numbers)}")
 
@@ -229,7 +229,7 @@ def test_what_wss4j_signs_is_believed(tmp_path: Path, kind: str) -> None:
         with pytest.raises(BadSignature, match="X509Data"):
             verifier.verified(signed)
     else:
-        assert reply.reply(verifier.verified(signed)) == reply.reply(scene.answer(scene.person()))
+        assert reply.soap_reply(verifier.verified(signed)) == reply.soap_reply(scene.answer(scene.person()))
 
 
 def _wss4j(trust: Path, *paths: Path) -> list[str]:

@@ -15,7 +15,7 @@ from tests.support import Clock
 
 
 def dated(clock: Clock, **apart: float) -> str:
-    """Give a moment so far from the clock's, as HTTP writes it."""
+    """Return a moment so far from the clock's, as HTTP writes it."""
     return format_datetime(clock() + timedelta(**apart), usegmt=True)
 
 

@@ -44,7 +44,7 @@ def wanting(ref: str) -> bytes:
 
 
 def says(content: str = "", notices: str = "", asked: Service = MAKING) -> Say:
-    """Give who says this of a subscription."""
+    """Return who says this of a subscription."""
     return lambda ref: answer(content, notices, ref=ref, asked=asked)
 
 
@@ -63,7 +63,7 @@ def turns(persons: Sequence[Say | None], repertory: Sequence[Say | None]) -> Han
 
 
 def deeds(log: Sequence[Draft]) -> list[str]:
-    """Give each intent's act, and each outcome's status, in order."""
+    """Return each intent's act, and each outcome's status, in order."""
     out = [line.body.get("out") for line in log]
     return [
         str(said["status"] if isinstance(said, dict) else line.body["act"]) for line, said in zip(log, out, strict=True)
@@ -71,7 +71,7 @@ def deeds(log: Sequence[Draft]) -> list[str]:
 
 
 def wish(deed: Deed = Deed.SUBSCRIBE, reference: str = "ref-0") -> Question:
-    """Give a wish to make or end a subscription."""
+    """Return a wish to make or end a subscription."""
     return replace(scene.QUESTION, deed=deed, reference=reference)
 
 

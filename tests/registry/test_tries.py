@@ -19,7 +19,7 @@ from rrsync.core.exchange import Deed, Found, Notice, Reason, Refused
 from rrsync.core.log_entry import Draft, Evidence, Status
 from rrsync.core.rate_limit import Went
 from rrsync.errors import Interrupted, RegistryRefused, RegistryUnavailable, RegistryUnreadable, StoreError
-from rrsync.registry.codes import Strange
+from rrsync.registry.codes import UnknownCodes
 from rrsync.registry.evidence import Keep
 from rrsync.registry.pace import Pace, Resting, never
 from rrsync.registry.signing import Signer
@@ -217,7 +217,7 @@ class TestVerified:
 
     @pytest.fixture
     def verifier(self, tmp_path: Path) -> Verifier:
-        """Give who wants every reply signed by MAGDA."""
+        """Return who wants every reply signed by MAGDA."""
         trust = tmp_path / "trust.pem"
         trust.write_bytes(authority.magda().pem)
         return Verifier("required", trust, lambda: scene.NOW)
@@ -332,7 +332,7 @@ def test_evidence_of_one_try_is_not_the_nexts() -> None:
     assert [_out(line)["status"] for line in outcomes] == ["transient", *["no_reply"] * 3]
 
 
-class TestStrange:
+class TestUnknownCodes:
     """Codes that are not in our table."""
 
     @pytest.mark.parametrize("severity", ["FOUT", "WAARSCHUWING", "INFORMATIE", "Ramp"])
@@ -365,9 +365,9 @@ class TestStrange:
     def test_threads_say_it_once(self) -> None:
         """Whoever sees it first."""
         told: list[Notice] = []
-        strange = Strange(told.append)
+        unknown = UnknownCodes(told.append)
         for _ in range(5):
-            strange.look([Notice("77777", "RR", "FOUT")] * 3)
+            unknown.report([Notice("77777", "RR", "FOUT")] * 3)
         assert len(told) == 1
 
 

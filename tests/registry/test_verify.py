@@ -19,7 +19,6 @@ from rrsync.errors import ConfigError, RegistryRefused, RegistryUnreadable
 from rrsync.registry import reply as registry_reply
 from rrsync.registry import xml
 from rrsync.registry.codes import Action
-from rrsync.registry.outcome import Reader
 from rrsync.registry.verification import BadSignature, Distrusted, Verifier
 from tests.registry import authority, forge, scene
 from tests.registry.authority import DAY, Paper
@@ -33,7 +32,7 @@ UNSIGNED = scene.answer(scene.person())
 
 @pytest.fixture
 def verifier(tmp_path: Path) -> Callable[..., Verifier]:
-    """Give a way to make a verifier that trusts these papers, at this moment."""
+    """Return a way to make a verifier that trusts these papers, at this moment."""
 
     def make(*papers: Paper, policy: Policy = "required", now: datetime = NOW) -> Verifier:
         trust = tmp_path / "trust.pem"
@@ -48,7 +47,7 @@ def _curve() -> Paper:
 
 
 def _shapes() -> Iterator[tuple[str, Shape]]:
-    """Give genuine replies of many shapes."""
+    """Return genuine replies of many shapes."""
     names = (("s", "wsse", "wsu", "ds"), ("soap", "o", "u", "dsig"), ("SOAP-ENV", "w", "util", "x"))
     tokens: tuple[forge.Token, ...] = ("x509v3", "pkipath", "x509data", "reference-x509data")
     for token, stamped, said in product(tokens, (False, True), names):
@@ -94,7 +93,7 @@ class TestGenuine:
         reply = forge.reply(GENUINE[name])
         handed_on = verifier().verified(reply)
         assert handed_on == forge.handed_on(reply)
-        assert registry_reply.reply(handed_on) == registry_reply.reply(reply)
+        assert registry_reply.soap_reply(handed_on) == registry_reply.soap_reply(reply)
         _xmlsec(reply, GENUINE[name].paper)
 
     def test_there_are_fifty(self) -> None:
@@ -118,7 +117,7 @@ class TestGenuine:
     def test_it_is_read(self, verifier: Callable[..., Verifier]) -> None:
         """From the signed bytes to an answer."""
         handed_on = verifier().verified(forge.reply(timestamp=True))
-        reading = Reader(scene.QUESTION, scene.SCOPE, scene.TODAY, production=False).read(handed_on)
+        reading = scene.read(handed_on)
         assert isinstance(reading.answer, Found)
 
     def test_threads_may_verify_at_once(self, verifier: Callable[..., Verifier]) -> None:
@@ -323,7 +322,7 @@ class TestPolicy:
         """A gateway throttles with one; whatever it says, nothing of it is applied."""
         fault = scene.fault("99995 - Te veel gelijktijdige bevragingen")
         assert verifier(policy=policy).verified(fault) == fault
-        reading = Reader(scene.QUESTION, scene.SCOPE, scene.TODAY, production=False).read(fault)
+        reading = scene.read(fault)
         assert reading.action is Action.RETRY
 
     @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from rrsync.core.exchange import Reason, Refused
 from rrsync.core.log_entry import Status
 from rrsync.errors import RegistryUnreadable
 from rrsync.registry import xml
-from rrsync.registry.outcome import Reader
 from rrsync.registry.verification import BadSignature, Distrusted, Verifier
 from tests.registry import authority, forge, scene, wrapping
 from tests.registry.forge import BODY, Shape
@@ -28,7 +27,7 @@ WRAPPED = (wrapping.body_in_header, wrapping.body_in_security)
 
 @pytest.fixture(scope="module")
 def trust(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a trust store with the authority that issues MAGDA's certificates."""
+    """Return a trust store with the authority that issues MAGDA's certificates."""
     path = tmp_path_factory.mktemp("trust") / "trust.pem"
     path.write_bytes(authority.middle().pem)
     return path
@@ -110,8 +109,7 @@ def test_a_reply_that_is_sent_again_is_no_answer(
     """It is signed as well as ever; its reference or its number gives it away, and nothing of it is used."""
     replayed = forge.reply(content=forge.content(digits, ref))
     handed_on = Verifier("required", trust, lambda: NOW).verified(replayed)
-    reader = Reader(scene.asked(asked, reference), scene.SCOPE, scene.TODAY, production=False)
-    reading = reader.read(handed_on)
+    reading = scene.read(handed_on, scene.asked(asked, reference))
     assert reading.status is Status.MISMATCH
     assert reading.answer == Refused(reference, Reason.MISMATCH)
 

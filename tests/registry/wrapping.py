@@ -48,13 +48,13 @@ class Open:
         self.signature = self.one(SIGNATURE)
 
     def one(self, name: str) -> _Element:
-        """Give the first of a name."""
+        """Return the first of a name."""
         found = next(self.root.iter(name), None)
         assert found is not None, name
         return found
 
     def evil(self, name: str = BODY, **ids: str) -> _Element:
-        """Give a Body about somebody else; ``ids`` are its attributes, of which ``wsu`` is the real one."""
+        """Return a Body about somebody else; ``ids`` are its attributes, of which ``wsu`` is the real one."""
         made = etree.Element(name, nsmap={"e": etree.QName(name).namespace or "urn:e"})
         made.append(etree.fromstring(EVIL))
         for key, value in ids.items():
@@ -67,7 +67,7 @@ class Open:
         return str(self.body.get(ID))
 
     def bytes(self) -> bytes:
-        """Give the reply as it has become."""
+        """Return the reply as it has become."""
         return etree.tostring(self.root, encoding="UTF-8", xml_declaration=True)
 
 

@@ -19,25 +19,25 @@ from tests.simulator.talk import NOW, WSDL, Start
 
 @pytest.fixture(scope="session")
 def government_request(magda_data: Path) -> etree.XMLSchema:
-    """Give the government's schema of a question."""
+    """Return the government's schema of a question."""
     return etree.XMLSchema(etree.parse(_service(magda_data, "GeefPersoon.xsd")))
 
 
 @pytest.fixture(scope="session")
 def government_reply(magda_data: Path) -> etree.XMLSchema:
-    """Give the government's schema of a reply."""
+    """Return the government's schema of a reply."""
     return etree.XMLSchema(etree.parse(_service(magda_data, "GeefPersoonResponse.xsd")))
 
 
 @pytest.fixture(scope="session")
 def ours() -> etree.XMLSchema:
-    """Give our own schema."""
+    """Return our own schema."""
     return etree.XMLSchema(etree.parse(str(WSDL / "GeefPersoon.xsd")))
 
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    """Give three hundred invented people."""
+    """Return three hundred invented people."""
     return World(seed=7, people=300)
 
 
@@ -58,7 +58,7 @@ def start(world: World) -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def government(magda_data: Path) -> Callable[[str, str], etree.XMLSchema]:
-    """Give the government's schema of an operation's question, or with ``Response`` that of its reply."""
+    """Return the government's schema of an operation's question, or with ``Response`` that of its reply."""
 
     @cache
     def schema(operation: str, ending: str) -> etree.XMLSchema:

@@ -66,7 +66,7 @@ def ask(simulator: Simulator, digits: str, reference: str = "r-1", **options: An
 
 
 def message(body: bytes) -> etree._Element:
-    """Give what stands in the SOAP body."""
+    """Return what stands in the SOAP body."""
     found = etree.fromstring(body).find("{http://schemas.xmlsoap.org/soap/envelope/}Body/*")
     assert found is not None
     return found

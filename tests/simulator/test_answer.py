@@ -20,17 +20,17 @@ MESSAGES |= {FaultKind.MIXUP, FaultKind.OTHERREF, FaultKind.EMPTY, FaultKind.OVE
 
 
 def asker(digits: str = "00610100137") -> Asker:
-    """Give somebody who asks, with signs that XML must escape."""
+    """Return somebody who asks, with signs that XML must escape."""
     return Asker("a.be/<&>", "r-1", "1300", "00610100137", "q-1", digits)
 
 
 def reply(citizen: Citizen | None) -> etree._Element:
-    """Give the reply about a citizen."""
+    """Return the reply about a citizen."""
     return message(about(citizen, asker(), STAMP))
 
 
 def people(situation: Situation, *, among: int = 1200) -> Iterator[Citizen]:
-    """Give everybody in a situation."""
+    """Return everybody in a situation."""
     world = World(seed=7, people=among)
     return (one for one in map(world.citizen, range(among)) if one.situation is situation)
 
@@ -199,5 +199,5 @@ def test_a_bad_fault_is_a_sentence_with_the_kinds(spec: str) -> None:
 
 
 def code(told: etree._Element) -> str:
-    """Give the code of the first exception."""
+    """Return the code of the first exception."""
     return told.findtext(".//Uitzondering/Identificatie", "")

@@ -21,12 +21,12 @@ Government = Callable[[str, str], etree.XMLSchema]
 
 
 def ours(operation: str) -> etree.XMLSchema:
-    """Give our own schema of an operation."""
+    """Return our own schema of an operation."""
     return etree.XMLSchema(etree.parse(str(SHELF / operation / f"{operation.partition('-')[0]}.xsd")))
 
 
 def told(reply: etree._Element) -> tuple[str, str, str]:
-    """Give the result, and the first exception's code and type."""
+    """Return the result, and the first exception's code and type."""
     return (
         reply.findtext(".//Resultaat", ""),
         reply.findtext(".//Antwoord//Uitzondering/Identificatie", ""),

@@ -402,7 +402,7 @@ def test_a_folder_without_personas_is_a_sentence(tmp_path: Path) -> None:
 
 
 def person(told: etree._Element) -> bytes:
-    """Give the person in a reply in one spelling, whatever namespaces stand around it."""
+    """Return the person in a reply in one spelling, whatever namespaces stand around it."""
     inside = told.find(".//Persoon")
     assert inside is not None
     return etree.tostring(inside, method="c14n", exclusive=True, with_tail=False)

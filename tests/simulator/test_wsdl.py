@@ -28,13 +28,13 @@ class Offline(requests.Session):
 
 @pytest.fixture(scope="module")
 def client() -> Any:
-    """Give a zeep client on our WSDL that can fetch nothing."""
+    """Return a zeep client on our WSDL that can fetch nothing."""
     library: Any = zeep  # it has no types
     return library.Client(str(WSDL / "GeefPersoon.wsdl"), transport=library.Transport(session=Offline()))
 
 
 def verzoek(**criteria: object) -> dict[str, object]:
-    """Give a question as zeep takes it."""
+    """Return a question as zeep takes it."""
     return {
         "Context": {
             "Naam": "GeefPersoon",
@@ -150,14 +150,14 @@ def test_no_schema_points_outside_its_folder() -> None:
 
 
 def found(element: etree._Element, path: str) -> etree._Element:
-    """Give the element at a path."""
+    """Return the element at a path."""
     inside = element.find(path)
     assert inside is not None
     return inside
 
 
 def example() -> etree._Element:
-    """Give a reply with content, a status and exceptions at both levels."""
+    """Return a reply with content, a status and exceptions at both levels."""
     world = World(seed=7, people=300)
     people = [world.citizen(position) for position in range(300)]
     dead = next(one for one in people if one.situation == "deceased" and one.variant % 2 == 0)

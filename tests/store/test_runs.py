@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
 
 import pytest
 
+from rrsync.core.brakes import Brakes, LibraryCounts, Limits
 from rrsync.core.compare import Hold, Same, Verdict
-from rrsync.core.exchange import Reason
+from rrsync.core.exchange import Found, Reason, Refused
+from rrsync.core.person import Person
 from rrsync.core.planning import Due, Plan, Why, tonight
-from rrsync.errors import Busy, StoreError
+from rrsync.errors import Busy, LedgerError, StoreError
 from rrsync.store.encryption import Keyring
 from rrsync.store.runs import Forecast
-from tests.store.scene import record
+from tests.store.scene import ask, record
 from tests.support import NOW, ROOT, Clock, Dice, Store, held, insz, member, open_store
 
 TODAY = NOW.date()
@@ -186,14 +192,28 @@ class TestJournal:
         store.runs.end("run-1", ["hasselt"], at=NOW)
         assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).steps == 1
 
-    def test_a_run_in_which_no_change_is_believed_says_so_when_it_is_taken_over(self, store: Store) -> None:
-        """What was noted once holds until the run's end, and for that run alone."""
+    def test_the_brakes_of_a_run_are_kept_until_it_ends(self, store: Store) -> None:
+        """What a worker adds is there for the next one that takes the run over, and for that run alone."""
         store.take(member(1))
-        assert store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW).mass_change is False
-        store.runs.distrust("run-1")
-        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).mass_change is True
+        assert store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW).brakes == Brakes()
+        store.runs.add_brakes("run-1", Brakes({"hasselt": LibraryCounts(mix_ups=1)}, answers=2))
+        both = store.again().runs.add_brakes("run-1", Brakes({"hasselt": LibraryCounts(mix_ups=1)}, answers=3))
+        assert both == Brakes({"hasselt": LibraryCounts(mix_ups=2)}, answers=5)
+        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).brakes == both
+        assert store.runs.release_brakes("run-1", "mix_up") == Brakes({"hasselt": LibraryCounts()}, answers=5)
         store.runs.end("run-1", ["hasselt"], at=NOW)
-        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).mass_change is False
+        assert store.scalars("SELECT brakes FROM run") == [None]
+        assert store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW).brakes == Brakes()
+
+    def test_no_change_of_a_run_is_believed_after_a_mass_change(self, store: Store) -> None:
+        """The pages read it from the row; a run that an older version stopped has reported it."""
+        store.take(member(1))
+        store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW)
+        store.runs.add_brakes("run-1", Brakes(mass_change=True))
+        assert store.scalars("SELECT mass_change FROM run") == [True]
+        store.execute("UPDATE run SET brakes = NULL")
+        opened = store.runs.open(["hasselt"], FULL, new_id="run-2", at=NOW)
+        assert opened.brakes == Brakes(mass_change=True, is_reported=True)
 
     def test_two_runs_of_one_name_are_refused(self, store: Store) -> None:
         """A run's name is its own for ever."""
@@ -332,3 +352,64 @@ class TestLease:
         with pytest.raises(StoreError, match="The lease file beside the database cannot be opened"), store.runs.lease():
             pass
         store.close()
+
+
+class TestBrakes:
+    """The brakes of a run, which its workers share."""
+
+    LIMITS = Limits(mismatches=99, unavailable=99, change_share=1.0, same_address=99)
+
+    def settle(self, store: Store, serials: Iterable[int]) -> Brakes:
+        """Settle an answer about somebody else for each of these members; return the brakes after the last."""
+        brakes = Brakes()
+        for serial in serials:
+            item = ask(store, f"M{serial:04d}", subject=insz(serial), run="run-1")
+            item = replace(item, answer=Refused(item.outcome.reference, Reason.MISMATCH))
+            verdicts, brakes = store.settlement.settle_run("run-1", [item], self.LIMITS, Brakes(away_s=1.0))
+            assert verdicts == [Hold(Reason.MISMATCH)]
+        return brakes
+
+    @pytest.fixture
+    def workers(self, store: Store) -> list[Store]:
+        """Return two workers of one run."""
+        store.take(*(member(serial) for serial in range(1, 21)))
+        store.runs.open(["hasselt"], FULL, new_id="run-1", at=NOW)
+        return [store, store.again()]
+
+    def test_two_workers_at_once_lose_nothing(self, workers: list[Store]) -> None:
+        """Every batch reads, adds and writes in its own transaction, whoever else does the same just now."""
+        with ThreadPoolExecutor(2) as pool:
+            last = list(pool.map(self.settle, workers, (range(1, 11), range(11, 21))))
+        wanted = Brakes({"hasselt": LibraryCounts(mix_ups=20, moves="0" * 20)}, answers=20, useless=20, away_s=20.0)
+        assert wanted in last
+        assert workers[0].runs.add_brakes("run-1", Brakes()) == wanted
+
+    def test_what_was_not_committed_was_not_counted(self, workers: list[Store]) -> None:
+        """An answer that cannot be settled leaves the brakes as they were."""
+        store, other = workers
+        item = ask(store, "M0001", subject=insz(1), run="run-1")
+        store.settlement.settle_run("run-1", [item], self.LIMITS, Brakes())
+        with pytest.raises(LedgerError):
+            other.settlement.settle_run("run-1", [item], self.LIMITS, Brakes(away_s=1.0))
+        assert store.runs.add_brakes("run-1", Brakes()).answers == 1
+        assert store.runs.add_brakes("run-1", Brakes()).away_s == 0
+
+    def test_where_members_moved_to_is_a_keyed_hash(self, workers: list[Store]) -> None:
+        """One place for one address, whatever its spelling, and another in another library; nothing of it in clear."""
+        store, other = workers
+        other.take(member(1, library="genk"))
+        store.runs.open(BOTH, FULL, new_id="run-1", at=NOW)
+        for library, serial, street in (
+            ("hasselt", 1, "Lange straat"),
+            ("hasselt", 2, "LANGE STRAAT"),
+            ("genk", 1, "Lange straat"),
+        ):
+            item = ask(store, f"M{serial:04d}", subject=insz(serial), run="run-1", library=library)
+            new = held("99", street=street)
+            found = Found(item.outcome.reference, Person(new.name, None, new.address, None))
+            store.settlement.settle_run("run-1", [replace(item, answer=found)], self.LIMITS, Brakes())
+        brakes = store.runs.add_brakes("run-1", Brakes())
+        assert sorted(brakes.places.values()) == [1, 2]
+        (text,) = store.scalars("SELECT brakes FROM run")
+        assert "straat" not in str(text).lower()
+        assert all(re.fullmatch("[0-9a-f]{16}", place) for place in brakes.places)

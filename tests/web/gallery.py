@@ -236,7 +236,7 @@ def _outside(working: Frame) -> dict[str, tuple[Page, Frame]]:
     )
     decided = {stage: replace(asked, stage=stage, decided_by="bram.claes") for stage in Stage}
     wishes = (asked, replace(decided[Stage.READY], id=8, by="bram.claes", is_own=False))
-    wrong = Filled({"purpose": "desk"}, {"insz": "insz_wrong", "case": "case_wrong"})
+    wrong = Filled({"purpose": "desk"}, {"insz": "number_wrong", "case": "case_wrong"})
     person = Person(WHO.name, WHO.birth_date, HELD, None)
     purposes = ("desk", "member-administration")
     return {

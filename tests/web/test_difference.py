@@ -84,7 +84,7 @@ class TestPage:
         an.answered(MOVED)
         an.sends("language", {"language": "en"})
         page = text(an.sees("difference", member=MOVED))
-        assert "The register says otherwise" in page
+        assert "The register differs" in page
 
 
 class TestAccept:

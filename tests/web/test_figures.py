@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.roles import Role
+from rrsync.web import figures
 from tests.web.watched import Watch, read, words
 from tests.web.watched import kept_town as kept_town  # noqa: PLC0414 — a fixture
 from tests.web.watched import watch as watch  # noqa: PLC0414 — a fixture
@@ -97,3 +100,21 @@ class TestFigures:
         assert answer.status_code == 503
         assert "rrsync log verify" in words(answer)
         assert not drawn(answer)
+
+
+class TestPlot:
+    """Bars by day."""
+
+    def test_nothing_is_drawn_of_nothing(self) -> None:
+        """No days, no bars, no division by none."""
+        drawn = figures.rows([], first=date(2026, 11, 1))
+        assert (drawn.days, drawn.rows, drawn.most) == ((), (), 0)
+
+    def test_bars_stay_in_their_row(self) -> None:
+        """A small count is still seen, and none is higher than the row; weekends and named days are in the width."""
+        drawn = figures.rows([("a", (1, 0, 1_000)), ("b", (5, 5, 5))], first=date(2026, 10, 30))
+        bars = [bar for row in drawn.rows for bar in row.bars]
+        assert all(1 <= bar.height <= drawn.height and bar.y + bar.height == drawn.height for bar in bars)
+        assert all(bar.x >= 0 and bar.x + bar.width <= drawn.width for bar in bars)
+        assert len(drawn.weekends) == 2
+        assert [tick.share for tick in drawn.ticks] == [16.7, 50.0, 83.3]

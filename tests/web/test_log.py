@@ -17,7 +17,7 @@ from rrsync.core.merkle import Proof, leaf_hash
 from rrsync.core.review_sample import Finding
 from rrsync.core.roles import Role
 from rrsync.errors import NotAuthorised
-from rrsync.web.words.codes import ENDED
+from rrsync.text.log_terms import STATUSES
 from tests.support import insz
 from tests.web.watched import JAN, Open, Watch, read, words
 from tests.web.watched import kept_town as kept_town  # noqa: PLC0414 — a fixture
@@ -163,7 +163,7 @@ class TestSearch:
     def test_every_outcome_can_be_chosen(self, watch: Watch) -> None:
         """And none of them is an error."""
         browser = watch.officer()
-        for outcome in ENDED:
+        for outcome in STATUSES:
             assert browser.post("/log", {"outcome": outcome}).status_code == 200
 
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from string import Formatter
 
 import pytest
 
-from rrsync.audit.paragraphs import PART
-from rrsync.audit.phrases import DEEDS
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import LedgerError
 from rrsync.store.sessions import Tickets
 from rrsync.web import log_pages
-from rrsync.web.words import deeds
 from tests.support import Clock, insz
 from tests.web.officer import GENK, HASSELT, HOUSE, Office, office, ticket, told
 
@@ -168,15 +164,8 @@ class TestTicket:
         assert Tickets(seal, clock, production=True).take(visit, given) is None
 
 
-class TestWords:
+class TestDeeds:
     """What the page says of a deed."""
-
-    def test_every_deed_has_words(self) -> None:
-        """With no other places to fill in than the letter's."""
-        for language in ("nl", "en"):
-            assert set(deeds.DEEDS[language]) == set(DEEDS)
-            for key in DEEDS:
-                assert _places(deeds.DEEDS[language][key]) <= _places(PART[language][key]), key
 
     def test_who_is_not_named(self) -> None:
         """An entry that somebody wrote over names nobody."""
@@ -198,7 +187,3 @@ class TestWords:
 def test_days_of_a_form(since: str, until: str, errors: dict[str, str]) -> None:
     """A span by the clock in Belgium, or what is wrong with it."""
     assert log_pages.read(since, until).errors == errors
-
-
-def _places(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}

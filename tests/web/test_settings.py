@@ -11,10 +11,8 @@ from rrsync.app.services import grants
 from rrsync.config.load import load, oidc_secret
 from rrsync.config.settings import Settings, WebSettings
 from rrsync.core.desk_quota import Limits
-from rrsync.core.roles import Denial, Role
+from rrsync.core.roles import Role
 from rrsync.errors import ConfigError
-from rrsync.web.oidc import Trouble
-from rrsync.web.words.refusals import REFUSALS
 
 Make = Callable[[str], Settings]
 
@@ -116,9 +114,3 @@ def test_the_secret_is_no_setting(make: Make, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     (tmp_path / "rrsync.oidc").write_text("two\n", encoding="ascii")
     assert oidc_secret() == "two"
-
-
-def test_every_refusal_has_its_words() -> None:
-    """In both languages."""
-    assert REFUSALS.keys() == {*Denial, *Trouble}
-    assert all(words.keys() == {"nl", "en"} and all(words.values()) for words in REFUSALS.values())

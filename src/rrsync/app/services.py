@@ -34,6 +34,7 @@ from rrsync.audit.review import Recount, Review
 from rrsync.config.load import oidc_secret, read_keys, read_signing_key, webhook_secret
 from rrsync.config.settings import Settings
 from rrsync.core.authorisation import Authorisation
+from rrsync.core.brakes import Limits
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import JSON, Draft
 from rrsync.core.roles import Grants
@@ -66,7 +67,7 @@ from rrsync.store.staff import mark_of
 from rrsync.store.subscriptions import Subscriptions
 from rrsync.sync.desk import Counter, Outside
 from rrsync.sync.hold_decisions import Renumber
-from rrsync.sync.night import NIGHT, PURPOSE, Limits, Night, Watch
+from rrsync.sync.night import NIGHT, PURPOSE, Night, Watch
 from rrsync.sync.refresh import Desk
 from rrsync.sync.subscriptions import Grounds, Registrar
 
@@ -207,7 +208,6 @@ class App:
         night, registry, pace = self.settings.night, self.settings.registry, self.pace(desk=False)
         usual = _SIMULATOR_MISMATCHES if registry.environment == "simulator" else 1
         limits = Limits(
-            in_flight=registry.max_in_flight,
             mismatches=night.max_mismatches or usual,
             unavailable=night.max_unavailable,
             change_share=night.max_change_share,
@@ -221,6 +221,7 @@ class App:
             settlement=self.settlement,
             runs=self.runs,
             limits=limits,
+            at_once=registry.max_in_flight,
             clock=self.chance.clock,
             new_reference=self.chance.new_reference,
             stop=self.stop,

@@ -1,15 +1,12 @@
-"""The letter to who asks who looked them up (GDPR, art. 15): what stands in it, and the same as plain text.
+"""The letter to a citizen who asks who queried their data (GDPR, art. 15): its contents, as plain text and as a PDF.
 
-Every look, and every other line of the log about the person, stands in it once, with its number in the log; so the
-letter can be held against the log. The person's own number, name and address stand nowhere in it.
-
-The letter on paper: the same sheet as a PDF, A4, with numbered pages.
-
-1. What does not come from the sheet comes from the clock that is given: the same letter is the same bytes.
-2. Each paragraph, heading and labelled line is tagged as what it is, in the order of reading; what stands at the foot
-   of a page is not part of the text.
-3. The letters of the font are in the file: any letter of Latin, Greek or Cyrillic script comes out. A letter that the
-   font does not have stands as a question mark; the page in the browser has it.
+1. Every access, and every other entry about the person, is in it once, with its number in the log; so the letter can be
+   compared with the log. The person's own number, name and address are not in it.
+2. The same letter gives the same bytes: its only input besides its contents is the clock that is passed in.
+3. The PDF is A4 with numbered pages. Each paragraph, heading and labelled line is tagged, in reading order; the foot of
+   a page is not part of the text.
+4. The font is embedded and covers Latin, Greek and Cyrillic script. A letter that it lacks becomes a question mark; the
+   page in the browser has it.
 """
 
 from __future__ import annotations
@@ -27,13 +24,26 @@ from fpdf.enums import MethodReturnValue
 from fpdf.fonts import TTFFont
 from fpdf.prefs import ViewerPreferences
 
-from rrsync.audit import phrases
-from rrsync.audit.paragraphs import LABELS, PART, TEXT
-from rrsync.audit.phrases import deed
+from rrsync.audit.letter_texts import (
+    ANSWERED,
+    DONE,
+    FAILED,
+    LABELS,
+    LETTER_DEEDS,
+    PART,
+    REASONS,
+    TEXT,
+    VERDICTS,
+    denial,
+)
 from rrsync.audit.review import Told
 from rrsync.core.desk_quota import REACHED
 from rrsync.core.log_entry import DENIED, JSON, REUSED, Access, Actor, ActorKind, actor_of, moment
 from rrsync.core.person import Masked
+from rrsync.text.catalogue import translated, translations
+from rrsync.text.formatting import day, exact
+from rrsync.text.holds import advice
+from rrsync.text.log_terms import deed_text, fields
 
 #: Lines, each with its label.
 Lines: TypeAlias = tuple[tuple[str, str], ...]
@@ -54,7 +64,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Sheet(Masked):
-    """What stands in a letter: labelled lines at the head, paragraphs, sections of numbered items, paragraphs."""
+    """The contents of a letter: labelled lines at the head, paragraphs, sections of numbered items, paragraphs."""
 
     language: str
     title: str
@@ -64,7 +74,7 @@ class Sheet(Masked):
     closing: tuple[str, ...]
 
     def plain(self) -> str:
-        """Give it as plain text, as wide as a sheet of A4 holds."""
+        """Return it as plain text, no wider than a sheet of A4."""
         parts = [_wrapped(self.title.upper()), _labelled(self.head, indent=0), *map(_wrapped, self.opening)]
         for section in self.sections:
             parts.append(_wrapped(section.title.upper()))
@@ -76,7 +86,7 @@ class Sheet(Masked):
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """An item, and where it stands in the order of time."""
+    """An item, and what it is ordered by."""
 
     at: datetime
     library: str
@@ -92,22 +102,22 @@ class Letter:
     language: str
 
     def write(self, told: Sequence[Told], on: datetime) -> str:
-        """Give the letter of ``on`` about what these libraries' logs say, as plain text."""
+        """Return the letter of ``on`` about what the logs of these libraries say, as plain text."""
         return self.compose(told, on).plain()
 
     def compose(self, told: Sequence[Told], on: datetime) -> Sheet:
-        """Give what stands in the letter of ``on`` about what these libraries' logs say."""
+        """Return the contents of the letter of ``on`` about what the logs of these libraries say."""
         looks = [look for each in told for look in each.accesses]
         sections = {
-            "answered": [self._look(look) for look in looks if self._is_answered(look)],
-            "failed": [self._look(look) for look in looks if not self._is_answered(look)],
+            "answered": [self._look(look) for look in looks if _is_answered(look)],
+            "failed": [self._look(look) for look in looks if not _is_answered(look)],
             "others": [self._deed(each.library, seq, line) for each in told for seq, line in each.deeds],
         }
         return Sheet(
             language=self.language,
             title=self._text("title"),
             head=self._lines(
-                ("date", phrases.spoken_day(on, self.language)),
+                ("date", day(on, self.language)),
                 ("libraries", ", ".join(self._named(each.library) for each in told)),
             ),
             opening=self._opening(told, {name: len(items) for name, items in sections.items()}),
@@ -135,10 +145,10 @@ class Letter:
         return Section(self._text(name), tuple(item.lines for item in ordered))
 
     def _look(self, look: Access) -> _Item:
-        why = phrases.purpose(look.purpose, self.language)
+        why = translated(REASONS, look.purpose, self.language)
         places = (look.seq,) if look.outcome_seq is None else (look.seq, look.outcome_seq)
         lines = self._lines(
-            ("when", phrases.spoken(look.at, self.language)),
+            ("when", exact(look.at, self.language)),
             ("library", self._named(look.library)),
             ("who", self._who(look.actor, look.capacity)),
             ("why", self._part("case", why=why, case=look.case) if look.case else why),
@@ -156,12 +166,12 @@ class Letter:
         return self._part("basis" if is_covered else "ungrounded", basis=look.basis)
 
     def _deed(self, library: str, seq: int, line: Mapping[str, JSON]) -> _Item:
-        at, (key, words) = moment(line), deed(line, self.language)
+        at = moment(line)
         lines = self._lines(
-            ("when", phrases.spoken(at, self.language)),
+            ("when", exact(at, self.language)),
             ("library", self._named(library)),
             ("who", self._who(actor_of(line), "")),
-            ("what", self._part(key, **words)),
+            ("what", deed_text(line, self.language, LETTER_DEEDS)),
             ("log", self._place(library, seq)),
         )
         return _Item(at, library, seq, lines)
@@ -172,21 +182,17 @@ class Letter:
         return self._part("capacity", who=who, capacity=capacity) if capacity else who
 
     def _data(self, look: Access) -> str:
-        data = phrases.fields(look.got, self.language) or self._part("none")
+        data = fields(look.got, self.language) or self._part("none")
         return self._part("withheld", data=data, count=look.withheld) if look.withheld else data
 
-    def _is_answered(self, look: Access) -> bool:
-        return look.status in phrases.ANSWERED[self.language]
-
     def _result(self, look: Access) -> str:
-        """Give what came of a look: why it failed, else what was made of the answer, else that there was one."""
-        if not self._is_answered(look):
-            text = phrases.FAILED[self.language].get(look.status, look.status)
-            return f"{text}: {phrases.clause(look.denial, self.language)}" if look.status == DENIED else text
-        service = look.operation.partition("-")[0]
-        answered = phrases.DONE[self.language].get(service) or phrases.ANSWERED[self.language][look.status]
-        text = phrases.VERDICTS[self.language].get(_made(look), answered)
-        more = phrases.hold(look.hold, self.language) if look.hold else phrases.fields(look.changed, self.language)
+        """Return the result of an access: why it failed, else what was made of the reply, else that there was one."""
+        if not _is_answered(look):
+            text = translated(FAILED, look.status, self.language)
+            return f"{text}: {denial(look.denial, self.language)}" if look.status == DENIED else text
+        codes = ((VERDICTS, _made(look)), (DONE, look.operation.partition("-")[0]), (ANSWERED, look.status))
+        text = next(translated(table, code, self.language) for table, code in codes if code in table)
+        more = advice(look.hold, self.language).short if look.hold else fields(look.changed, self.language)
         return f"{text} ({more})" if more else text
 
     def _place(self, library: str, first: int, second: int | None = None) -> str:
@@ -197,17 +203,21 @@ class Letter:
         return f"{name} ({library})" if name else library
 
     def _part(self, key: str, **values: object) -> str:
-        return PART[self.language][key].format(**values)
+        return translations(self.language).gettext(PART[key]) % values
 
     def _text(self, key: str, **values: object) -> str:
-        return _clean(TEXT[self.language][key].format(**values))
+        return _clean(translations(self.language).gettext(TEXT[key]) % values)
 
     def _lines(self, *lines: tuple[str, str]) -> Lines:
-        return tuple((LABELS[self.language][label], _clean(text) or "-") for label, text in lines)
+        return tuple((translated(LABELS, label, self.language), _clean(text) or "-") for label, text in lines)
+
+
+def _is_answered(look: Access) -> bool:
+    return look.status in ANSWERED
 
 
 def _made(look: Access) -> str:
-    """Give what was made of an answer, as ``phrases.VERDICTS`` has it; nothing, of one that was shown again."""
+    """Return what was made of a reply, as ``VERDICTS`` has it; nothing for one that was shown again."""
     if look.status == REUSED:
         return ""
     if look.is_preview or look.is_offered:
@@ -216,7 +226,7 @@ def _made(look: Access) -> str:
 
 
 def _clean(text: str) -> str:
-    """Give a text without what could move the cursor of who reads it on a terminal."""
+    """Return a text without characters that could move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
@@ -225,7 +235,7 @@ def _wrapped(text: str) -> str:
 
 
 def _labelled(lines: Lines, *, indent: int) -> str:
-    """Give lines that each begin with their label; what does not fit goes on below it."""
+    """Return lines that each begin with their label; longer texts continue below it."""
     return "\n".join(
         textwrap.fill(
             text,
@@ -258,7 +268,7 @@ _PAGES: Final = "\ue000" * 6
 
 
 def paper(sheet: Sheet, on: datetime, *, sender: str = "") -> bytes:
-    """Give a letter of ``on`` as a PDF; ``sender`` is the library whose name stands at its head."""
+    """Return a letter of ``on`` as a PDF; ``sender`` is the library named at its head."""
     made = _Paper(sheet, on)
     if sender:
         made.heading(sender, "P", _HEADING)
@@ -276,11 +286,11 @@ def paper(sheet: Sheet, on: datetime, *, sender: str = "") -> bytes:
 
 
 class _Paper(FPDF):
-    """Sheets of A4 that are being written on."""
+    """The pages of the PDF while they are written."""
 
     def __init__(self, sheet: Sheet, on: datetime) -> None:
         super().__init__(format="A4")
-        self._foot = TEXT[sheet.language]["page"]
+        self._foot = translated(TEXT, "page", sheet.language)
         self._tags = 0
         with ExitStack() as stack:
             for style, face in _FACES.items():
@@ -301,11 +311,11 @@ class _Paper(FPDF):
         self._out("/Artifact BMC")
         self.set_y(-_FOOT + 8)
         self.set_font(_FONT, "", _SMALL)
-        self.cell(0, _LINE, self._foot.format(number=self.page_no(), pages=_PAGES))
+        self.cell(0, _LINE, self._foot % {"number": self.page_no(), "pages": _PAGES})
         self._out("EMC")
 
     def heading(self, text: str, tag: str, size: float, *, below: float = 0) -> None:
-        """Write a heading, on the page that has room for it, for ``below`` and for two lines more."""
+        """Write a heading on a page that has room for it, for ``below`` and for two more lines."""
         self.set_font(_FONT, "B", size)
         height = size * 0.5
         parts = self._split(text, self.epw)
@@ -328,7 +338,7 @@ class _Paper(FPDF):
         self._labelled(self._cut(lines, 0), left=0)
 
     def section(self, section: Section) -> None:
-        """Write a section: its heading stands on the page where its first item begins, and an item is kept whole."""
+        """Write a section: its heading on the page where its first item begins, and no item split over two pages."""
         for number, item in enumerate(section.items, start=1):
             lines = self._cut(item, _NUMBER)
             height = sum(len(parts) for _, parts in lines) * _LINE
@@ -338,7 +348,7 @@ class _Paper(FPDF):
             self._labelled(lines, left=_NUMBER, number=f"{number}.")
 
     def _cut(self, lines: Lines, left: float) -> list[tuple[str, list[str]]]:
-        """Give labelled lines, each text as the lines it takes."""
+        """Return labelled lines, with each text split into lines."""
         self._body("")
         return [(label, self._split(text, self.epw - left - _PAPER_LABEL)) for label, text in lines]
 
@@ -373,7 +383,7 @@ class _Paper(FPDF):
         self.cell(0, _LINE, text, new_x="LMARGIN", new_y="NEXT")
 
     def _split(self, text: str, width: float) -> list[str]:
-        """Give a text as the lines it has in the font that is set."""
+        """Return a text split into lines in the current font."""
         known = self._known(text)
         if self.get_string_width(known) < width - 2 * self.c_margin:
             return [known]
@@ -398,7 +408,7 @@ class _Paper(FPDF):
         return self._bottom - _TOP
 
     def _need(self, height: float) -> None:
-        """Begin another page when this one has no room for what would have it on a whole one."""
+        """Begin a new page if this one lacks the room and a whole page has it."""
         if height <= self._whole < height + self.y - _TOP:
             self._sheet()
 
@@ -408,7 +418,7 @@ class _Paper(FPDF):
 
     @contextmanager
     def _tagged(self, tag: str) -> Iterator[None]:
-        """Tag what is written within one page (ISO 32000-1, 14.8); the library itself tags pictures alone."""
+        """Tag the text written on one page (ISO 32000-1, 14.8); the library itself tags only pictures."""
         self._add_marked_content(struct_type=f"/{tag}", mcid=self._tags)
         self._out(f"/{tag} <</MCID {self._tags}>> BDC")
         self._tags += 1

@@ -1,19 +1,15 @@
-"""The doors for desk staff: refresh one member, and the holds that await a person.
-
-The words for desk staff, in Dutch by default and in English.
-"""
+"""Commands for desk staff: refresh one member, and decide the holds that need a person."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from rrsync.app.services import App
-from rrsync.audit.advice import ADVICE, FIELDS
 from rrsync.cli.context import Voices, chosen, opened, person, short, table, voices
 from rrsync.cli.options import ActorOption, ConfigOption, JsonOption, LibraryOption
 from rrsync.core.compare import Change, Hold, Same
@@ -23,70 +19,9 @@ from rrsync.errors import ConfigError, RegistryError, RrsyncError, StoreError
 from rrsync.store.holds import OpenHold
 from rrsync.sync.hold_decisions import Asked, PutOff, Renumbered
 from rrsync.sync.refresh import Refreshed
-
-#: A new number that cannot be taken over -> language -> (what it means, what to do). The first names the other member.
-MERGE: Final[dict[str, tuple[str, str]]] = {
-    "nl": (
-        "dit lid en lid {twin} zijn één persoon: het nieuwe rijksregisternummer is al dat van {twin}",
-        "voeg de twee samen in het bibliotheeksysteem; wijs dit daarna af",
-    ),
-    "en": (
-        "this member and member {twin} are one person: the new national number is that of {twin} already",
-        "join the two in the library system; then dismiss this",
-    ),
-}
-NO_NUMBER: Final[dict[str, tuple[str, str]]] = {
-    "nl": (
-        "het register spreekt van een nieuw nummer, maar geeft er geen, of een dat dit lid al heeft of had",
-        "kijk het nummer na op de identiteitskaart en verbeter het in het bibliotheeksysteem",
-    ),
-    "en": (
-        "the register speaks of a new number, but gives none, or one that this member has or had",
-        "check the number against the identity card and correct it in the library system",
-    ),
-}
-
-#: The heads of the list of holds.
-HOLD_HEADS: Final[dict[str, tuple[str, ...]]] = {
-    "nl": ("nr.", "bibliotheek", "lid", "sinds", "reden", "wat het betekent"),
-    "en": ("hold", "library", "member", "since", "reason", "what it means"),
-}
-
-#: Short sentences of the desk.
-SAY: Final[dict[str, dict[str, str]]] = {
-    "nl": {
-        "same": "Het register bevestigt wat we hebben.",
-        "change": "Het register zegt iets anders; het is overgenomen.",
-        "preview": "Voorbeeld: er is niets overgenomen. De raadpleging staat wel in het logboek.",
-        "hold": "Dit moet iemand bekijken",
-        "see": "Het staat in de lijst: zie `rrsync holds list`.",
-        "none": "Er is niets te bekijken.",
-        "before": "wij hebben",
-        "after": "het register zegt",
-        "todo": "wat te doen",
-        "accepted": "Overgenomen.",
-        "dismissed": "Afgewezen: wat we hebben blijft staan.",
-        "new_insz": "Er is een nieuw rijksregisternummer; het wordt hier niet getoond.",
-        "asked": "Het register is gevraagd naar het nieuwe nummer van",
-        "put_off": "Het nieuwe nummer is overgenomen; wat het register daarvoor nog moet doen is uitgesteld, voor",
-    },
-    "en": {
-        "same": "The register confirms what we hold.",
-        "change": "The register says otherwise; it was taken over.",
-        "preview": "Preview: nothing was taken over. The access is in the log.",
-        "hold": "A person must look at this",
-        "see": "It is in the list: see `rrsync holds list`.",
-        "none": "There is nothing to look at.",
-        "before": "we hold",
-        "after": "the register says",
-        "todo": "what to do",
-        "accepted": "Taken over.",
-        "dismissed": "Dismissed: what we hold stays.",
-        "new_insz": "There is a new national number; it is not shown here.",
-        "asked": "The register was asked about the new number of",
-        "put_off": "The new number was taken over; what the register still has to do for it is put off, for",
-    },
-}
+from rrsync.text.catalogue import translated, translations
+from rrsync.text.holds import Advice, advice, number_advice
+from rrsync.text.log_terms import FIELDS
 
 _HOLD_DIGITS = 9  # fewer than a national number has, so that none is looked up or lost in one
 
@@ -163,19 +98,28 @@ def _rows(done: Refreshed) -> list[tuple[str, str, str]]:
 
 
 def _tell(speak: Voices, done: Refreshed, language: str) -> None:
-    say = SAY[language]
+    _ = translations(language).gettext
     if isinstance(done.verdict, Hold):
-        means, todo = ADVICE[done.verdict.reason][language]
-        speak.out.print(f"{say['hold']}: {means} ({done.verdict.reason.value}).")
-        speak.out.print(f"{say['todo']}: {todo}.")
+        reason = done.verdict.reason.value
+        about = _("A person must review this")
+        _tell_hold(speak, f"{about} ({reason})", advice(reason, language), language)
         if done.applied:
-            speak.out.print(say["see"])
-    elif done.applied or isinstance(done.verdict, Same):
-        speak.out.print(say[type(done.verdict).__name__.lower()])
+            speak.out.print(_("It is in the list: see `rrsync holds list`."))
+    elif isinstance(done.verdict, Same):
+        speak.out.print(_("The register confirms what we have."))
+    elif done.applied:
+        speak.out.print(_("The register says something else; it was accepted."))
     if rows := _rows(done):
         speak.out.print(_differing(rows, language))
     if not done.applied:
-        speak.out.print(say["preview"])
+        speak.out.print(_("Preview: nothing was accepted. The access is in the log."))
+
+
+def _tell_hold(speak: Voices, about: str, told: Advice, language: str) -> None:
+    """Say what a hold means and what to do about it."""
+    _ = translations(language).gettext
+    speak.out.print(f"{about}: {told.means}")
+    speak.out.print(_("What to do: %(steps)s") % {"steps": " ".join(told.steps)})
 
 
 def difference(before: Held, after: Held) -> list[tuple[str, str, str]]:
@@ -196,9 +140,10 @@ def _date(day: PartialDate | None) -> str:
 
 
 def _differing(rows: list[tuple[str, str, str]], language: str) -> Table:
-    shown = table("", SAY[language]["before"], SAY[language]["after"])
+    _ = translations(language).gettext
+    shown = table("", _("we have"), _("the register says"))
     for name, ours, theirs in rows:
-        shown.add_row(FIELDS[language][name], ours, theirs)
+        shown.add_row(translated(FIELDS, name, language), ours, theirs)
     return shown
 
 
@@ -219,13 +164,14 @@ def list_holds(
     if as_json:
         speak.document([_brief(hold) for hold in found])
         return
+    _ = translations(language).gettext
     if not found:
-        speak.out.print(SAY[language]["none"])
+        speak.out.print(_("There is nothing to review."))
         return
-    listed = table(*HOLD_HEADS[language])
+    listed = table(_("no."), _("library"), _("member"), _("since"), _("reason"), _("what it means"))
     for hold in found:
         since = f"{hold.opened_at:%Y-%m-%d}"
-        listed.add_row(str(hold.id), hold.library, hold.number, since, hold.reason.value, _advice(hold, language)[0])
+        listed.add_row(str(hold.id), hold.library, hold.number, since, hold.reason.value, _advice(hold, language).short)
     speak.out.print(listed)
 
 
@@ -241,14 +187,10 @@ def _brief(hold: OpenHold) -> dict[str, object]:
     }
 
 
-def _advice(hold: OpenHold, language: str) -> tuple[str, str]:
-    """Return what a hold means, and what to do about it."""
-    if hold.reason is not Reason.NEW_NUMBER or hold.offers:
-        return ADVICE[hold.reason][language]
-    if hold.twin is None:
-        return NO_NUMBER[language]
-    means, todo = MERGE[language]
-    return means.format(twin=hold.twin), todo
+def _advice(hold: OpenHold, language: str) -> Advice:
+    if hold.reason is Reason.NEW_NUMBER and not hold.offers:
+        return number_advice(hold.twin, language)
+    return advice(hold.reason, language)
 
 
 def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption = None) -> None:
@@ -266,13 +208,11 @@ def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption =
         named = [dict(zip(("field", "before", "after"), row, strict=True)) for row in rows]
         speak.document({**_brief(found), "difference": named})
         return
-    means, todo = _advice(found, language)
-    speak.out.print(f"{found.library} {found.number}: {means} ({found.reason.value}).")
-    speak.out.print(f"{SAY[language]['todo']}: {todo}.")
+    _tell_hold(speak, f"{found.library} {found.number} ({found.reason.value})", _advice(found, language), language)
     if rows:
         speak.out.print(_differing(rows, language))
     if found.new_insz is not None:
-        speak.out.print(SAY[language]["new_insz"])
+        speak.out.print(translations(language).gettext("There is a new national number. It is not shown here."))
 
 
 def accept(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = None) -> None:
@@ -291,22 +231,24 @@ def accept(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = None
                 ends.append(_followed(speak, app.renumber().accept(hold, who), app.settings.language))
 
         _decide(app, holds, decide)
-        speak.out.print(SAY[app.settings.language]["accepted"])
+        speak.out.print(translations(app.settings.language).gettext("Accepted."))
     if any(ends):
         raise typer.Exit(max(ends))
 
 
 def _followed(speak: Voices, done: Renumbered, language: str) -> int:
     """Say what came of asking under a new number; give the exit code that it asks for."""
-    say = SAY[language]
+    _ = translations(language).gettext
     match done:
         case Asked():
-            speak.out.print(f"{say['asked']} {done.number}.")
+            text = _("The register was asked about the new number of %(number)s.")
+            speak.out.print(text % {"number": done.number})
             _tell(speak, done.found, language)
             return 4 if _is_mix_up(done.found) else 0
         case PutOff():
             why = RrsyncError(done.why.what, kept="", todo=done.why.todo)
-            speak.err.print(f"rrsync: {say['put_off']} {done.number}. {why}")
+            text = _("The new number of %(number)s was accepted; what the register must do for it is postponed.")
+            speak.err.print(f"rrsync: {text % {'number': done.number}} {why}")
             return 4 if done.why.exit_code == RegistryError.exit_code else 3
 
 
@@ -319,7 +261,8 @@ def dismiss(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = Non
     who = person(actor)
     with opened(config) as app:
         _decide(app, holds, lambda hold: app.settlement.dismiss(hold, who))
-        voices().out.print(SAY[app.settings.language]["dismissed"])
+        _ = translations(app.settings.language).gettext
+        voices().out.print(_("Dismissed: what we have stays."))
 
 
 def _decide(app: App, numbers: list[str], decide: Callable[[OpenHold], None]) -> None:

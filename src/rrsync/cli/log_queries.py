@@ -26,57 +26,12 @@ from rrsync.core.log_entry import DENIED, OPEN, REUSED, Access, Status, named, s
 from rrsync.errors import ConfigError
 from rrsync.store.log_search import Wanted
 from rrsync.text import local_time
-
-#: What a flag says, in few words.
-FLAGS: Final[dict[str, dict[str, str]]] = {
-    "nl": {
-        "many_staff": "door velen opgezocht",
-        "many_lookups": "veel opzoekingen",
-        "own_record": "eigen gegevens",
-        "colleague": "een collega",
-        "outside_hours": "buiten de openingsuren",
-        "no_ground": "geen aanleiding",
-        "odd_case": "vreemd dossiernummer",
-        "refused": "geweigerd",
-        "many_refused": "vaak geweigerd",
-    },
-    "en": {
-        "many_staff": "looked up by many",
-        "many_lookups": "many lookups",
-        "own_record": "own record",
-        "colleague": "a colleague",
-        "outside_hours": "outside opening hours",
-        "no_ground": "no ground",
-        "odd_case": "odd case reference",
-        "refused": "refused",
-        "many_refused": "refused often",
-    },
-}
+from rrsync.text.catalogue import translated, translations
+from rrsync.text.log_terms import FLAGS
 
 _MOST: Final = 10_000
 _OUTCOMES: Final = (*(status.value for status in Status), DENIED, OPEN, REUSED)
 _PSEUDONYM: Final = 8  # as many signs of it as tell people apart at a glance
-
-_HEADS: Final = {
-    "nl": ("regel", "wanneer", "wie", "waarom", "dossier", "uitkomst", "gevolg", "valt op", "over", "referte"),
-    "en": ("entry", "when", "who", "why", "case", "outcome", "result", "stands out", "about", "reference"),
-}
-_SAY: Final = {
-    "nl": {
-        "none": "Er is niets gevonden.",
-        "last": "Dit zijn de laatste {}; met --last toon je er meer.",
-        "written": "De berichten van regel {} staan in {}. Er staan persoonsgegevens in: vernietig het na gebruik.",
-        "preview": "voorbeeld",
-        "offered": "voorgesteld",
-    },
-    "en": {
-        "none": "Nothing was found.",
-        "last": "These are the last {}; --last shows more.",
-        "written": "The messages of entry {} are in {}. They hold personal data: destroy the file after use.",
-        "preview": "preview",
-        "offered": "offered",
-    },
-}
 
 
 def show(  # noqa: PLR0913 — a door's options
@@ -168,11 +123,12 @@ def _show_raw(speak: Voices, library: str, entries: Sequence[tuple[int, bytes]],
 
 
 def _show(speak: Voices, looks: Sequence[Access], language: str, last: int) -> None:
-    say = _SAY[language]
+    _ = translations(language).gettext
     if not looks:
-        speak.out.print(say["none"])
+        speak.out.print(_("Nothing was found."))
         return
-    listed = table(*_HEADS[language])
+    heads = (_("entry"), _("when"), _("who"), _("why"), _("case"), _("outcome"))
+    listed = table(*heads, _("result"), _("stands out"), _("about"), _("reference"))
     for look in looks:
         listed.add_row(
             str(look.seq),
@@ -181,20 +137,23 @@ def _show(speak: Voices, looks: Sequence[Access], language: str, last: int) -> N
             look.purpose,
             look.case,
             look.status,
-            _result(look, say) or look.denial,
-            ", ".join(FLAGS[language].get(flag, flag) for flag in look.flags),
+            _result(look, language) or look.denial,
+            ", ".join(translated(FLAGS, flag, language) for flag in look.flags),
             look.subject[:_PSEUDONYM],
             look.reference,
         )
     speak.out.print(listed)
     if len(looks) == last:
-        speak.err.print(say["last"].format(last))
+        text = _("These are the last %(count)s; --last shows more.")
+        speak.err.print(text % {"count": last})
 
 
-def _result(look: Access, say: dict[str, str]) -> str:
+def _result(look: Access, language: str) -> str:
+    _ = translations(language).gettext
     verdict = ": ".join(part for part in (look.verdict, look.hold) if part)
     if look.is_preview or look.is_offered:
-        return f"{verdict} ({say['preview' if look.is_preview else 'offered']})"
+        how = _("preview") if look.is_preview else _("offered")
+        return f"{verdict} ({how})"
     return verdict
 
 
@@ -226,24 +185,13 @@ def evidence(
     with opened(config) as app:
         looked(app, [library])
         kept = app.review().evidence(library, entry, who, reason=why)
-        say = _SAY[app.settings.language]
+        _ = translations(app.settings.language).gettext
     lines = list(kept.lines())
     with replacing_lines(to) as write:
         for line in lines:
             write(line)
-    speak.out.print(say["written"].format(kept.access.seq, shown(to)))
-
-
-_WHO_SAY: Final = {
-    "nl": {
-        "ask": "Rijksregisternummer van wie het vraagt (niet getoond)",
-        "written": "De brief staat in {}.",
-    },
-    "en": {
-        "ask": "National number of who asks (not shown)",
-        "written": "The letter is in {}.",
-    },
-}
+    text = _("The messages of entry %(entry)s are in %(file)s. They hold personal data: destroy the file after use.")
+    speak.out.print(text % {"entry": kept.access.seq, "file": shown(to)})
 
 
 class Language(StrEnum):
@@ -274,11 +222,11 @@ def who(
     speak, by = voices(), viewer(actor)
     with opened(config) as app:
         libraries = looked(app, library)
-        insz = typed(_WHO_SAY[app.settings.language]["ask"], production=app.production)
+        _ = translations(app.settings.language).gettext
+        insz = typed(_("National number of the person who asks (not shown)"), production=app.production)
         names = {each.id: each.name for each in app.settings.library}
         told = app.review().who(libraries, by, insz)
         now, tongue = app.chance.clock(), (language or Language(app.settings.language)).value
-        say = _WHO_SAY[app.settings.language]
     text = Letter(names, tongue).write(told, now)
     if to is not None:
         with replacing_lines(to) as write:
@@ -288,7 +236,7 @@ def who(
     elif to is None:
         speak.out.file.write(text)
     else:
-        speak.out.print(say["written"].format(shown(to)))
+        speak.out.print(_("The letter is in %(file)s.") % {"file": shown(to)})
 
 
 def _document(told: Told, names: Mapping[str, str]) -> dict[str, object]:

@@ -20,63 +20,19 @@ from rrsync.audit.oversight import Digest
 from rrsync.audit.sample import Decision, Overdue, Pick, Sample
 from rrsync.cli.context import Voices, chosen, opened, person, short, table, typed, viewer, voices
 from rrsync.cli.log import LibrariesOption, looked
-from rrsync.cli.log_queries import FLAGS, document
+from rrsync.cli.log_queries import document
 from rrsync.cli.options import ActorOption, ConfigOption, JsonOption, LibraryOption, ViewerOption
 from rrsync.core.belgian_time import Month
 from rrsync.core.log_entry import Access, Actor, ActorKind, stamp
 from rrsync.core.review_sample import Finding
 from rrsync.errors import ConfigError
 from rrsync.text import local_time
+from rrsync.text.catalogue import translated, translations
+from rrsync.text.log_terms import FINDINGS, FLAGS
 
 #: How many people, and how many entries of one, a digest names before it only counts them.
 _PEOPLE: Final = 20
 _ENTRIES: Final = 10
-
-_SAY: Final[dict[str, dict[str, str]]] = {
-    "nl": {
-        "title": "Toegangslogboek, dagoverzicht van {}",
-        "looks": "{}: {} door {}",
-        "stand out": "{}; {}.",
-        "quiet": "{}; niets valt op.",
-        "none": "{}: niemand heeft iets opgezocht.",
-        "entries": "regel",
-        "more": "en nog {}, samen {}x",
-        "refused": "Geweigerde pogingen: {}.",
-        "mixups": "Het register antwoordde over iemand anders, of met een foute handtekening: {}. Niets is gebruikt.",
-        "overdue": "Te laat nagekeken: steekproef van {}, nog {} van {} te beslissen.",
-        "end": "Wat opvalt is een vraag, geen oordeel. Bekijk het met `rrsync log show`.",
-    },
-    "en": {
-        "title": "Access log, digest of {}",
-        "looks": "{}: {} by {}",
-        "stand out": "{}; {}.",
-        "quiet": "{}; nothing stands out.",
-        "none": "{}: nobody looked anything up.",
-        "entries": "entry",
-        "more": "and {}, together {}x",
-        "refused": "Refused attempts: {}.",
-        "mixups": "The register answered about somebody else, or with a wrong signature: {}. Nothing was used.",
-        "overdue": "Overdue: the sample of {}, {} of {} still to be decided.",
-        "end": "What stands out is a question, no verdict. See `rrsync log show`.",
-    },
-}
-
-#: Of one, and of more.
-_COUNTED: Final[dict[str, dict[str, tuple[str, str]]]] = {
-    "nl": {
-        "looks": ("{} raadpleging", "{} raadplegingen"),
-        "people": ("{} persoon", "{} personen"),
-        "flagged": ("{} valt op", "{} vallen op"),
-        "others": ("{} andere", "{} anderen"),
-    },
-    "en": {
-        "looks": ("{} lookup", "{} lookups"),
-        "people": ("{} person", "{} people"),
-        "flagged": ("{} stands out", "{} stand out"),
-        "others": ("{} other", "{} others"),
-    },
-}
-
 
 #: Who looks when the digest is mailed by a timer.
 _TIMER: Final = Actor(ActorKind.PROCESS, "rrsync digest")
@@ -116,56 +72,69 @@ def digest(
 
 def digest_text(day: date, digests: Sequence[Digest], language: str) -> str:
     """Return the digests of a day as one text, to print or to mail; it names staff, and no person looked up."""
-    say = _SAY[language]
-    lines = [say["title"].format(day.isoformat())]
+    _ = translations(language).gettext
+    lines = [_("Access log, overview of %(day)s") % {"day": day.isoformat()}]
     for each in digests:
         lines += ["", *_library(each, language)]
     if any(each.flagged for each in digests):
-        lines += ["", say["end"]]
+        lines += ["", _("What stands out is a question, not a verdict. See `rrsync log show`.")]
     return "\n".join(lines)
 
 
 def _library(found: Digest, language: str) -> Iterator[str]:
-    say = _SAY[language]
-    people = _number(found.people, "people", language)
-    looks = say["looks"].format(found.library, _number(found.looks, "looks", language), people)
-    if found.flagged:
-        yield say["stand out"].format(looks, _number(len(found.flagged), "flagged", language))
-    elif found.looks:
-        yield say["quiet"].format(looks)
-    else:
-        yield say["none"].format(found.library)
+    _ = translations(language).gettext
+    yield _summary(found, language)
     yield from (f"  {line}" for line in _people(found.flagged, language))
     if found.refused:
-        yield f"  {say['refused'].format(_counted(look.actor.name for look in found.refused))}"
+        names = _counted(look.actor.name for look in found.refused)
+        yield "  " + _("Refused attempts: %(names)s.") % {"names": names}
     if found.mixups:
-        yield f"  {say['mixups'].format(_places(found.mixups, language))}"
-    for month in found.overdue:
-        yield f"  {say['overdue'].format(month.month.text, month.left, month.of)}"
+        text = _("The register replied about somebody else, or with an invalid signature: %(places)s. None was used.")
+        yield "  " + text % {"places": _places(found.mixups, language)}
+    yield from (f"  {_late(month, language)}" for month in found.overdue)
+
+
+def _summary(found: Digest, language: str) -> str:
+    """Return how many accesses a library had, by how many people, and how many stand out."""
+    say = translations(language)
+    if not found.looks and not found.flagged:
+        return say.gettext("%(library)s: nobody queried anything.") % {"library": found.library}
+    looks = say.ngettext("%(num)s access", "%(num)s accesses", found.looks) % {"num": found.looks}
+    people = say.ngettext("by %(num)s person", "by %(num)s people", found.people) % {"num": found.people}
+    flagged = len(found.flagged)
+    if flagged:
+        notable = say.ngettext("%(num)s stands out", "%(num)s stand out", flagged) % {"num": flagged}
+    else:
+        notable = say.gettext("nothing stands out")
+    return f"{found.library}: {looks} {people}; {notable}."
+
+
+def _late(month: Overdue, language: str) -> str:
+    text = translations(language).gettext("Overdue: sample of %(month)s, %(left)s of %(of)s left to decide.")
+    return text % {"month": month.month.text, "left": month.left, "of": month.of}
 
 
 def _people(flagged: Iterable[Access], language: str) -> Iterator[str]:
-    """Yield a line for each person whose looks stand out, who most first."""
-    say = _SAY[language]
+    """Yield a line for each person whose accesses stand out, the most first."""
     by_name: defaultdict[str, list[Access]] = defaultdict(list)
     for look in flagged:
         by_name[look.actor.name].append(look)
     people = sorted(by_name.items(), key=lambda each: (-len(each[1]), each[0]))
     for name, looks in people[:_PEOPLE]:
-        why = _counted(FLAGS[language].get(flag, flag) for look in looks for flag in look.flags)
+        why = _counted(translated(FLAGS, flag, language) for look in looks for flag in look.flags)
         yield f"{name} {len(looks)}x: {why} ({_places(looks, language)})"
     if rest := people[_PEOPLE:]:
-        yield say["more"].format(_number(len(rest), "others", language), sum(len(looks) for _, looks in rest))
+        count, times = len(rest), sum(len(looks) for _, looks in rest)
+        text = translations(language).ngettext(
+            "and %(num)s other, together %(times)sx", "and %(num)s others, together %(times)sx", count
+        )
+        yield text % {"num": count, "times": times}
 
 
 def _places(looks: Sequence[Access], language: str) -> str:
     places = ", ".join(str(look.seq) for look in looks[:_ENTRIES])
-    return f"{_SAY[language]['entries']} {places}{', …' if len(looks) > _ENTRIES else ''}"
-
-
-def _number(count: int, what: str, language: str) -> str:
-    one, more = _COUNTED[language][what]
-    return (one if count == 1 else more).format(count)
+    entry = translations(language).gettext("entry")
+    return f"{entry} {places}{', …' if len(looks) > _ENTRIES else ''}"
 
 
 def _counted(words: Iterable[str]) -> str:
@@ -186,37 +155,6 @@ MonthOption = Annotated[
     str | None,
     typer.Option("--month", help="The month in Belgium, as 2026-10; else the last that has ended.", metavar="MONTH"),
 ]
-
-
-_SAMPLE_SAY: Final[dict[str, dict[str, str]]] = {
-    "nl": {
-        "head": "Steekproef van {} voor {}: {} van de {} raadplegingen door personen; {} te beslissen.",
-        "seed": "Het lot is {}, uit de eerste {} regels van het logboek: wie het naloopt trekt dezelfde.",
-        "overdue": "Te laat: steekproef van {}, nog {} van {} te beslissen.",
-        "signed": "Getekend: {}. Nog {} te beslissen in de steekproef van {}.",
-        "random": "lot",
-        "risk": "risico",
-        "justified": "verantwoord",
-        "unjustified": "niet verantwoord",
-        "unclear": "onduidelijk",
-    },
-    "en": {
-        "head": "Sample of {} for {}: {} of the {} accesses by persons; {} to decide.",
-        "seed": "The lot is {}, from the log's first {} entries: who goes over it draws the same.",
-        "overdue": "Overdue: the sample of {}, {} of {} still to be decided.",
-        "signed": "Signed: {}. {} left to decide in the sample of {}.",
-        "random": "lot",
-        "risk": "risk",
-        "justified": "justified",
-        "unjustified": "unjustified",
-        "unclear": "unclear",
-    },
-}
-
-_HEADS: Final[dict[str, tuple[str, ...]]] = {
-    "nl": ("regel", "wanneer", "wie", "waarom", "dossier", "uitkomst", "valt op", "getrokken", "beslist"),
-    "en": ("entry", "when", "who", "why", "case", "outcome", "stands out", "drawn by", "decided"),
-}
 
 
 def list_sample(
@@ -268,18 +206,26 @@ def _decision(each: Decision) -> dict[str, object]:
 
 
 def _tell(speak: Voices, found: Sample, overdue: Sequence[Overdue], language: str) -> None:
-    say = _SAMPLE_SAY[language]
-    speak.out.print(say["head"].format(found.month.text, found.library, len(found.picks), found.looks, found.left))
+    _ = translations(language).gettext
+    text = _(
+        "Sample of %(month)s for %(library)s: %(picks)s of the %(looks)s accesses by persons; %(left)s left to decide."
+    )
+    counts = {"picks": len(found.picks), "looks": found.looks, "left": found.left}
+    speak.out.print(text % ({"month": found.month.text, "library": found.library} | counts))
     if found.picks:
         speak.out.print(_table(found, language))
-        speak.out.print(say["seed"].format(found.seed.hex(), found.size))
+        text = _(
+            "The seed is %(seed)s, from the first %(size)s entries of the log: the same draw gives the same sample."
+        )
+        speak.out.print(text % {"seed": found.seed.hex(), "size": found.size})
     for each in overdue:
-        speak.out.print(say["overdue"].format(each.month.text, each.left, each.of))
+        speak.out.print(_late(each, language))
 
 
 def _table(found: Sample, language: str) -> Table:
-    say = _SAMPLE_SAY[language]
-    shown = table(*_HEADS[language])
+    _ = translations(language).gettext
+    heads = (_("entry"), _("when"), _("who"), _("why"), _("case"), _("outcome"))
+    shown = table(*heads, _("stands out"), _("drawn by"), _("decided"))
     for pick in found.picks:
         access = pick.access
         shown.add_row(
@@ -289,11 +235,15 @@ def _table(found: Sample, language: str) -> Table:
             access.purpose,
             access.case,
             access.status,
-            ", ".join(FLAGS[language].get(flag, flag) for flag in access.flags),
-            say["risk" if pick.by_risk else "random"],
-            "; ".join(f"{say[each.finding.value]} ({each.by}, {local_time.clock(each.at)})" for each in pick.decisions),
+            ", ".join(translated(FLAGS, flag, language) for flag in access.flags),
+            _("risk") if pick.by_risk else _("lot"),
+            "; ".join(_decided(each, language) for each in pick.decisions),
         )
     return shown
+
+
+def _decided(each: Decision, language: str) -> str:
+    return f"{translated(FINDINGS, each.finding, language)} ({each.by}, {local_time.clock(each.at)})"
 
 
 def sign(
@@ -323,7 +273,8 @@ def sign(
         left = samples.of(library, when).left
         language = app.settings.language
     places = ", ".join(str(seq) for seq in dict.fromkeys(entries))
-    voices().out.print(_SAMPLE_SAY[language]["signed"].format(places, left, when.text))
+    text = translations(language).gettext("Signed: %(entries)s. %(left)s left to decide in the sample of %(month)s.")
+    voices().out.print(text % {"entries": places, "left": left, "month": when.text})
 
 
 def _month(app: App, text: str | None) -> Month:
@@ -340,22 +291,6 @@ NameOption = Annotated[
 ]
 
 
-_STAFF_SAY: Final = {
-    "nl": {
-        "ask": "Rijksregisternummer (niet getoond)",
-        "added": "{} staat op de personeelslijst; van het nummer is alleen een sleutelwaarde bewaard.",
-        "removed": "{} is van de personeelslijst geschrapt.",
-        "empty": "De personeelslijst is leeg.",
-    },
-    "en": {
-        "ask": "National number (not shown)",
-        "added": "{} is on the list of staff; of the number only a keyed value is kept.",
-        "removed": "{} was taken off the list of staff.",
-        "empty": "The list of staff is empty.",
-    },
-}
-
-
 def add(library: LibraryOption, name: NameOption, actor: ViewerOption = None, config: ConfigOption = None) -> None:
     """Put a member of staff on the list.
 
@@ -367,10 +302,11 @@ def add(library: LibraryOption, name: NameOption, actor: ViewerOption = None, co
     who, called = viewer(actor), short("--name", name)
     with opened(config) as app:
         chosen(app.settings, [library])
-        say = _STAFF_SAY[app.settings.language]
-        insz = typed(say["ask"], production=app.production)
+        _ = translations(app.settings.language).gettext
+        insz = typed(_("National number (not shown)"), production=app.production)
         app.oversight.staff.add(library, called, insz, actor=who)
-        voices().out.print(say["added"].format(called))
+        text = _("%(name)s is on the list of staff; only a keyed value of the number is kept.")
+        voices().out.print(text % {"name": called})
 
 
 def remove(library: LibraryOption, name: NameOption, actor: ViewerOption = None, config: ConfigOption = None) -> None:
@@ -382,7 +318,8 @@ def remove(library: LibraryOption, name: NameOption, actor: ViewerOption = None,
     with opened(config) as app:
         looked(app, [library])
         app.oversight.staff.remove(library, called, actor=who)
-        voices().out.print(_STAFF_SAY[app.settings.language]["removed"].format(called))
+        text = translations(app.settings.language).gettext("%(name)s was removed from the list of staff.")
+        voices().out.print(text % {"name": called})
 
 
 def list_staff(
@@ -400,5 +337,5 @@ def list_staff(
     if as_json:
         speak.document(names)
         return
-    for name in names or [_STAFF_SAY[language]["empty"]]:
+    for name in names or [translations(language).gettext("The list of staff is empty.")]:
         speak.out.print(name)

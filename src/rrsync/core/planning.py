@@ -1,9 +1,9 @@
-"""Who is due and why, and how long it will take.
+"""Which members are due and why, how many questions may leave at once, and how long a run takes.
 
-1. Who was never asked, in the present form of the library's row, comes first; then the oldest.
-2. Nobody is asked without a number, or after the end of the membership unless loans or debts are open: there is no
-   ground to (RR 28/2009: management of members).
-3. What is settled for good is not asked again by itself: deceased, cancelled, unknown, renumbered.
+1. Members who were never asked about, in the present form of the library's row, come first; then the oldest.
+2. A member without a number is never asked about. After the end of the membership a member is asked about only while
+   loans or debts are open: there is no other ground to (RR 28/2009: management of members).
+3. A member whose hold asking again would not lift is not due: deceased, cancelled, unknown, renumbered.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ _BRUSSELS: Final = ZoneInfo("Europe/Brussels")
 
 #: Holds that asking again would not lift (MAGDA fact sheet §9, 10 and 11).
 SETTLED: Final = frozenset({Reason.DECEASED, Reason.CANCELLED, Reason.UNKNOWN, Reason.NEW_NUMBER})
+#: No question of a desk is under way this long.
+DESK_TIME: Final = timedelta(minutes=15)
 
 
 def belgian_day(now: datetime) -> date:
-    """Give the day it is in Belgium: authorisations, memberships and the register's periods end with it."""
+    """Return the day it is in Belgium: authorisations, memberships and the register's periods end with it."""
     return now.astimezone(_BRUSSELS).date()
 
 
@@ -48,7 +50,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What makes a member due tonight: asked before ``before`` (UTC), with everybody if it is ``None``."""
+    """What makes a member due tonight: last asked about before ``before`` (UTC); if that is ``None``, always."""
 
     today: date
     before: datetime | None
@@ -57,14 +59,36 @@ class Plan:
 
 
 def tonight(*, now: datetime, stale_after_days: int, full: bool, most: int | None) -> Plan:
-    """Give the plan of a night; a full one asks everybody there is a ground to ask about."""
+    """Return the plan of a night; a full one includes every member there is a ground to ask about."""
     if full:
         return Plan(belgian_day(now), None, frozenset(), most)
     return Plan(belgian_day(now), now - timedelta(days=stale_after_days), SETTLED, most)
 
 
+def questions_to_send(*, at_once: int, in_flight: int, rest_s: float | None) -> int:
+    """Return how many questions to record and send now, so that about twice ``at_once`` are under way.
+
+    ``rest_s`` is ``None`` while the register answers. While it is away, it is the time until one question may see
+    whether it is back.
+
+    >>> [questions_to_send(at_once=8, in_flight=n, rest_s=None) for n in (0, 8, 9)]
+    [16, 8, 0]
+    >>> [questions_to_send(at_once=8, in_flight=n, rest_s=0.0) for n in (0, 1)]
+    [1, 0]
+    """
+    if rest_s is not None:
+        return 0 if rest_s or in_flight else 1
+    room = 2 * at_once - in_flight
+    return room if room >= at_once else 0
+
+
+def is_lost(*, run: str, at: datetime, now: datetime) -> bool:
+    """Whether an intent of this moment will get no outcome, as seen by the one run that holds the lease."""
+    return bool(run) or at < now - DESK_TIME
+
+
 def seconds_left(steps: int, per_second: float) -> int:
-    """Give how long so many steps take at this rate, in whole seconds.
+    """Return how long so many steps take at this rate, in whole seconds.
 
     >>> seconds_left(80, 8.0)
     10

@@ -1,4 +1,4 @@
-"""What a run did, in counts; and the exit code that says it to a script."""
+"""The counts of a run, and its exit code."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Final, assert_never
 
 from rrsync.core.compare import Change, Hold, Same, Verdict
 from rrsync.core.exchange import Answer, Found, Refused, Unknown
+from rrsync.errors import Stopped
 
-#: Why a run stopped, and the officer is told: the register answered about somebody else, or in another's hand.
+#: Reasons to stop a run and to alarm the data-protection officer: answers about somebody else, bad signatures.
 MIX_UP: Final = "mix_up"
 SIGNATURE: Final = "signature"
-#: Why the officer is told though nothing stopped: somebody in no file of the library is to be asked about.
+#: Reason to alarm the officer though nothing stops: a person outside the library's file is to be asked about.
 OUTSIDE: Final = "outside"
 
 EXIT_DONE = 0
@@ -23,9 +24,9 @@ EXIT_STOPPED = 4
 
 @dataclass(slots=True)
 class Report:
-    """The counts of one run; ``asked`` counts members with a verdict, ``open`` those still without.
+    """The counts of one run; ``asked`` counts the members with a verdict, ``open`` those still without.
 
-    ``calls`` are those that brought an answer, with the tries before it.
+    ``calls`` counts the calls that brought an answer, and the tries before each of them.
     """
 
     run: str
@@ -70,20 +71,24 @@ class Report:
             case _:  # pragma: no cover
                 assert_never(verdict)
 
+    def stop(self, error: Stopped) -> None:
+        """Note why the run stopped; the first reason stays."""
+        self.stopped = self.stopped or (error.reason, str(error))
+
     @property
     def calls_per_second(self) -> float:
-        """The rate of calls over the time the run took."""
+        """The calls per second over the whole run."""
         return round(self.calls / self.seconds, 2) if self.seconds else 0.0
 
     @property
     def exit_code(self) -> int:
-        """Give 4 when the run stopped on purpose, 3 when steps are still open, else 0."""
+        """The exit code: 4 when the run stopped on purpose, 3 when steps are still open, else 0."""
         if self.stopped is not None:
             return EXIT_STOPPED
         return EXIT_LEFT if self.open or self.interrupted else EXIT_DONE
 
     def as_json(self) -> dict[str, object]:
-        """Give the document of ``night --json`` (contract)."""
+        """Return the document of ``night --json`` (contract)."""
         return {
             "run": self.run,
             "started": self.started.isoformat(),

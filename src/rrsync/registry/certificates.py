@@ -1,9 +1,9 @@
-"""Certificates and the key of ours: who we are to MAGDA, and when that ends.
+"""Our certificate and its private key, read from PEM or PKCS#12, and when the certificate expires.
 
-1. The key and its certificate belong together, and the key is strong: RSA of 2048 bits at least, or a curve of 256.
-2. A file is PEM or PKCS#12 by what is in it, whatever its name. Of a chain only what leads from our certificate to its
-   issuers is kept, ours first.
-3. No error says more than a file's name: neither a passphrase nor anything of a key.
+1. The key must belong to the certificate and be strong: RSA of at least 2048 bits, or a curve of at least 256.
+2. The content decides whether a file is PEM or PKCS#12, not its name. Of a chain only our certificate and its issuers
+   are kept, ours first.
+3. An error names the file alone, never a passphrase or a part of a key.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ MIN_CURVE_BITS: Final = 256
 _PEM: Final = b"-----BEGIN "
 _NONE: Final = "Nothing was asked"
 _WRONG: Final = "The passphrase does not open {name}, or the file is damaged"
-_GIVE: Final = "Give the passphrase as the credential rrsync.certificate, or in RRSYNC_CERTIFICATE_PASSPHRASE"
+_UNLOCK: Final = "Give the passphrase as the credential rrsync.certificate, or in RRSYNC_CERTIFICATE_PASSPHRASE"
 
 
 def identity(certificate: Path, private_key: Path | None, passphrase: str) -> Identity:
-    """Read our certificate and its key: PEM, with the key beside it or in it, or PKCS#12.
+    """Read our certificate and its key, from PEM (the key in the same file or another) or PKCS#12.
 
     Raises:
-        ConfigError: a file cannot be read or is neither, the passphrase is wrong or missing, the key is weak or absent,
-            or it is of another certificate.
+        ConfigError: a file cannot be read or is neither, the passphrase is wrong or missing, or the key is weak, absent
+            or of another certificate.
     """
     data = _read(certificate)
     if _PEM not in data:
@@ -56,7 +56,7 @@ def identity(certificate: Path, private_key: Path | None, passphrase: str) -> Id
 
 
 def certificates(path: Path) -> tuple[x509.Certificate, ...]:
-    """Read the certificates of a PEM file, as they stand there.
+    """Read the certificates of a PEM file, in their order.
 
     Raises:
         ConfigError: the file cannot be read, or holds no certificate.
@@ -72,15 +72,15 @@ def is_strong(key: PublicKeyTypes) -> bool:
 
 
 def spki(key: PublicKeyTypes) -> bytes:
-    """Give a public key as the bytes by which two are the same."""
+    """Return a public key as bytes that are equal for equal keys."""
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def warning(days_left: int) -> tuple[str, str]:
-    """Give how pressing it is that a certificate ends, and what to do: 60, 30, 14 and 7 days before, and after.
+    """Return the severity of a certificate's expiry (``ok``, ``warning`` or ``fault``) and what to do.
 
-    The first is ``ok``, ``warning`` or ``fault``. A new certificate is asked for: one is never prolonged (MAGDA fact
-    sheet §6).
+    It changes 60, 30, 14 and 7 days before the expiry, and after it. A certificate is replaced, never extended (MAGDA
+    fact sheet §6).
 
     >>> warning(30)
     ('warning', 'ask for a new one now')
@@ -124,10 +124,10 @@ def _key(data: bytes, passphrase: str, name: str) -> PrivateKeyTypes:
         raise _error(f"{name} holds no private key", "Name the key's file as private_key in the settings, as PEM")
     is_locked = b"ENCRYPTED" in data
     if is_locked and not passphrase:
-        raise _error(f"The private key in {name} has a passphrase, and none was given", _GIVE)
+        raise _error(f"The private key in {name} has a passphrase, and none was given", _UNLOCK)
     with suppress(ValueError, TypeError, UnsupportedAlgorithm):
         return load_pem_private_key(data, passphrase.encode() if is_locked else None)
-    raise _error(_WRONG.format(name=name), _GIVE if is_locked else "Restore it, as PEM")
+    raise _error(_WRONG.format(name=name), _UNLOCK if is_locked else "Restore it, as PEM")
 
 
 def _packed(data: bytes, passphrase: str, name: str) -> tuple[PrivateKeyTypes, tuple[x509.Certificate, ...]]:
@@ -140,14 +140,14 @@ def _packed(data: bytes, passphrase: str, name: str) -> tuple[PrivateKeyTypes, t
     if found is None and not data.startswith(b"\x30"):
         raise _error(f"{name} holds neither PEM nor PKCS#12", "Put the certificate in it, as one of the two")
     if found is None:
-        raise _error(_WRONG.format(name=name), _GIVE)
+        raise _error(_WRONG.format(name=name), _UNLOCK)
     if found.key is None or found.cert is None:
         raise _error(f"{name} holds no private key with its certificate", "Export it again, with the key")
     return found.key, (found.cert.certificate, *(each.certificate for each in found.additional_certs))
 
 
 def _chain(own: x509.Certificate, found: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
-    """Give a certificate and its issuers, as far as they are there."""
+    """Return a certificate followed by those of its issuers that were found."""
     chain = [own]
     while issuer := next((each for each in found if each not in chain and _issued(each, chain[-1])), None):
         chain.append(issuer)

@@ -1,14 +1,13 @@
-"""Codes that are not in our table (``notices``): each is said the first time it is seen, and never applied.
-
-MAGDA's codes as one table: what each means, what to do with the reply, and what a person can do about it.
+"""MAGDA's codes as one table: what each means, what to do with the reply, and what a person can do about it.
 
 1. The code decides, never the type alone: 30004 and 40006 come as an error and as a warning (MAGDA fact sheet §9.1).
    No code is known to mean two things by its origin; the origin is kept in the log.
-2. A code of which MAGDA says it depends on the case goes by its type: ``FOUT`` is refused, the rest accepted.
-3. A code we do not know is refused, so never applied, unless its type is ``INFORMATIE``.
+2. A code that MAGDA says depends on the case goes by its type: ``FOUT`` is refused, the rest accepted.
+3. A code that is not in the table is refused, so never applied, unless its type is ``INFORMATIE``. The operational log
+   reports it once.
 4. Of several notices the most severe decides; ``Action`` lists them in that order.
-5. That there is no subscription is said of a number, and can be mended: it is made, and the person asked once more
-   (§9.7). Where subscriptions are not ours to make, the member is refused.
+5. A missing subscription can be mended: it is made, and the question asked once more (§9.7). Where rrsync makes no
+   subscriptions, the member is refused.
 
 >>> decide([Notice("30042", "MAGDA", "INFORMATIE"), Notice("30003", "RR", "FOUT")]).value
 'unknown'
@@ -26,13 +25,15 @@ import structlog
 
 from rrsync.core.exchange import Notice
 
+log = structlog.get_logger()
+
 FOUT: Final = "FOUT"
 INFORMATIE: Final = "INFORMATIE"
 SEVERITIES: Final = frozenset({FOUT, "WAARSCHUWING", INFORMATIE})
 
 
 class Action(StrEnum):
-    """What to do with a reply, the most severe first."""
+    """The action that a reply asks for, the most severe first."""
 
     STOP = "stop"
     RETRY = "retry"
@@ -50,7 +51,7 @@ _ORDER: Final = tuple(Action)
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a code means and asks of us; without an ``action`` its type decides (rule 2)."""
+    """The meaning and action of a code; without an ``action`` its type decides (rule 2)."""
 
     meaning: str
     action: Action | None
@@ -58,7 +59,7 @@ class Code:
 
 
 _SUPPORT: Final = "Give the code and the reference to the MAGDA service desk"
-_OUR_BUG: Final = "Report it to who maintains rrsync: the question was formed wrongly"
+_OUR_BUG: Final = "Report it to the maintainers of rrsync: the question was formed wrongly"
 _LATER: Final = "Try again later"
 _SUBSCRIBE: Final = "Subscribe the member's number with MAGDA under this sender and capacity"
 _NUMBER: Final = "Check the member's number against the identity card"
@@ -88,7 +89,7 @@ TABLE: Final[Mapping[str, Code]] = {
         Action.STOP,
         "Turn signing on, and check certificate and private key in the settings",
     ),
-    # The source is away or busy.
+    # The source is unavailable or busy.
     "40088": Code("MAGDA's repertory has an internal error", Action.RETRY, _LATER),
     **{f"6000{n}": Code("The source is not available", Action.RETRY, _LATER) for n in (0, 1, 2, 4, 5, 6, 8)},
     "60009": Code("MAGDA has a technical problem", Action.RETRY, _LATER),
@@ -102,7 +103,7 @@ TABLE: Final[Mapping[str, Code]] = {
     "99996": Code("MAGDA gets too many questions at once, or the source is away", Action.RETRY, _LATER),
     "99997": Code("The source is temporarily not available", Action.RETRY, _LATER),
     "Server": Code("MAGDA reports a fault of its own", Action.RETRY, _LATER),
-    # Worth one more try.
+    # Worth one more attempt.
     "60007": Code("MAGDA cannot read the source's answer", Action.RETRY_ONCE, _SUPPORT),
     "60018": Code("The source's answer has a wrong form", Action.RETRY_ONCE, _SUPPORT),
     "70002": Code("The register of the Crossroads Bank failed", Action.RETRY_ONCE, _SUPPORT),
@@ -110,7 +111,7 @@ TABLE: Final[Mapping[str, Code]] = {
     "13202": Code("There is no file on this person under this capacity", Action.SUBSCRIBE, _SUBSCRIBE),
     "13303": Code("The source has no subscription for this person", Action.SUBSCRIBE, _SUBSCRIBE),
     "40003": Code("The number is not subscribed under this sender and capacity", Action.SUBSCRIBE, _SUBSCRIBE),
-    # This member cannot be asked about like this.
+    # This question, about this member, is refused.
     "15021": Code("Everything in the answer was filtered away", Action.REFUSED, "Check the filter with MAGDA"),
     "20002": Code("MAGDA finds the number malformed", Action.REFUSED, _NUMBER),
     "20003": Code("A subscription would begin after it ends", Action.REFUSED, _OUR_BUG),
@@ -125,7 +126,7 @@ TABLE: Final[Mapping[str, Code]] = {
     "50000": Code("MAGDA finds the subscription not valid, for one of several reasons", Action.REFUSED, _SUPPORT),
     "60003": Code("The source cannot take this number", Action.REFUSED, _NUMBER),
     "Client": Code("MAGDA does not accept the question, for a reason we do not know", Action.REFUSED, _SUPPORT),
-    # What the register says of the number.
+    # About the number.
     "30001": Code("No data were found for this number", Action.UNKNOWN, _NUMBER),
     "30101": Code("No data were found for this number", Action.UNKNOWN, _NUMBER),
     "30002": Code("The number was cancelled", Action.CANCELLED, _NUMBER),
@@ -143,21 +144,16 @@ TABLE: Final[Mapping[str, Code]] = {
 
 _UNLISTED: Final = Code("MAGDA gives a code that is not in our table", None, _SUPPORT)
 
-_SILENCE: Final = Code("The register gives neither an answer nor a reason", Action.RETRY_ONCE, _SUPPORT)
-
-
-def is_known(notice: Notice) -> bool:
-    """Whether a notice's code is in our table."""
-    return notice.code in TABLE
+_NO_REASON: Final = Code("The register gives neither an answer nor a reason", Action.RETRY_ONCE, _SUPPORT)
 
 
 def explain(notice: Notice) -> Code:
-    """Give what a notice's code means."""
+    """Return the meaning and action of a notice's code."""
     return TABLE.get(notice.code, _UNLISTED)
 
 
 def action(notice: Notice) -> Action:
-    """Give what one notice asks us to do."""
+    """Return the action that one notice asks for."""
     code = explain(notice)
     if code.action is not None:
         return code.action
@@ -167,40 +163,37 @@ def action(notice: Notice) -> Action:
 
 
 def decide(notices: Iterable[Notice]) -> Action:
-    """Give what to do when these came together: the most severe, or ``ACCEPT`` when there are none."""
+    """Return the most severe action of these notices; ``ACCEPT`` when there are none."""
     return min((action(notice) for notice in notices), key=_ORDER.index, default=Action.ACCEPT)
 
 
 def gravest(notices: Iterable[Notice]) -> Code:
-    """Give the meaning of the notice that decides, or of a reply without any."""
+    """Return the meaning of the notice that decides, or of a reply without any."""
     found = list(notices)
-    return explain(min(found, key=lambda notice: _ORDER.index(action(notice)))) if found else _SILENCE
-
-
-log = structlog.get_logger()
+    return explain(min(found, key=lambda notice: _ORDER.index(action(notice)))) if found else _NO_REASON
 
 
 def warn(notice: Notice) -> None:
-    """Say in the operational log that MAGDA gave a code we do not know."""
+    """Report an unknown code in the operational log."""
     log.warning("register.unknown_code", code=notice.code, origin=notice.origin)
 
 
-class Strange:
-    """Tells of each unknown code, by code and origin, once. Threads may share it."""
+class UnknownCodes:
+    """Reports each code that is not in the table once, by code and origin. Threads may share it."""
 
-    def __init__(self, tell: Callable[[Notice], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[Notice], None]) -> None:
+        self._report = report
         self._seen: set[tuple[str, str]] = set()
         self._lock = Lock()
 
-    def look(self, notices: Iterable[Notice]) -> None:
-        """Tell of those among these that nobody has seen before."""
+    def report(self, notices: Iterable[Notice]) -> None:
+        """Report the unknown ones of these that were not reported before."""
         for notice in notices:
-            if not is_known(notice) and self._is_new((notice.code, notice.origin)):
-                self._tell(notice)
+            if notice.code not in TABLE and self._is_new((notice.code, notice.origin)):
+                self._report(notice)
 
-    def _is_new(self, name: tuple[str, str]) -> bool:
+    def _is_new(self, key: tuple[str, str]) -> bool:
         with self._lock:
-            is_new = name not in self._seen
-            self._seen.add(name)
+            is_new = key not in self._seen
+            self._seen.add(key)
         return is_new

@@ -1,11 +1,11 @@
-"""What the gate writes in the access log: who asked what, whose, why and how it ended. Names of fields, never values.
+"""The access log entries of the gate: who asked what about whom, why, and how it ended. Names of fields, never values.
 
-The messages themselves are kept apart from the entry and sealed, and only where the settings say so: of the accesses
-that failed, of all or of none.
-
-The keys (law of 8 August 1983, art. 17): ``act`` R is a reading, W a subscription made or ended, ``op`` the register's
-service, ``scope`` the digest of the scope file, ``why`` the purpose, its legal basis and the capacity, ``req`` and
-``rsp`` SHA-256 of the bytes sent and received.
+1. The keys answer the law of 8 August 1983, art. 17: ``act`` R is a reading, W a subscription made or ended, ``op`` the
+   register's operation, ``scope`` the digest of the scope file, ``why`` the purpose, its legal basis and the capacity,
+   ``req`` and ``rsp`` SHA-256 of the bytes sent and received.
+2. The messages are sealed and stored beside the entry, for the accesses that the settings name (``Keep``). Those of a
+   mix-up are always stored: a reply about another question is an incident that must be proved.
+3. A denied purpose may have been typed, so it is kept only if it is a plain short text.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from hashlib import sha256
 from typing import Final
 
 from rrsync.core.authorisation import Authorisation
-from rrsync.core.exchange import Deed, Found, Question
+from rrsync.core.exchange import Answer, Deed, Found, Question, Receipt
 from rrsync.core.log_entry import JSON, Draft, Evidence, Kind, Status, named
-from rrsync.registry.outcome import Reading
+from rrsync.core.person import Person
+from rrsync.errors import RegistryError
 from rrsync.registry.services import Service
 
 MAX_CODES: Final = 20
@@ -29,27 +30,21 @@ _PLAIN: Final = re.compile(r"(?!.*[0-9]{6})[ -~]{1,40}")
 
 
 class Keep(StrEnum):
-    """Of which accesses the whole messages are kept; of none, only their hash is.
-
-    Of a mix-up they always are: a reply about another question is an incident, and must be shown to be one.
-    """
+    """The accesses whose messages are stored: those that failed, none, or all. Of the others only the hash is kept."""
 
     ERRORS = "errors"
     HASH = "hash"
     ALL = "all"
 
 
-def intent(question: Question, asked: Service, authorisation: Authorisation, envelope: bytes) -> Draft:
-    """Give the entry that is committed before a question is sent; ``envelope`` is the bytes that will be."""
-    body = _asked(question, asked, authorisation) | {"req": sha256(envelope).hexdigest()}
+def intent(question: Question, asked: Service, authorisation: Authorisation, message: bytes) -> Draft:
+    """Return the entry that is committed before a question is sent; ``message`` is the bytes that will be sent."""
+    body = _asked(question, asked, authorisation) | {"req": sha256(message).hexdigest()}
     return _draft(Kind.INTENT, question, body)
 
 
 def denied(question: Question, asked: Service, authorisation: Authorisation | None, clause: str) -> Draft:
-    """Give the entry of a question that may not be asked, and the clause that says why.
-
-    A purpose that nobody allowed is kept only if it is a plain short text: it may have been typed, and hold anything.
-    """
+    """Return the entry of a question that may not be asked; ``clause`` says why."""
     is_known = authorisation is not None and question.purpose in authorisation.purposes
     if not (is_known or _PLAIN.fullmatch(question.purpose)):
         question = replace(question, purpose="unknown")
@@ -57,35 +52,43 @@ def denied(question: Question, asked: Service, authorisation: Authorisation | No
 
 
 def reused(question: Question, asked: Service, authorisation: Authorisation, said: Mapping[str, JSON]) -> Draft:
-    """Give the entry of an answer that is shown again, and not asked for; ``said`` names which, and what it was."""
+    """Return the entry of a stored answer that is shown again; ``said`` names that answer and its result."""
     return _draft(Kind.REUSE, question, _asked(question, asked, authorisation) | dict(said))
 
 
-def outcome(question: Question, status: Status, said: Evidence, *, keep: Keep, ms: int) -> Draft:
-    """Give the entry of a try that came to an error; ``ms`` is how long the register took; its reply may be empty."""
-    out: dict[str, JSON] = {"status": status.value, "codes": [], "ms": ms}
-    return _ended(question, status, out, said, keep=keep if said.reply else Keep.HASH)
+def outcome(
+    question: Question,
+    status: Status,
+    messages: Evidence,
+    *,
+    keep: Keep,
+    ms: int,
+    answer: Answer | Receipt | None = None,
+) -> Draft:
+    """Return the entry of how an access ended; ``ms`` is how long the register took.
 
-
-def outcome_of(question: Question, reading: Reading, said: Evidence, *, keep: Keep, ms: int) -> Draft:
-    """Give the entry of a try that brought a reply; the reply is empty when it was too large to take in."""
-    answer = reading.answer
+    Without an ``answer`` the access ended in an error. The reply in ``messages`` is empty when none came or when it was
+    too large to read.
+    """
     out: dict[str, JSON] = {
-        "status": reading.status.value,
-        "codes": [f"{one.code}/{one.origin}" for one in answer.notices[:MAX_CODES]],
+        "status": status.value,
+        "codes": [] if answer is None else [f"{one.code}/{one.origin}" for one in answer.notices[:MAX_CODES]],
         "ms": ms,
     }
     if isinstance(answer, Found):
-        out |= {"got": list(reading.got), "withheld": sum(answer.withheld.values())}
-    return _ended(question, reading.status, out, said, keep=keep)
-
-
-def _ended(question: Question, status: Status, out: dict[str, JSON], said: Evidence, *, keep: Keep) -> Draft:
-    if said.reply:
-        out["rsp"] = sha256(said.reply).hexdigest()
+        out |= {"got": _filled(answer.person), "withheld": sum(answer.withheld.values())}
+    if messages.reply:
+        out["rsp"] = sha256(messages.reply).hexdigest()
     draft = _draft(Kind.OUTCOME, question, {"out": out})
-    explains = keep is Keep.ALL or (keep is Keep.ERRORS and status not in _FINE)
-    return replace(draft, evidence=said) if explains or status is Status.MISMATCH else draft
+    is_wanted = keep is Keep.ALL or (keep is Keep.ERRORS and status not in _FINE)
+    was_answered = answer is not None or bool(messages.reply)
+    return replace(draft, evidence=messages) if status is Status.MISMATCH or (is_wanted and was_answered) else draft
+
+
+def status_of(error: BaseException, otherwise: Status) -> Status:
+    """Return how an access ended that ended in this error: the error's own ``status`` if it has one."""
+    status = getattr(error, "status", None) if isinstance(error, RegistryError) else None
+    return status if isinstance(status, Status) else otherwise
 
 
 def _draft(kind: Kind, question: Question, body: dict[str, JSON]) -> Draft:
@@ -106,3 +109,21 @@ def _asked(question: Question, asked: Service, authorisation: Authorisation | No
         why |= {"basis": authorisation.decision, "hoed": authorisation.capacity}
         body["scope"] = authorisation.scope.digest
     return body
+
+
+def _filled(person: Person) -> list[JSON]:
+    """Return the names of a person's fields that are not empty."""
+    parts = {
+        "last": person.name.last,
+        "first": person.name.first,
+        "birth_date": person.birth_date,
+        "street": person.residence.street,
+        "house_number": person.residence.house_number,
+        "box": person.residence.box,
+        "postal_code": person.residence.postal_code,
+        "municipality": person.residence.municipality,
+        "nis_code": person.residence.nis_code,
+        "country": person.residence.country,
+        "since": person.residence_since,
+    }
+    return [name for name, value in parts.items() if value]

@@ -1,8 +1,8 @@
-"""The register's fields that we know, as the paths a scope file may name.
+"""The register's fields that rrsync knows, as the paths that a scope file may name.
 
-They are what our schema types (``wsdl/GeefPersoon-02.02``); it is open for the rest, so it cannot say where a name may
-stand, and this table does. Paths are relative to ``Persoon``; ``@`` marks an attribute. By MAGDA's schema each stands
-once at most, but for the parts of a name and the statuses, which are lists.
+Our schema (``wsdl/GeefPersoon-02.02``) types the same fields and is open for the rest, so this table says where a name
+is valid. Paths are relative to ``Persoon``; ``@`` marks an attribute. In MAGDA's schema each occurs at most once,
+except the parts of a name and the statuses, which are lists.
 """
 
 from __future__ import annotations
@@ -67,17 +67,17 @@ _MESSAGE: Final = frozenset(
 
 
 def known_paths() -> frozenset[str]:
-    """Give every path below ``Persoon`` that a scope may name."""
+    """Return every path below ``Persoon`` that a scope may name."""
     return frozenset(_walk(_PERSON, ""))
 
 
 def known_names() -> frozenset[str]:
-    """Give the name of every element that we read in a reply, below the operation's."""
+    """Return the names of all elements that are read in a reply, below the operation's root."""
     return _MESSAGE | {name for path in known_paths() for name in path.split("/")}
 
 
 def is_single(tree: Tree) -> bool:
-    """Whether a person has everything that we know once at most, but for what is a list."""
+    """Whether every known field of a person that is no list occurs at most once."""
     return _is_single(tree, _PERSON)
 
 

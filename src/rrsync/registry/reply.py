@@ -1,28 +1,29 @@
-"""What an answer says of a person: signals from the whole of it, and the ``Person`` from what was cut to scope.
+"""What MAGDA's messages say: a reply's bytes as one value, its signals, and the ``Person`` within the scope. Pure.
+
+Reading (MAGDA fact sheet §1.1 to §1.4, §2.1 and §2.4):
+
+1. A SOAP message holds at most one answer, a batch file any number. Both have the same ``Repliek`` and ``Antwoord``.
+2. Only the root of the operation has a namespace. A name that we read and that is in another is not the register's.
+3. What must occur once and occurs twice makes the reply unreadable; none of the two is chosen.
+4. MAGDA's own texts (Diagnose, Omstandigheid) are never read, for they may hold a person's data.
 
 Signals (contract, "From reply to address"; MAGDA fact sheet §4.4, §4.5 and §9, 13 to 17), all that apply:
 
 1. A death or status 99990: deceased. 992: abroad. 99991, 99992 and 99997: struck off. 99996: absent. Another: unknown.
    Statuses are compared as whole numbers, for leading zeros differ; one that ended before today does not count.
-2. An address that may not be told (IT 252), in force today or in force we know not when: protected.
-3. An address abroad and no main residence: abroad. One that is over, or only begins later, is none (``current``).
+2. An address that may not be told (IT 252), in force today or for an unknown period: protected.
+3. An address abroad and no main residence: abroad. A main residence of another day is none (``current``).
 4. A reference address that has not ended: the person does not live there.
 5. A reference to a file under another number, not ended: a new number, though not one to follow: only 30004 names that.
    A cancelled file under the number asked about, or under none that can be read: cancelled; one under another number is
    what was cancelled, not this person (§4.6).
-
-MAGDA's Verzoek and Repliek: a question as the nested data zeep wants, and a reply's bytes as one value. Pure.
-
-The shapes are those of ``services`` (MAGDA fact sheet §1.1 to §1.4, §2.1 and §2.4). Exactly one question and at most
-one answer go in a SOAP message. MAGDA's own texts (Diagnose, Omstandigheid) are never read: they may hold a person's
-data. Only the root of the operation has a namespace; nothing below it has, and what has is not the register's.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, TypeAlias
 
@@ -37,22 +38,38 @@ from rrsync.registry.services import PERSON, Service
 #: A part of a reply: its content by element name, or its text.
 Node: TypeAlias = "Tree | str"
 
-_SOAP: Final = "{http://schemas.xmlsoap.org/soap/envelope/}"
+MAX_TEXT: Final = 300
+MAX_PARTS: Final = 30
+
+_ENVELOPE: Final = f"{{{xml.SOAP}}}Envelope"
+_BODY: Final = f"{{{xml.SOAP}}}Body"
+_FAULT: Final = f"{{{xml.SOAP}}}Fault"
 _CODE: Final = re.compile(r"[0-9]{1,10}")
 _ORIGIN: Final = re.compile(r"[A-Za-z]{1,12}")
 _FAULT_CODE: Final = re.compile(r"\s*(ERR_[0-9]{1,4}|[0-9]{5})\b")
 _BLAMES_US: Final = ("Client", "Sender", "MustUnderstand", "VersionMismatch")
 _NEW_NUMBER: Final = "30004"
 _NAMES: Final = fields.known_names()
+_STATUS: Final = {
+    992: Reason.ABROAD,
+    99990: Reason.DECEASED,
+    99991: Reason.STRUCK_OFF,
+    99992: Reason.STRUCK_OFF,
+    99996: Reason.ABSENT,
+    99997: Reason.STRUCK_OFF,
+}
+_ABROAD: Final = ("VerblijfplaatsBuitenland", "PostadresBuitenland", "AangifteAdresBuitenland")
+_DIGITS: Final = 9
+_NOT_THE_REGISTERS: Final = "it holds what is not the register's"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply(Masked):
-    """A reply as it came: notices by level (MAGDA fact sheet §1.3), whose it says it is, and the person uncut.
+    """One answer as it came: notices by level (MAGDA fact sheet §1.3), whose it says it is, and the uncut person.
 
     ``reference`` is that of the Antwoord, ``None`` when there is no Antwoord; ``receiver`` that of the Ontvanger,
-    ``""`` when absent. ``new_numbers`` are the texts of 30004's annotations. ``result`` is what a subscription came to,
-    ``""`` when it is not said.
+    ``""`` when absent. ``new_numbers`` are the texts of 30004's annotations. ``result`` is that of a subscription,
+    ``""`` when absent.
     """
 
     fault: tuple[Notice, ...] = ()
@@ -65,42 +82,76 @@ class Reply(Masked):
     result: str = ""
 
 
-def reply(data: bytes, asked: Service = PERSON) -> Reply:
-    """Read the bytes of a SOAP reply of the service that was asked.
+def soap_reply(data: bytes, asked: Service = PERSON) -> Reply:
+    """Read a SOAP message of the service that was asked.
 
     Raises:
-        RegistryUnreadable: they are no SOAP message with one Repliek, it holds what is not the register's, or twice
-            what stands there once.
+        RegistryUnreadable: it is no SOAP message with one Repliek, it holds what is not the register's, or twice
+            what must occur once.
     """
     root = xml.parse(data)
-    body = xml.child(root, f"{_SOAP}Body")
-    if root.tag != f"{_SOAP}Envelope" or body is None or len(body) != 1:
+    body = xml.child(root, _BODY)
+    if root.tag != _ENVELOPE or body is None or len(body) != 1:
         raise xml.unreadable("it is no SOAP message with one body")
-    said = body[0]
-    if said.tag == f"{_SOAP}Fault":
-        return Reply(fault=_fault(said))
-    if said.tag != asked.response or xml.disguises(said, _NAMES):
-        raise xml.unreadable("it holds what is not the register's")
-    repliek = xml.child(said, "Repliek")
+    operation = body[0]
+    if operation.tag == _FAULT:
+        return Reply(fault=_fault(operation))
+    if operation.tag != asked.response or xml.disguises(operation, _NAMES):
+        raise xml.unreadable(_NOT_THE_REGISTERS)
+    repliek = xml.child(operation, "Repliek")
     if repliek is None:
         raise xml.unreadable("it has no Repliek")
-    return _repliek(repliek)
-
-
-def _repliek(repliek: _Element) -> Reply:
-    general = _exceptions(repliek)
+    whole = _of_all(repliek)
     antwoord = xml.child(repliek, "Antwoorden", "Antwoord")
+    return whole if antwoord is None else _answered(antwoord, whole)
+
+
+def file_reply(data: bytes) -> Reply:
+    """Read what a batch file says of all its answers: its ``Repliek`` without the ``Antwoorden``.
+
+    Raises:
+        RegistryUnreadable: as ``soap_reply``; or there are answers in it.
+    """
+    repliek = _root(data, "Repliek")
+    if xml.child(repliek, "Antwoorden") is not None:
+        raise xml.unreadable("answers stand where only what is said of all of them should")
+    return _of_all(repliek)
+
+
+def file_answer(data: bytes, whole: Reply, *, file_reference: str) -> Reply:
+    """Read one ``Antwoord`` of a batch file, of which ``whole`` says what applies to all answers.
+
+    The receiver's reference in a file is that of the file of questions, not of one question.
+
+    Raises:
+        RegistryUnreadable: as ``soap_reply``.
+    """
+    read = _answered(_root(data, "Antwoord"), whole)
+    return replace(read, receiver="") if read.receiver == file_reference else read
+
+
+def _root(data: bytes, name: str) -> _Element:
+    root = xml.parse(data)
+    if root.tag != name or xml.disguises(root, _NAMES):
+        raise xml.unreadable(_NOT_THE_REGISTERS)
+    return root
+
+
+def _of_all(repliek: _Element) -> Reply:
+    """Return what a Repliek says beside its answers."""
+    general = _exceptions(repliek)
     receiver = xml.text(repliek, "Context", "Bericht", "Ontvanger", "Referte")
-    if antwoord is None:
-        return Reply(general=_notices(general), receiver=receiver, new_numbers=_new_numbers(general))
-    own = _exceptions(antwoord)
-    return Reply(
-        general=_notices(general),
-        answer=_notices(own),
+    return Reply(general=_notices(general), receiver=receiver, new_numbers=_new_numbers(general))
+
+
+def _answered(antwoord: _Element, whole: Reply) -> Reply:
+    exceptions = _exceptions(antwoord)
+    return replace(
+        whole,
+        answer=_notices(exceptions),
         reference=xml.text(antwoord, "Referte"),
-        receiver=receiver,
         person=_person(antwoord),
-        new_numbers=_new_numbers(general + own),
+        new_numbers=whole.new_numbers | _new_numbers(exceptions),
         result=xml.text(antwoord, "Inhoud", "Resultaat"),
     )
 
@@ -109,12 +160,12 @@ def _person(antwoord: _Element) -> Tree | None:
     found = xml.child(antwoord, "Inhoud", "Persoon")
     tree = {} if found is None else xml.tree(found)
     if not fields.is_single(tree):
-        raise xml.unreadable("it tells a thing of a person twice")
+        raise xml.unreadable("it has a field of a person twice")
     return tree or None
 
 
 def _fault(fault: _Element) -> tuple[Notice, ...]:
-    """Give a Fault as notices: by the code its text begins with, else by whom SOAP 1.1 (§4.4.1) blames."""
+    """Return a Fault as notices: by the code its text begins with, else by the side that SOAP 1.1 (§4.4.1) blames."""
     blamed = xml.text(fault, "faultcode").rpartition(":")[2]
     blame = Notice("Client" if blamed.startswith(_BLAMES_US) else "Server", "SOAP", codes.FOUT)
     match = _FAULT_CODE.match(xml.text(fault, "faultstring"))
@@ -138,7 +189,7 @@ def _notices(exceptions: list[_Element]) -> tuple[Notice, ...]:
 
 
 def _notice(exception: _Element) -> Notice:
-    """Give an exception's code, origin and type; what does not look like one is ``?``, so no text slips through."""
+    """Return an exception's code, origin and type; what is not well-formed becomes ``?``, so no text passes."""
     code, origin, severity = (xml.text(exception, name) for name in ("Identificatie", "Oorsprong", "Type"))
     return Notice(
         code if _CODE.fullmatch(code) else "?",
@@ -148,7 +199,7 @@ def _notice(exception: _Element) -> Notice:
 
 
 def _new_numbers(exceptions: list[_Element]) -> frozenset[str]:
-    """Give the texts of 30004's annotations ``Nieuw INSZ`` (MAGDA fact sheet §4.6), each once."""
+    """Return the texts of 30004's annotations ``Nieuw INSZ`` (MAGDA fact sheet §4.6), each once."""
     return frozenset(
         xml.text(annotation, "Waarde")
         for exception in exceptions
@@ -158,23 +209,8 @@ def _new_numbers(exceptions: list[_Element]) -> frozenset[str]:
     )
 
 
-MAX_TEXT: Final = 300
-MAX_PARTS: Final = 30
-
-_STATUS: Final = {
-    992: Reason.ABROAD,
-    99990: Reason.DECEASED,
-    99991: Reason.STRUCK_OFF,
-    99992: Reason.STRUCK_OFF,
-    99996: Reason.ABSENT,
-    99997: Reason.STRUCK_OFF,
-}
-_ABROAD: Final = ("VerblijfplaatsBuitenland", "PostadresBuitenland", "AangifteAdresBuitenland")
-_DIGITS: Final = 9
-
-
 def current(tree: Tree, today: date) -> Tree:
-    """Give an answer without a main residence that ended before today or begins after it, by partial dates too."""
+    """Return an answer without a main residence that ended before today or begins later; dates may be partial."""
     if not any(_elsewhen(home, today) for home in nodes(tree, "Adressen", "Hoofdverblijfplaats")):
         return tree
     addresses = [node for node in tree["Adressen"] if isinstance(node, dict)]
@@ -184,7 +220,7 @@ def current(tree: Tree, today: date) -> Tree:
 
 
 def _elsewhen(home: Node, today: date) -> bool:
-    """Whether an address is of another day, whatever day a partial date may mean."""
+    """Whether an address is of another day, for every day that a partial date may mean."""
     begin, end = (PartialDate.parse(text(home, name)) for name in ("@DatumBegin", "@DatumEinde"))
     day = today.isoformat()
     starts_later = begin is not None and f"{begin.year:04}-{begin.month or 1:02}-{begin.day or 1:02}" > day
@@ -194,7 +230,7 @@ def _elsewhen(home: Node, today: date) -> bool:
 
 
 def signals(tree: Tree, today: date) -> frozenset[Reason]:
-    """Give every hold reason that an uncut answer holds."""
+    """Return every hold reason that an uncut answer contains."""
     found = {_status(node) for node in nodes(tree, "Statussen", "Status") if not _ended(node, "@DatumEinde", today)}
     if "Overlijden" in tree:
         found.add(Reason.DECEASED)
@@ -210,7 +246,7 @@ def signals(tree: Tree, today: date) -> frozenset[Reason]:
 
 
 def _other_files(tree: Tree, today: date) -> set[Reason]:
-    """Give what other files that the register names say of the number."""
+    """Return the hold reasons from other files that the register refers to."""
     own, found = text(tree, "INSZ"), set()
     if any(text(node, "INSZ") != own for node in _standing(tree, "Referentiedossier", today)):
         found.add(Reason.NEW_NUMBER)
@@ -232,8 +268,8 @@ def _status(node: Node) -> Reason:
 
 def _secret(node: Node, today: date) -> bool:
     """Whether an address is confidential today; one that only begins later is not, yet."""
-    begins = [_whole(text(period, "Begindatum")) for period in nodes(node, "Periode")]
-    ends = [_whole(text(period, "Einddatum")) for period in nodes(node, "Periode")]
+    begins = [_whole_day(text(period, "Begindatum")) for period in nodes(node, "Periode")]
+    ends = [_whole_day(text(period, "Einddatum")) for period in nodes(node, "Periode")]
     later = bool(begins) and all(begin is not None and begin.text > today.isoformat() for begin in begins)
     over = bool(ends) and all(end is not None and end.text < today.isoformat() for end in ends)
     return not later and not over
@@ -241,17 +277,17 @@ def _secret(node: Node, today: date) -> bool:
 
 def _ended(node: Node, name: str, today: date) -> bool:
     """Whether it ended before today; an end that is absent, partial or unreadable is no end."""
-    end = _whole(text(node, name))
+    end = _whole_day(text(node, name))
     return end is not None and end.text < today.isoformat()
 
 
-def _whole(written: str) -> PartialDate | None:
+def _whole_day(written: str) -> PartialDate | None:
     day = PartialDate.parse(written)
     return day if day is not None and day.is_complete else None
 
 
 def person(tree: Tree) -> Person:
-    """Give the person of a tree that was cut to scope; what is not there is empty.
+    """Return the person of a tree that was cut to scope; a missing field is empty.
 
     Raises:
         RegistryUnreadable: a text is longer than any real one.
@@ -274,7 +310,7 @@ def person(tree: Tree) -> Person:
 
 
 def nodes(node: Node, *path: str) -> Iterator[Node]:
-    """Give every node down this path, in order."""
+    """Yield every node down this path, in order."""
     if not path:
         yield node
     elif isinstance(node, dict):
@@ -283,7 +319,7 @@ def nodes(node: Node, *path: str) -> Iterator[Node]:
 
 
 def text(node: Node, *path: str) -> str:
-    """Give the text of the first node down this path, ``""`` without one."""
+    """Return the text of the first node down this path, ``""`` without one."""
     return _own(next(nodes(node, *path), ""))
 
 
@@ -302,7 +338,7 @@ def _short(written: str) -> str:
 
 
 def _either(node: Node, *names: str) -> str:
-    """Give the first of these texts that is not empty."""
+    """Return the first of these texts that is not empty."""
     return next((found for name in names if (found := _text(node, name, "String"))), "")
 
 

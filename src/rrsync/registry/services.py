@@ -1,6 +1,6 @@
-"""MAGDA's operations that we speak: what asks about a person, and what makes and ends a subscription to a number.
+"""The MAGDA operations that rrsync uses: to ask about a person, and to make and end a subscription to a number.
 
-Each has a folder of our own under ``wsdl``, named as the operation. Only the root of its messages has a namespace.
+The WSDL of each is in a folder under ``wsdl`` with its name. Only the root of its messages has a namespace.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rrsync.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One operation of one version; ``domain`` is where MAGDA keeps it, as its addresses name it."""
+    """One version of an operation; ``domain`` is its part of MAGDA's addresses."""
 
     name: str
     version: str
@@ -34,7 +34,7 @@ class Service:
 
 
 def _repertory(name: str, version: str) -> Service:
-    """Give an operation of the repertory of subscriptions (MAGDA fact sheet §2.4)."""
+    """Return an operation of the repertory of subscriptions (MAGDA fact sheet §2.4)."""
     tail = version.replace(".", "_")
     space = f"http://webservice.{name.lower()}dienst-{tail}.repertorium-{tail}.vip.vlaanderen.be"
     return Service(name, version, "repertorium", space)
@@ -50,7 +50,7 @@ UNSUBSCRIBE: Final[Mapping[str, Service]] = {
 
 
 def service(deed: Deed, repertory: str | None) -> Service:
-    """Give the operation that does a deed; ``repertory`` is the version of those that subscribe, ``None`` for none.
+    """Return the operation for a deed; ``repertory`` is the version of those for subscriptions, ``None`` for none.
 
     Raises:
         ConfigError: a subscription is wanted, and the settings want none.

@@ -1,10 +1,10 @@
-"""Signs a question as MAGDA wants it: WS-Security 1.0, the Body alone, by the key of our certificate.
+"""Signs envelopes as MAGDA requires: WS-Security 1.0, the Body alone, with the key of our certificate.
 
-1. The Body gets a ``wsu:Id``, a ``wsse:Security`` that must be understood goes in the Header, and in it stand our
-   certificate (a BinarySecurityToken) and a signature that refers to it (MAGDA fact sheet §6).
-2. Both the Body and what is signed about it are in exclusive canonical form. RSA with SHA-256, or SHA-1 only when set:
-   then for the digest too, as the verifiers that still want it know no other.
-3. The envelope is written out once, after signing; what comes out is sent as it is.
+1. The Body gets a ``wsu:Id``. The Header gets a ``wsse:Security`` that must be understood, with our certificate (a
+   BinarySecurityToken) and a signature that refers to it (MAGDA fact sheet §6).
+2. The Body and the SignedInfo are in exclusive canonical form. The algorithm is RSA with SHA-256, or with SHA-1 where
+   the settings say so; then the digest is SHA-1 too, for verifiers that require it know no other.
+3. The envelope is serialised once, after signing, and sent as these bytes.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _ALGORITHMS: Final = {
 class Signer:
     """Signs envelopes with the key of an identity. Threads may share it.
 
-    ``token`` says how our certificate is shown: alone, or with those of its issuers (``pkipath``). ``new_id`` gives
-    text that no other message has, of letters, digits and hyphens.
+    ``token`` says whether our certificate is sent alone or with those of its issuers (``pkipath``). ``new_id`` returns
+    a text of letters, digits and hyphens that is unique to a message.
 
     Raises:
         ConfigError: the key is no RSA key.
@@ -64,9 +64,9 @@ class Signer:
         self._new_id = new_id
 
     def sign(self, envelope: bytes) -> bytes:
-        """Give an envelope with its Body signed, as the exact bytes that are sent."""
+        """Return an envelope with its Body signed, as the exact bytes that are sent."""
         fresh = self._new_id()
-        root = _roomy(etree.fromstring(envelope))
+        root = _with_header(etree.fromstring(envelope))
         header, body = root
         body.set(f"{{{xml.WSU}}}Id", f"Body-{fresh}")
         security = etree.SubElement(header, f"{{{xml.WSSE}}}Security", nsmap={"wsse": xml.WSSE})
@@ -90,24 +90,24 @@ class Signer:
 
 
 class _Signing(XMLSigner):
-    """SignXML's signer, that leaves the choice of SHA-1 to the settings."""
+    """SignXML's signer, without its refusal of SHA-1: the settings choose the algorithm."""
 
     def check_deprecated_methods(self) -> None:
-        """Refuse nothing: ``Signer`` has two algorithms, and SHA-1 is one of them."""
+        """Refuse nothing: SHA-1 is one of the two algorithms of ``Signer``."""
 
 
-def _roomy(root: _Element) -> _Element:
-    """Give an envelope of a Header and the Body, with the prefixes that a signature needs declared on it."""
+def _with_header(root: _Element) -> _Element:
+    """Return an envelope of a Header and the Body that declares the prefixes of a signature."""
     prefixes: dict[str | None, str] = {**root.nsmap, "wsu": xml.WSU}
-    roomy = etree.Element(root.tag, nsmap=prefixes)  # type: ignore[arg-type]  # the stubs forget the default one
+    wrapped = etree.Element(root.tag, nsmap=prefixes)  # type: ignore[arg-type]  # the stubs forget the default one
     header = root.find(f"{{{xml.SOAP}}}Header")
-    roomy.append(etree.Element(f"{{{xml.SOAP}}}Header") if header is None else header)
-    roomy.append(root[-1])
-    return roomy
+    wrapped.append(etree.Element(f"{{{xml.SOAP}}}Header") if header is None else header)
+    wrapped.append(root[-1])
+    return wrapped
 
 
 def _key_info(uri: str, kind: str) -> _Element:
-    """Give the way from a signature to its token; of a PKIPath it must name the kind twice (WS-I BSP 1.1, R5215)."""
+    """Return the KeyInfo that refers to the token; for a PKIPath it names the type twice (WS-I BSP 1.1, R5215)."""
     info = etree.Element(f"{{{xml.DS}}}KeyInfo", nsmap={"ds": xml.DS})
     names = {"wsse": xml.WSSE, "wsse11": xml.WSSE11} if kind == xml.PKIPATH else {"wsse": xml.WSSE}
     reference = etree.SubElement(info, f"{{{xml.WSSE}}}SecurityTokenReference", nsmap=names)

@@ -69,7 +69,7 @@ class Client:
         self._reading = Lock()
 
     def build(self, asked: Service, request: RequestNode) -> bytes:
-        """Give the envelope of a Verzoek, as the exact bytes that are sent when nothing is signed.
+        """Return the envelope of a Verzoek, as the exact bytes that are sent when nothing is signed.
 
         Raises:
             ConfigError: the operation has no endpoint, or our own WSDL cannot be used.
@@ -79,7 +79,7 @@ class Client:
         return etree.tostring(message.content, encoding="UTF-8", xml_declaration=True)
 
     def sign(self, envelope: bytes) -> bytes:
-        """Give an envelope signed, or as it is when nothing is to be signed; these bytes are sent and never rewritten.
+        """Return an envelope signed, or as it is when nothing is to be signed; these bytes are sent.
 
         Raises:
             ConfigError: it cannot be signed.
@@ -96,7 +96,7 @@ class Client:
         return self._endpoint(asked).post(envelope)
 
     def verified(self, reply: bytes) -> bytes:
-        """Give what may be read of a reply.
+        """Return what may be read of a reply.
 
         Raises:
             RegistryUnreadable: its signature is not what it must be; ``status`` says so.
@@ -120,7 +120,7 @@ class Client:
         return endpoint
 
     def _operation(self, asked: Service) -> Any:
-        """Give zeep's operation of a service; its WSDL is read when it is first wanted."""
+        """Return zeep's operation of a service; its WSDL is read when it is first wanted."""
         with self._reading:
             if asked.operation not in self._operations:
                 from rrsync.registry.wsdl import read_operation  # noqa: PLC0415 — most commands ask nobody: no zeep

@@ -1,12 +1,11 @@
-"""Names of WS-Security 1.0 and XML Signature, and PKIPath: a chain of certificates as one value.
+"""XML from others, read without trust, and the names and certificate chains of WS-Security.
 
-OASIS WSS SOAP Message Security 1.0 and its X.509 Certificate Token Profile; W3C XML Signature. A PkiPath is ITU-T
-X.509's SEQUENCE OF Certificate, in which the subject of each is the issuer of the next: our own stands last.
-
-XML that others wrote, read without trust: UTF-8, no DTD, no entities, no fetches, bounded depth and attributes.
-
-A name counts with its namespace, whatever the prefix; what stands there twice and should once is refused, not chosen
-from. The size is bounded where the bytes come in (``wire``).
+1. UTF-8 only; no DTD, no entities, nothing fetched; depth, elements and attributes are bounded. The size is bounded
+   where the bytes come in.
+2. A name counts with its namespace, whatever the prefix. What must occur once and occurs twice is refused.
+3. The names are those of OASIS WSS SOAP Message Security 1.0, its X.509 Certificate Token Profile, and W3C XML
+   Signature. A PkiPath is a chain of certificates as one value: ITU-T X.509's SEQUENCE OF Certificate, in which the
+   subject of each is the issuer of the next. The signer's own comes last.
 """
 
 from __future__ import annotations
@@ -25,118 +24,6 @@ from lxml.etree import _Element
 from rrsync.core.authorisation import Tree
 from rrsync.errors import RegistryUnreadable
 
-MAX_ATTRIBUTES: Final = 100
-MAX_DEPTH: Final = 64
-#: Of elements, and of attributes in all; the largest genuine reply has some hundreds.
-MAX_ELEMENTS: Final = 20_000
-
-_OTHER_LETTERS: Final = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
-_CROWDED: Final = etree.XPath(
-    f"count(//*) > {MAX_ELEMENTS} or boolean(//*[count(@*) > {MAX_ATTRIBUTES}]) or count(//@*) > {MAX_ELEMENTS}"
-)
-_QUALIFIED: Final = etree.XPath("descendant::*[namespace-uri()]")
-
-
-def unreadable(why: str) -> RegistryUnreadable:
-    """Give the error for a reply nobody can use; ``why`` is a clause of ours, never the reply's text."""
-    return RegistryUnreadable(f"The register's reply cannot be read: {why}", kept="Nothing of it was used")
-
-
-def parse(data: bytes) -> _Element:
-    """Read a document and give its root.
-
-    Raises:
-        RegistryUnreadable: it is no well-formed XML in UTF-8 that says no otherwise, has a DTD, too many elements, or
-            one with too many attributes.
-    """
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise unreadable("it has a document type, which no SOAP message may have")
-    if _OTHER_LETTERS.match(data.removeprefix(BOM_UTF8)):
-        raise unreadable("it says itself that it is not written in UTF-8")
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    root = None
-    with suppress(etree.XMLSyntaxError, ValueError):  # not even as a cause: the parser's words may quote the reply
-        root = etree.fromstring(data, parser)
-    if root is None:
-        raise unreadable("it is no well-formed XML in UTF-8")
-    if _CROWDED(root):
-        raise unreadable("it has too many elements, or an element too many attributes")
-    return root
-
-
-def disguises(element: _Element, names: Collection[str]) -> bool:
-    """Whether something below has one of these names, which are in no namespace, in a namespace of its own."""
-    qualified = cast("list[_Element]", _QUALIFIED(element))
-    return any(etree.QName(below).localname in names for below in qualified)
-
-
-def children(element: _Element, name: str) -> Iterator[_Element]:
-    """Give the children of this name, in order; a name in a namespace is written ``{namespace}name``."""
-    return (child for child in element if child.tag == name)
-
-
-def child(element: _Element, *path: str) -> _Element | None:
-    """Give the one element down this path, if any.
-
-    Raises:
-        RegistryUnreadable: there is more than one on the way.
-    """
-    for name in path:
-        found = list(children(element, name))
-        if len(found) > 1:
-            raise unreadable(f"it has more than one {name.rpartition('}')[2]}")
-        if not found:
-            return None
-        element = found[0]
-    return element
-
-
-def text(element: _Element, *path: str) -> str:
-    """Give the trimmed text down this path; absent and empty are both ``""``.
-
-    Raises:
-        RegistryUnreadable: as ``child`` says, or an element stands where a text should.
-    """
-    found = child(element, *path)
-    if found is not None and len(found):
-        raise unreadable("an element stands where a text should")
-    return "" if found is None else (found.text or "").strip()
-
-
-def tree(element: _Element, depth: int = 0) -> Tree:
-    """Give an element as plain data: a leaf without attributes is its text, one with them a tree with it under ``""``.
-
-    Raises:
-        RegistryUnreadable: it is nested too deeply.
-    """
-    if depth > MAX_DEPTH:
-        raise unreadable("it is nested too deeply")
-    grown = _attributes(element)
-    for below in element:
-        node = tree(below, depth + 1) if len(below) or below.attrib else (below.text or "").strip()
-        grown.setdefault(below.tag, []).append(node)
-    if not len(element) and (own := (element.text or "").strip()):
-        grown[""] = [own]
-    return grown
-
-
-def _attributes(element: _Element) -> Tree:
-    """Give the attributes but those in a namespace: they say something of the XML, or are nothing of the register's."""
-    return {
-        "@" + spelled: [str(value).strip()]
-        for name, value in element.items()
-        if not (spelled := str(name)).startswith("{")
-    }
-
-
 _OASIS: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
 _PROFILE: Final = f"{_OASIS}x509-token-profile-1.0#"
 
@@ -154,9 +41,120 @@ PKIPATH: Final = f"{_PROFILE}X509PKIPathv1"
 _SEQUENCE: Final = 0x30
 _LONG: Final = 0x80
 
+MAX_ATTRIBUTES: Final = 100
+MAX_DEPTH: Final = 64
+#: Of elements, and of attributes in all; the largest genuine reply has some hundreds.
+MAX_ELEMENTS: Final = 20_000
+
+_OTHER_ENCODING: Final = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["'](?!utf-8["'])""", re.IGNORECASE)
+_TOO_LARGE: Final = etree.XPath(
+    f"count(//*) > {MAX_ELEMENTS} or boolean(//*[count(@*) > {MAX_ATTRIBUTES}]) or count(//@*) > {MAX_ELEMENTS}"
+)
+_IN_A_NAMESPACE: Final = etree.XPath("descendant::*[namespace-uri()]")
+
+
+def unreadable(why: str) -> RegistryUnreadable:
+    """Return the error for an unusable reply; ``why`` is a clause of ours, never the reply's text."""
+    return RegistryUnreadable(f"The register's reply cannot be read: {why}", kept="Nothing of it was used")
+
+
+def parse(data: bytes) -> _Element:
+    """Read a document and return its root.
+
+    Raises:
+        RegistryUnreadable: it is no well-formed XML in UTF-8, declares another encoding, has a DTD, too many
+            elements, or one with too many attributes.
+    """
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise unreadable("it has a document type, which no SOAP message may have")
+    if _OTHER_ENCODING.match(data.removeprefix(BOM_UTF8)):
+        raise unreadable("it declares another encoding than UTF-8")
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    root = None
+    with suppress(etree.XMLSyntaxError, ValueError):  # not even as a cause: the parser's message may quote the reply
+        root = etree.fromstring(data, parser)
+    if root is None:
+        raise unreadable("it is no well-formed XML in UTF-8")
+    if _TOO_LARGE(root):
+        raise unreadable("it has too many elements, or an element too many attributes")
+    return root
+
+
+def disguises(element: _Element, names: Collection[str]) -> bool:
+    """Whether a descendant has one of these names, which belong to no namespace, in a namespace."""
+    qualified = cast("list[_Element]", _IN_A_NAMESPACE(element))
+    return any(etree.QName(below).localname in names for below in qualified)
+
+
+def children(element: _Element, name: str) -> Iterator[_Element]:
+    """Yield the children of this name, in order; a name in a namespace is written ``{namespace}name``."""
+    return (child for child in element if child.tag == name)
+
+
+def child(element: _Element, *path: str) -> _Element | None:
+    """Return the one element down this path, if any.
+
+    Raises:
+        RegistryUnreadable: a step of the path matches more than one.
+    """
+    for name in path:
+        found = list(children(element, name))
+        if len(found) > 1:
+            raise unreadable(f"it has more than one {name.rpartition('}')[2]}")
+        if not found:
+            return None
+        element = found[0]
+    return element
+
+
+def text(element: _Element, *path: str) -> str:
+    """Return the trimmed text down this path; absent and empty are both ``""``.
+
+    Raises:
+        RegistryUnreadable: as ``child`` says, or the text has elements in it.
+    """
+    found = child(element, *path)
+    if found is not None and len(found):
+        raise unreadable("a text has elements in it")
+    return "" if found is None else (found.text or "").strip()
+
+
+def tree(element: _Element, depth: int = 0) -> Tree:
+    """Return an element as plain data: a leaf is its text; one with attributes is a tree, its text under ``""``.
+
+    Raises:
+        RegistryUnreadable: it is nested too deeply.
+    """
+    if depth > MAX_DEPTH:
+        raise unreadable("it is nested too deeply")
+    read = _attributes(element)
+    for below in element:
+        node = tree(below, depth + 1) if len(below) or below.attrib else (below.text or "").strip()
+        read.setdefault(below.tag, []).append(node)
+    if not len(element) and (own := (element.text or "").strip()):
+        read[""] = [own]
+    return read
+
+
+def _attributes(element: _Element) -> Tree:
+    """Return the attributes without those in a namespace, which are not the register's."""
+    return {
+        "@" + spelled: [str(value).strip()]
+        for name, value in element.items()
+        if not (spelled := str(name)).startswith("{")
+    }
+
 
 def pack(chain: Sequence[x509.Certificate]) -> bytes:
-    """Give a chain, ours first, as a PkiPath."""
+    """Return a chain, ours first, as a PkiPath."""
     content = b"".join(each.public_bytes(Encoding.DER) for each in reversed(chain))
     size = len(content)
     if size < _LONG:
@@ -166,10 +164,10 @@ def pack(chain: Sequence[x509.Certificate]) -> bytes:
 
 
 def unpack(path: bytes) -> tuple[x509.Certificate, ...]:
-    """Give the chain of a PkiPath, the signer's first.
+    """Return the chain of a PkiPath, the signer's first.
 
     Raises:
-        ValueError: it is no PkiPath, is empty, or holds what is no certificate.
+        ValueError: it is no PkiPath, is empty, or holds something else than certificates.
     """
     (content,) = _sequences(path)
     if not content:
@@ -178,7 +176,7 @@ def unpack(path: bytes) -> tuple[x509.Certificate, ...]:
 
 
 def _sequences(data: bytes, *, whole: bool = False) -> Iterator[bytes]:
-    """Give the DER SEQUENCEs that stand in a row, ``whole`` or without their heads; raises ``ValueError``."""
+    """Yield the DER SEQUENCEs in a row, ``whole`` or without their headers; raises ``ValueError``."""
     at = 0
     while at < len(data):
         head = data[at : at + 2]
@@ -188,6 +186,6 @@ def _sequences(data: bytes, *, whole: bool = False) -> Iterator[bytes]:
         size = int.from_bytes(data[at + 2 : start], "big") if head[1] > _LONG else head[1]
         end = start + size
         if end > len(data):
-            raise ValueError("a DER sequence that breaks off")
+            raise ValueError("a truncated DER sequence")
         yield data[at:end] if whole else data[start:end]
         at = end

@@ -173,7 +173,7 @@ def _dwelling(seed: int, position: int, salt: int) -> tuple[str, Address]:
 
 
 def _fit(residence: Address, situation: Situation, variant: int) -> Address:
-    """Give the address the box that the situation is about."""
+    """Return the address the box that the situation is about."""
     if situation is Situation.EMPTY_BOX:
         return replace(residence, box="")
     if situation is Situation.RESPELLED and variant % 5 in (2, 3):
@@ -182,7 +182,7 @@ def _fit(residence: Address, situation: Situation, variant: int) -> Address:
 
 
 def _known(residence: Address, seed: int, position: int, situation: Situation, variant: int) -> Address:
-    """Give the address as the library holds it."""
+    """Return the address as the library holds it."""
     if situation is Situation.RESPELLED:
         return _respell(residence, variant % 5)
     if situation is not Situation.MOVED:
@@ -232,7 +232,7 @@ _DECLARED: Final = 31
 
 
 def person(citizen: Citizen, today: date) -> str:
-    """Give the whole ``Persoon`` element of a citizen, in the order of the schema."""
+    """Return the whole ``Persoon`` element of a citizen, in the order of the schema."""
     source = "KSZ" if citizen.situation is Situation.CONTACT_ONLY else "RR"
     since = citizen.since.text
     return (
@@ -290,7 +290,7 @@ def _marriage(citizen: Citizen) -> str:
 
 
 def _status_code(citizen: Citizen) -> str:
-    """Give the status a citizen has, or nothing."""
+    """Return the status a citizen has, or nothing."""
     match citizen.situation:
         case Situation.DECEASED:
             return "" if citizen.variant % 2 else "99990"
@@ -324,7 +324,7 @@ def _death(citizen: Citizen) -> str:
 
 
 def _addresses(citizen: Citizen, today: date) -> str:
-    """Give the ``Adressen``, in the order of the schema: residence, abroad, declared, protected, contact."""
+    """Return the ``Adressen``, in the order of the schema: residence, abroad, declared, protected, contact."""
     situation, odd = citizen.situation, citizen.variant % 2
     since = f'DatumBegin="{citizen.since.text}"'
     declared = (
@@ -347,7 +347,7 @@ def _addresses(citizen: Citizen, today: date) -> str:
 
 
 def _after(citizen: Citizen, today: date) -> str:
-    """Give what stands behind the main residence."""
+    """Return what stands behind the main residence."""
     if citizen.situation is Situation.ABROAD:
         return _abroad(citizen)
     if citizen.situation is not Situation.PROTECTED:
@@ -375,7 +375,7 @@ def _abroad(citizen: Citizen) -> str:
 
 
 def _reference(citizen: Citizen) -> str:
-    """Give a reference address: an open one, or for some settled people one that has ended."""
+    """Return a reference address: an open one, or for some settled people one that has ended."""
     if citizen.situation is Situation.REFERENCE_ADDRESS:
         return "<ReferentieAdres><Begindatum>2025-03-03</Begindatum></ReferentieAdres>"
     if citizen.situation is Situation.SETTLED and citizen.position % 50 == _ENDED:
@@ -384,7 +384,7 @@ def _reference(citizen: Citizen) -> str:
 
 
 def _address(citizen: Citizen) -> str:
-    """Give the children of an address; a street without a standard stands in another place, with its code."""
+    """Return the children of an address; a street without a standard stands in another place, with its code."""
     address, language = citizen.residence, citizen.language
     street, loose = f"<String>{escape(address.street)}</String>", ""
     named = f"<Straatnaam>{street}<Taal>{language}</Taal></Straatnaam>"
@@ -409,7 +409,7 @@ _STRIDE: Final = 73
 
 
 def _slots() -> tuple[tuple[Situation, int], ...]:
-    """Give the situations of a block, each with its rank among its like."""
+    """Return the situations of a block, each with its rank among its like."""
     many = {Situation.SETTLED: 130, Situation.RESPELLED: 40, Situation.MOVED: 12, Situation.FOREIGNER: 2}
     many[Situation.DECEASED] = 2
     row = [situation for situation in Situation for _ in range(many.get(situation, 1))]
@@ -447,7 +447,7 @@ class World:
         return self.people
 
     def citizen(self, position: int) -> Citizen:
-        """Give the person at a position.
+        """Return the person at a position.
 
         Raises:
             IndexError: when nobody has that position.
@@ -459,7 +459,7 @@ class World:
         return draw(self._numbers, position, situation, variant)
 
     def find(self, digits: str) -> Citizen | None:
-        """Give the person with a number; who was renumbered is found by the old and by the new one."""
+        """Return the person with a number; who was renumbered is found by the old and by the new one."""
         position = self._numbers.position(digits)
         if position is None:
             return None
@@ -475,7 +475,7 @@ class World:
 
 
 def member_rows(world: World, count: int | None = None) -> Iterator[dict[str, str]]:
-    """Give what a library holds of the first ``count`` people, a row each, with the columns of a member file."""
+    """Return what a library holds of the first ``count`` people, a row each, with the columns of a member file."""
     for position in range(len(world) if count is None else min(count, len(world))):
         citizen = world.citizen(position)
         known, left = citizen.known, _has_left(citizen)
@@ -501,7 +501,7 @@ def _has_left(citizen: Citizen) -> bool:
 
 
 def _held_birth(citizen: Citizen) -> str:
-    """Give the birth date a library holds: of a partial one nothing, or the first of January it once made up."""
+    """Return the birth date a library holds: of a partial one nothing, or the first of January it once made up."""
     if citizen.birth.is_complete:
         return citizen.birth.text
     return "" if citizen.variant % 2 else f"{citizen.birth.year}-01-01"

@@ -114,7 +114,7 @@ class Fault:
 
 
 def due(faults: Iterable[Fault], number: int) -> FaultKind | None:
-    """Give the fault that strikes the request with this number, the first that applies."""
+    """Return the fault that strikes the request with this number, the first that applies."""
     return next((fault.kind for fault in faults if number % fault.every == 0), None)
 
 
@@ -157,7 +157,7 @@ class Right:
 
 
 def spoiled(kind: FaultKind, right: Right) -> Reply:
-    """Give the reply of a fault; a fault of the connection leaves the right reply as it is."""
+    """Return the reply of a fault; a fault of the connection leaves the right reply as it is."""
     if not _strikes(kind, right.asker):
         return right.reply
     match kind:
@@ -191,7 +191,7 @@ def _soap_fault(kind: FaultKind) -> Reply:
 
 
 def _excepted(kind: FaultKind, right: Right) -> Reply:
-    """Give an exception: on the message (level 2) or on the question (level 3)."""
+    """Return an exception: on the message (level 2) or on the question (level 3)."""
     asker, stamp = right.asker, right.stamp
     if kind is FaultKind.BUSY:
         return Reply(refusal(asker, stamp, Uitzondering("99996", "Te veel gelijktijdige bevragingen")))
@@ -229,7 +229,7 @@ def _hostile(kind: FaultKind, right: Right) -> Reply:
 
 
 def _astray(kind: FaultKind, right: Right) -> Reply:
-    """Give content of another person, references of another question, a refusal without a reason, or nothing at all."""
+    """Return content of another person, references of another question, a refusal without a reason, or nothing."""
     if kind is FaultKind.UNREGISTERED:
         return Reply(answer(right.asker, right.stamp, content=NOT_DONE))
     if kind is FaultKind.MIXUP and right.asker.offer is PERSON:
@@ -242,7 +242,7 @@ def _astray(kind: FaultKind, right: Right) -> Reply:
 
 @cache
 def _bomb() -> bytes:
-    """Give a megabyte of blanks, sixty-five times, packed."""
+    """Return a megabyte of blanks, sixty-five times, packed."""
     packer = zlib.compressobj(9, wbits=31)
     blanks = b" " * _MIB
     return b"".join([packer.compress(blanks) for _ in range(_UNPACKED // _MIB)]) + packer.flush()

@@ -40,7 +40,7 @@ class Personas:
             )
 
     def about(self, asker: Asker) -> bytes | None:
-        """Give the reply for the number that was asked, or nothing when there is no file for it.
+        """Return the reply for the number that was asked, or nothing when there is no file for it.
 
         Raises:
             ConfigError: when the file is no reply, or declares a document type.
@@ -48,7 +48,7 @@ class Personas:
         return self._reply(asker.digits, asker) if asker.digits.isdigit() else None
 
     def nobody(self, asker: Asker) -> bytes | None:
-        """Give the reply for a number nobody has, or nothing when the folder has no ``notfound.xml``.
+        """Return the reply for a number nobody has, or nothing when the folder has no ``notfound.xml``.
 
         Raises:
             ConfigError: when the file is no reply, or declares a document type.
@@ -64,7 +64,7 @@ class Personas:
 
 
 def _places(folder: Path, offer: Offer) -> tuple[Path, ...]:
-    """Give where the files of an operation may be."""
+    """Return where the files of an operation may be."""
     domain = "Persoon" if offer is PERSON else "Repertorium"
     own = folder / domain / offer.name / f"{offer.version}.0000", folder / offer.operation
     return (*own, folder) if offer is PERSON else own

@@ -191,7 +191,7 @@ SPACE: Final = _YEARS * _MONTHS * _DAYS * _SERIALS
 
 
 def mix(*parts: int) -> int:
-    """Give 64 bits that look random and follow from the parts alone (splitmix64)."""
+    """Return 64 bits that look random and follow from the parts alone (splitmix64)."""
     state = 0x9E3779B97F4A7C15
     for part in parts:
         state = (state + (part & _WORD) * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & _WORD
@@ -220,17 +220,17 @@ class Numbers:
         object.__setattr__(self, "_shift", mix(self.seed, 2) % SPACE)
 
     def digits(self, position: int) -> str:
-        """Give the number at a position below ``SPACE``."""
+        """Return the number at a position below ``SPACE``."""
         birth, serial = self._parts(position)
         nine = f"{birth.year % 100:02d}{birth.month + _TEST_MONTH:02d}{birth.day:02d}{serial:03d}"
         return nine + check_digits(nine, born_from_2000=birth.year >= 2000)
 
     def birth(self, position: int) -> date:
-        """Give the birth date that the number at a position is made from."""
+        """Return the birth date that the number at a position is made from."""
         return self._parts(position)[0]
 
     def position(self, digits: str) -> int | None:
-        """Give the position of a number, or nothing when it is no number of ours."""
+        """Return the position of a number, or nothing when it is no number of ours."""
         if len(digits) != 11 or not (digits.isascii() and digits.isdigit()):
             return None
         nine = digits[:9]

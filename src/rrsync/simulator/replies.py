@@ -153,7 +153,7 @@ def refusal(asker: Asker, stamp: Stamp, *remarks: Uitzondering) -> bytes:
 
 
 def fault(text: str, *, message: str = "", code: str = "Server") -> bytes:
-    """Give a SOAP Fault; ``message`` is its detail."""
+    """Return a SOAP Fault; ``message`` is its detail."""
     detail = f"<detail><message>{escape(message)}</message></detail>" if message else ""
     inside = f"<faultcode>{code}</faultcode><faultstring>{escape(text)}</faultstring>{detail}"
     return f"{_ENVELOPE}<s:Fault>{inside}</s:Fault>{_END}".encode()
@@ -171,7 +171,7 @@ def _reply(asker: Asker, stamp: Stamp, body: str) -> bytes:
 
 
 def _context(asker: Asker, stamp: Stamp) -> str:
-    """Give the context with the roles swapped."""
+    """Return the context with the roles swapped."""
     capacity = f"<Hoedanigheid>{escape(asker.capacity)}</Hoedanigheid>" if asker.capacity else ""
     user = f"<Gebruiker>{escape(asker.user)}</Gebruiker>" if asker.user else ""
     return (
@@ -204,7 +204,7 @@ def _written(remark: Uitzondering, stamp: Stamp) -> str:
 
 
 def _remarks(citizen: Citizen) -> tuple[tuple[Uitzondering, ...], bool]:
-    """Give what MAGDA remarks about a citizen, and whether that hides the content."""
+    """Return what MAGDA remarks about a citizen, and whether that hides the content."""
     match citizen.situation:
         case Situation.UNKNOWN:
             return (_NEVER_GIVEN if citizen.variant % 2 else NOT_FOUND,), True

@@ -67,7 +67,7 @@ class Intake:
 
 @cache
 def _schemas() -> dict[Offer, etree.XMLSchema]:
-    """Give our schemas, read once in a process: where schemas never come and go, none is read beside a validation."""
+    """Return our schemas, read once in a process: where schemas never come and go, none is read beside a validation."""
     shelf = files("rrsync") / "wsdl"
     with _ONE_AT_A_TIME:
         return {
@@ -82,7 +82,7 @@ def _parser() -> etree.XMLParser:
 
 
 def _offer(operation: etree._Element) -> Offer:
-    """Give the operation that a question is for; one that we do not speak is read as a question about a person."""
+    """Return the operation that a question is for; one that we do not speak is read as a question about a person."""
     return _BY_ROOT.get(operation.tag, PERSON)
 
 

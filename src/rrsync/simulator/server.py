@@ -152,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.sendall(self._packed(reply))
 
     def _packed(self, reply: Reply) -> bytes:
-        """Give status line, headers and body as the bytes of one send."""
+        """Return status line, headers and body as the bytes of one send."""
         lines = [f"HTTP/1.1 {int(reply.status)} {HTTPStatus(reply.status).phrase}"]
         lines += [f"Content-Type: {reply.content_type}", f"Content-Length: {len(reply.body)}"]
         lines += [f"{name}: {value}" for name, value in reply.headers]

@@ -1,13 +1,12 @@
-"""The run journal: who is due tonight, what is done and what is still open; and the lease that one run holds.
+"""The runs of a database: who is due in each, what is done and what is still open, its brakes, and the lease.
 
-A run stays open until every step of it was tried. A night that finds one open goes on with it, and adds who became due
-since.
-
-What came of the steps of a run, counted while it goes on and long after.
-
-A page that follows a night asks every two seconds, and a night may have a hundred thousand steps. So what was counted
-is kept in memory, and only what was settled since is read: steps are tried in the order of their places, a step that
-has its verdict keeps it, and the few that are still open below the last one tried are remembered by their place.
+1. One process at a time holds the lease and may run a night.
+2. A run stays open until every step of it was tried. A night that finds an open run goes on with it, and adds the
+   members who became due since.
+3. The brakes of a run (``core.brakes``) are read, added to and written in one transaction, by every worker of the run.
+4. Pages that follow a run read its progress every two seconds, and a run may have a hundred thousand steps. So the
+   counts stay in memory, and only what was settled since is read: steps are tried in the order of their places, a step
+   keeps its verdict, and the few that are still open below the last one tried are remembered by their place.
 """
 
 from __future__ import annotations
@@ -41,165 +40,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col
 
+from rrsync.core.brakes import Brakes, decode, encode, released
 from rrsync.core.planning import Due, Plan, Why
 from rrsync.errors import Busy, StoreError
 from rrsync.store.engine import Database
 from rrsync.store.tables import MemberRow, RunRow, StepRow, table
-
-_RUNS: Final = 400
-_CHUNK: Final = 500
-_WINDOW_S: Final = 60.0
-_SETTLED: Final = ("done", "left")
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The steps of a run, of some libraries; ``holds`` are counts by reason, ``open`` are without a verdict.
-
-    ``per_second`` is how many were tried a second of late, 0 while nobody knows.
-    """
-
-    due: int
-    same: int
-    change: int
-    holds: Counter[str]
-    per_second: float = 0.0
-
-    @property
-    def asked(self) -> int:
-        """How many have a verdict."""
-        return self.same + self.change + self.holds.total()
-
-    @property
-    def open(self) -> int:
-        """How many have none."""
-        return self.due - self.asked
-
-
-@dataclass(slots=True)
-class _Kept:
-    """What was counted of one run: the steps up to the place ``upto``, but for those of ``open``.
-
-    ``settled`` counts by library, verdict and reason; a step that was tried in vain has no verdict.
-    """
-
-    most: int = 0
-    upto: int = 0
-    due: Counter[str] = field(default_factory=Counter)
-    settled: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    open: frozenset[int] = frozenset()
-    seen: deque[tuple[datetime, Counter[str]]] = field(default_factory=deque)
-    is_over: bool = False
-
-
-class Tallies:
-    """The counts of the runs of one database; one for a process, for all its threads."""
-
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        self._database = database
-        self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._turn = Lock()
-
-    def of(self, run: str, libraries: Collection[str], *, is_over: bool) -> Progress:
-        """Count the steps of these libraries in a run; of one that ``is_over`` nothing changes any more."""
-        with self._turn:
-            kept = self._kept.pop(run, None) or _Kept()
-            if not kept.is_over:
-                with self._database.read() as session:
-                    _count(session, run, kept)
-                _note(kept, self._clock())
-                kept.is_over = is_over
-            self._kept[run] = kept  # counted whole, or not kept at all
-            if len(self._kept) > _RUNS:
-                self._kept.popitem(last=False)
-            return _progress(kept, set(libraries))
-
-
-def _count(session: Session, run: str, kept: _Kept) -> None:
-    """Add what came since to what was counted."""
-    opened, *settled = (place or 0 for place in session.execute(_ENDS, {"run": run}).one())
-    last = max(settled)
-    most = max(opened, last)
-    if most > kept.most:
-        for library, count in session.execute(_NEW, {"run": run, "above": kept.most, "upto": most}):
-            kept.due[library] += count
-        kept.most = most
-    still, came = _since(session, {"run": run, "above": kept.upto, "upto": last})
-    kept.settled.update(came)
-    kept.settled.update(_at(session, run, sorted(kept.open - still)))
-    kept.upto, kept.open = last, still
-
-
-def _since(session: Session, where: dict[str, object]) -> tuple[frozenset[int], Counter[tuple[str, str, str]]]:
-    """Give which places up to the last are open, and what was settled above: of one and the same moment."""
-    places: set[int] = set()
-    settled: Counter[tuple[str, str, str]] = Counter()
-    for at, library, verdict, reason, count in session.execute(_SINCE, where):
-        if at:
-            places.add(at)
-        else:
-            settled[library, verdict, reason] += count
-    return frozenset(places), settled
-
-
-def _at(session: Session, run: str, places: list[int]) -> Iterable[tuple[str, str, str]]:
-    """Give what came of the steps at these places."""
-    for first in range(0, len(places), _CHUNK):
-        wanted = select(*_KIND).where(
-            *_RUN, _STEP.c.state.in_(_SETTLED), _STEP.c.place.in_(places[first : first + _CHUNK])
-        )
-        yield from ((row[0], row[1], row[2]) for row in session.execute(wanted, {"run": run}))
-
-
-def _note(kept: _Kept, now: datetime) -> None:
-    """Note how many were tried by now; what is long past says nothing of the present rate."""
-    settled: Counter[str] = Counter()
-    for (library, _, _), count in kept.settled.items():
-        settled[library] += count
-    kept.seen.append((now, settled))
-    while len(kept.seen) > 2 and (now - kept.seen[1][0]).total_seconds() >= _WINDOW_S:
-        kept.seen.popleft()
-
-
-def _progress(kept: _Kept, libraries: set[str]) -> Progress:
-    verdicts: Counter[str] = Counter()
-    holds: Counter[str] = Counter()
-    for (library, verdict, reason), count in kept.settled.items():
-        if library in libraries:
-            verdicts[verdict] += count
-            holds[reason] += count * (verdict == "hold")
-    due = sum(count for library, count in kept.due.items() if library in libraries)
-    return Progress(due, verdicts["same"], verdicts["change"], +holds, _rate(kept, libraries))
-
-
-def _rate(kept: _Kept, libraries: set[str]) -> float:
-    (since, before), (now, after) = kept.seen[0], kept.seen[-1]
-    seconds = (now - since).total_seconds()
-    tried = sum(after[library] - before[library] for library in libraries)
-    return tried / seconds if seconds >= 1 else 0.0
-
-
-# Built once: to build a statement costs more than to have it answered.
-_STEP: Final = table(StepRow)
-_KIND: Final = (_STEP.c.library, _STEP.c.verdict, _STEP.c.reason)
-_RUN: Final = (_STEP.c.run == bindparam("run"),)
-_ABOVE: Final = (_STEP.c.place > bindparam("above"), _STEP.c.place <= bindparam("upto"))
-_ENDS: Final = select(
-    *(
-        select(func.max(_STEP.c.place)).where(*_RUN, _STEP.c.state == state).scalar_subquery()
-        for state in ("open", *_SETTLED)
-    )
-)
-_NEW: Final = (
-    select(_STEP.c.library, func.count())
-    .where(*_RUN, _STEP.c.state.in_(["open", *_SETTLED]), *_ABOVE)
-    .group_by(_STEP.c.library)
-)
-_SINCE: Final = union_all(
-    select(_STEP.c.place, *(literal("") for _ in _KIND), literal(0)).where(*_RUN, _STEP.c.state == "open", _ABOVE[1]),
-    select(literal(0), *_KIND, func.count()).where(*_RUN, _STEP.c.state.in_(_SETTLED), *_ABOVE).group_by(*_KIND),
-)
 
 _LEASE: Final = 0x72727379_6E63  # "rrsync": the number of PostgreSQL's advisory lock
 _HELD: Final = text(
@@ -213,20 +58,17 @@ _BLINK_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run that may begin: its name, whether it was begun before, how many steps are open.
-
-    ``mass_change`` says that it stopped because no change could be believed; then none is until its end.
-    """
+    """A run that may begin or go on: its name, whether it began before, how many steps are open, and its brakes."""
 
     id: str
     resumed: bool
     steps: int
-    mass_change: bool
+    brakes: Brakes
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How many members of a library are due, by why."""
+    """How many members of a library are due, for one reason."""
 
     library: str
     why: Why
@@ -234,13 +76,13 @@ class Forecast:
 
 
 class Lease:
-    """The right to be the one night on this database; it ends with the process, however that ends."""
+    """The right to run a night on this database; it ends with the process, however that ends."""
 
     def __init__(self, session: Session | None = None) -> None:
         self._session = session
 
     def check(self) -> None:
-        """Check that the lease is still ours.
+        """Check that this process still holds the lease.
 
         Raises:
             StoreError: the connection that held it was lost.
@@ -276,13 +118,13 @@ class Runs:
     @contextmanager
     def _on_server(self) -> Iterator[Lease]:
         with self._database.read() as session:
-            # The lock is the connection's: a read has one throughout, and no transaction that is open on it for hours.
+            # The lock belongs to the connection. A read session keeps one, and no transaction stays open for hours.
             if not session.execute(select(func.pg_try_advisory_lock(_LEASE))).scalar_one():
                 raise _busy()
             try:
                 yield Lease(session)
             finally:
-                with suppress(SQLAlchemyError):  # a connection that was lost has let go by itself
+                with suppress(SQLAlchemyError):  # a lost connection has released it by itself
                     session.execute(select(func.pg_advisory_unlock(_LEASE)))
 
     def is_held(self) -> bool:
@@ -294,12 +136,12 @@ class Runs:
             return bool(session.execute(_HELD).scalar_one())
 
     def waiting(self, libraries: Sequence[str]) -> str | None:
-        """Give the run that a night of these libraries would go on with."""
+        """Return the run that a night of these libraries would go on with."""
         with self._database.read() as session:
             return _open_run(session, libraries)
 
     def forecast(self, libraries: Sequence[str], plan: Plan) -> list[Forecast]:
-        """Give who a night would ask about, by library and why; the steps left open by the last one included."""
+        """Return how many members a night would ask about, by library and reason; steps left open are included."""
         with self._database.read() as session:
             run = _open_run(session, libraries)
             due = _due(libraries, plan, run).subquery()
@@ -311,7 +153,7 @@ class Runs:
         return [Forecast(library, Why(why), number) for (library, why), number in sorted(counts.items())]
 
     def open(self, libraries: Sequence[str], plan: Plan, *, new_id: str, at: datetime) -> Opened:
-        """Take the open run over, or open a new one; add who is due and not yet in it."""
+        """Take the open run over, or open a new one; add the members who are due and not yet in it."""
         with self._database.write() as session:
             begun = _open_run(session, libraries)
             run = begun or new_id
@@ -320,40 +162,63 @@ class Runs:
             columns = ["run", "library", "number", "place", "why", "state", "verdict", "reason"]
             session.execute(insert(StepRow).from_select(columns, _due(libraries, plan, run)))
             steps = session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, libraries))).one()
-            mass_change = session.scalars(select(col(RunRow.mass_change)).where(col(RunRow.id) == run)).one()
-        return Opened(run, begun is not None, steps, mass_change)
+            return Opened(run, begun is not None, steps, read_brakes(session, run))
 
     def steps(self, run: str, libraries: Sequence[str], *, after: int, most: int) -> list[tuple[int, Due]]:
-        """Give open steps in their order, each with its place, from behind place ``after``."""
+        """Return open steps in their order, each with its place, from behind place ``after``."""
         wanted = select(StepRow).where(*_open_in(run, libraries), col(StepRow.place) > after)
         with self._database.read() as session:
             rows = session.scalars(wanted.order_by(col(StepRow.place)).limit(most)).all()
             return [(row.place, Due(row.library, row.number, Why(row.why))) for row in rows]
 
     def left(self, run: str, libraries: Sequence[str]) -> int:
-        """Give how many steps of these libraries are open in a run."""
+        """Return how many steps of these libraries are open in a run."""
         with self._database.read() as session:
             return session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, libraries))).one()
 
     def end(self, run: str, libraries: Sequence[str], *, at: datetime) -> None:
-        """Close the steps of these libraries, every one of which was tried, and with the last of all the run.
+        """Close the steps of these libraries, every one of which was tried; the last of all closes the run.
 
-        Who is still without a verdict is due again the next night.
+        A member without a verdict is due again the next night. A run that has ended needs no brakes any more.
         """
         with self._database.write() as session:
             session.execute(update(StepRow).where(*_open_in(run, libraries)).values(state="left"))
             others = exists().where(*_open_in(run, None))
-            session.execute(update(RunRow).where(col(RunRow.id) == run, ~others).values(ended_at=at))
+            session.execute(update(RunRow).where(col(RunRow.id) == run, ~others).values(ended_at=at, brakes=None))
 
-    def distrust(self, run: str) -> None:
-        """Note that no change is believed any more in this run."""
+    def add_brakes(self, run: str, news: Brakes) -> Brakes:
+        """Add what a worker saw to the brakes of a run, and return the sum."""
+        return self._change_brakes(run, lambda brakes: brakes + news)
+
+    def release_brakes(self, run: str, reason: str | None) -> Brakes:
+        """Note that a run was closed, with its reason to stop; return its brakes as they are now."""
+        return self._change_brakes(run, lambda brakes: released(brakes, reason))
+
+    def _change_brakes(self, run: str, change: Callable[[Brakes], Brakes]) -> Brakes:
         with self._database.write() as session:
-            session.execute(update(RunRow).where(col(RunRow.id) == run).values(mass_change=True))
+            brakes = change(read_brakes(session, run))
+            write_brakes(session, run, brakes)
+        return brakes
 
     def exists(self, run: str) -> bool:
         """Whether there was a run of this name."""
         with self._database.read() as session:
             return session.get(RunRow, run) is not None
+
+
+def read_brakes(session: Session, run: str) -> Brakes:
+    """Return the brakes of a run; until the transaction ends, no other worker changes them."""
+    wanted = select(col(RunRow.brakes), col(RunRow.mass_change)).where(col(RunRow.id) == run).with_for_update()
+    brakes, mass_change = session.execute(wanted).one()
+    if brakes is None:  # the run has just begun, or began in an older version
+        return Brakes(mass_change=mass_change, is_reported=mass_change)
+    return decode(brakes)
+
+
+def write_brakes(session: Session, run: str, brakes: Brakes) -> None:
+    """Write the brakes of a run."""
+    values = {"brakes": encode(brakes), "mass_change": brakes.mass_change}
+    session.execute(update(RunRow).where(col(RunRow.id) == run).values(values))
 
 
 @contextmanager
@@ -363,7 +228,7 @@ def _on_file(path: Path) -> Iterator[Lease]:
     except OSError as error:
         raise _no_lease_file() from error
     with file:
-        for left in reversed(range(_TRIES)):  # who looks whether it is held, holds it for a blink
+        for left in reversed(range(_TRIES)):  # a process that looks whether it is held, holds it for a moment
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
@@ -390,9 +255,9 @@ def _is_held(path: Path) -> bool:
 
 
 def _open_run(session: Session, libraries: Sequence[str]) -> str | None:
-    """Give the newest run in which a step of these libraries is open; one that is open for others is theirs.
+    """Return the newest run in which a step of these libraries is open, or in which none is open at all.
 
-    One in which nothing is open was killed between its last step and its end: it is taken over to be ended.
+    The latter was killed between its last step and its end: it is taken over to be ended.
     """
     is_open = col(StepRow.run) == col(RunRow.id), col(StepRow.state) == "open"
     ours, nobodys = exists().where(*is_open, col(StepRow.library).in_(libraries)), ~exists().where(*is_open)
@@ -406,7 +271,7 @@ def _open_in(run: str | None, libraries: Sequence[str] | None) -> list[ColumnEle
 
 
 def _due(libraries: Sequence[str], plan: Plan, run: str | None) -> Select[str, str, str, int, str, str, str, str]:
-    """Give the rule of ``core.plan`` as a query whose rows are steps."""
+    """Return the rules of ``core.planning`` as a query whose rows are steps."""
     order = col(MemberRow.refreshed_at).asc().nulls_first(), col(MemberRow.library), col(MemberRow.number)
     in_run = exists().where(
         col(StepRow.run) == (run or ""),
@@ -453,3 +318,159 @@ def _busy() -> Busy:
         kept="Nothing was started",
         todo="Wait until it has ended; a second one is never needed",
     )
+
+
+_RUNS: Final = 400
+_CHUNK: Final = 500
+_WINDOW_S: Final = 60.0
+_SETTLED: Final = ("done", "left")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The steps of a run, of some libraries; ``holds`` counts by reason.
+
+    ``per_second`` is the rate of the last minute, 0 while there is none.
+    """
+
+    due: int
+    same: int
+    change: int
+    holds: Counter[str]
+    per_second: float = 0.0
+
+    @property
+    def asked(self) -> int:
+        """The number of steps with a verdict."""
+        return self.same + self.change + self.holds.total()
+
+    @property
+    def open(self) -> int:
+        """The number of steps without one."""
+        return self.due - self.asked
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The counts of one run: of the steps up to the place ``upto``, except those in ``open``.
+
+    ``settled`` counts by library, verdict and reason; a step that was tried in vain has no verdict.
+    """
+
+    most: int = 0
+    upto: int = 0
+    due: Counter[str] = field(default_factory=Counter)
+    settled: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    open: frozenset[int] = frozenset()
+    seen: deque[tuple[datetime, Counter[str]]] = field(default_factory=deque)
+    is_over: bool = False
+
+
+class Tallies:
+    """Counts the progress of the runs of one database; the threads of a process share one."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._turn = Lock()
+
+    def of(self, run: str, libraries: Collection[str], *, is_over: bool) -> Progress:
+        """Return the progress of these libraries in a run; one that ``is_over`` is read only once more."""
+        with self._turn:
+            kept = self._kept.pop(run, None) or _Kept()
+            if not kept.is_over:
+                with self._database.read() as session:
+                    _count(session, run, kept)
+                _note(kept, self._clock())
+                kept.is_over = is_over
+            self._kept[run] = kept  # counted whole, or not kept at all
+            if len(self._kept) > _RUNS:
+                self._kept.popitem(last=False)
+            return _progress(kept, set(libraries))
+
+
+def _count(session: Session, run: str, kept: _Kept) -> None:
+    """Add what was opened and settled since."""
+    opened, *settled = (place or 0 for place in session.execute(_ENDS, {"run": run}).one())
+    last = max(settled)
+    most = max(opened, last)
+    if most > kept.most:
+        for library, count in session.execute(_NEW, {"run": run, "above": kept.most, "upto": most}):
+            kept.due[library] += count
+        kept.most = most
+    still, came = _since(session, {"run": run, "above": kept.upto, "upto": last})
+    kept.settled.update(came)
+    kept.settled.update(_at(session, run, sorted(kept.open - still)))
+    kept.upto, kept.open = last, still
+
+
+def _since(session: Session, where: dict[str, object]) -> tuple[frozenset[int], Counter[tuple[str, str, str]]]:
+    """Return the open places up to the last, and the counts of what was settled above; both of one moment."""
+    places: set[int] = set()
+    settled: Counter[tuple[str, str, str]] = Counter()
+    for at, library, verdict, reason, count in session.execute(_SINCE, where):
+        if at:
+            places.add(at)
+        else:
+            settled[library, verdict, reason] += count
+    return frozenset(places), settled
+
+
+def _at(session: Session, run: str, places: list[int]) -> Iterable[tuple[str, str, str]]:
+    """Yield library, verdict and reason of the steps that were settled at these places."""
+    for first in range(0, len(places), _CHUNK):
+        wanted = select(*_KIND).where(
+            *_RUN, _STEP.c.state.in_(_SETTLED), _STEP.c.place.in_(places[first : first + _CHUNK])
+        )
+        yield from ((row[0], row[1], row[2]) for row in session.execute(wanted, {"run": run}))
+
+
+def _note(kept: _Kept, now: datetime) -> None:
+    """Note how many steps were tried by now, and forget what is too old to say anything of the present rate."""
+    settled: Counter[str] = Counter()
+    for (library, _, _), count in kept.settled.items():
+        settled[library] += count
+    kept.seen.append((now, settled))
+    while len(kept.seen) > 2 and (now - kept.seen[1][0]).total_seconds() >= _WINDOW_S:
+        kept.seen.popleft()
+
+
+def _progress(kept: _Kept, libraries: set[str]) -> Progress:
+    verdicts: Counter[str] = Counter()
+    holds: Counter[str] = Counter()
+    for (library, verdict, reason), count in kept.settled.items():
+        if library in libraries:
+            verdicts[verdict] += count
+            holds[reason] += count * (verdict == "hold")
+    due = sum(count for library, count in kept.due.items() if library in libraries)
+    return Progress(due, verdicts["same"], verdicts["change"], +holds, _rate(kept, libraries))
+
+
+def _rate(kept: _Kept, libraries: set[str]) -> float:
+    (since, before), (now, after) = kept.seen[0], kept.seen[-1]
+    seconds = (now - since).total_seconds()
+    tried = sum(after[library] - before[library] for library in libraries)
+    return tried / seconds if seconds >= 1 else 0.0
+
+
+# Built once: building a statement takes longer than running it.
+_STEP: Final = table(StepRow)
+_KIND: Final = (_STEP.c.library, _STEP.c.verdict, _STEP.c.reason)
+_RUN: Final = (_STEP.c.run == bindparam("run"),)
+_ABOVE: Final = (_STEP.c.place > bindparam("above"), _STEP.c.place <= bindparam("upto"))
+_ENDS: Final = select(
+    *(
+        select(func.max(_STEP.c.place)).where(*_RUN, _STEP.c.state == state).scalar_subquery()
+        for state in ("open", *_SETTLED)
+    )
+)
+_NEW: Final = (
+    select(_STEP.c.library, func.count())
+    .where(*_RUN, _STEP.c.state.in_(["open", *_SETTLED]), *_ABOVE)
+    .group_by(_STEP.c.library)
+)
+_SINCE: Final = union_all(
+    select(_STEP.c.place, *(literal("") for _ in _KIND), literal(0)).where(*_RUN, _STEP.c.state == "open", _ABOVE[1]),
+    select(literal(0), *_KIND, func.count()).where(*_RUN, _STEP.c.state.in_(_SETTLED), *_ABOVE).group_by(*_KIND),
+)

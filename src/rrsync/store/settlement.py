@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import bindparam
 from sqlmodel import Session
 
+from rrsync.core.brakes import Brakes, Limits, judge_and_count, seen
 from rrsync.core.compare import PASSING, Change, Hold, Same, Verdict, agrees
 from rrsync.core.exchange import Answer, Reason
 from rrsync.core.insz import Insz
@@ -24,6 +25,7 @@ from rrsync.store.access_log import Ledger
 from rrsync.store.corrections import End, correction_rows, ended
 from rrsync.store.holds import OpenHold, clear_holds, close_holds, holders, set_hold, standing_reasons
 from rrsync.store.rows import Rows, Written, had, member_rows, write_changes
+from rrsync.store.runs import read_brakes, write_brakes
 from rrsync.store.subscriptions import State, note
 from rrsync.store.tables import CorrectionRow, HoldRow, MemberRow, StepRow, table
 
@@ -147,6 +149,33 @@ class Settlement:
         """
         with self._ledger.writing() as session:
             return [one.verdict for one in self.settle_in(session, items, judge)]
+
+    def settle_run(
+        self, run: str, items: Sequence[Item], limits: Limits, news: Brakes
+    ) -> tuple[list[Verdict | None], Brakes]:
+        """Settle answers of a run, whose brakes judge them and count them in the same transaction.
+
+        ``news`` is what else the worker saw since. Returns the verdicts, as ``settle`` does, and the run's brakes.
+
+        Raises:
+            LedgerError: nothing of any of them was written.
+        """
+        with self._ledger.writing() as session:
+            brakes = read_brakes(session, run) + news
+
+            def judge(member: Member, answer: Answer) -> Verdict:
+                nonlocal brakes
+                verdict, brakes = judge_and_count(brakes, member, answer, limits, key=self._place_key)
+                return verdict
+
+            settled = self.settle_in(session, items, judge)
+            for one in settled:
+                brakes += seen(one.item.library, one.item.answer, one.item.outcome, one.verdict)
+            write_brakes(session, run, brakes)
+        return [one.verdict for one in settled], brakes
+
+    def _place_key(self, library: str, place: tuple[str, ...]) -> str:
+        return self._rows.mark("place", library, *place).hex()[:16]
 
     def settle_in(self, session: Session, items: Sequence[Item], judge: Judge, *, offers: bool = False) -> list[Judged]:
         """Settle in a transaction of the caller's; with ``offers`` a change is not written, nor noted of the member."""

@@ -273,7 +273,7 @@ class TrafficRow(SQLModel, table=True):
 
 
 class RunRow(SQLModel, table=True):
-    """One night, from its opening until nothing is left to try."""
+    """One night, from its opening until nothing is left to try; ``brakes`` is ``core.brakes`` as JSON."""
 
     __tablename__: ClassVar[Any] = "run"
 
@@ -281,6 +281,7 @@ class RunRow(SQLModel, table=True):
     opened_at: datetime = Field(sa_type=Utc)
     ended_at: datetime | None = Field(default=None, sa_type=Utc)
     mass_change: bool = False
+    brakes: str | None = Field(default=None, sa_type=Text)
 
 
 class StepRow(SQLModel, table=True):

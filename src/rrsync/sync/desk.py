@@ -1,16 +1,14 @@
-"""The counter: what a person at a library's desk asks of the register, and what they decide about the answer.
+"""Questions from a library's desk, and the decisions about their answers.
 
-1. A question is asked as at ``Desk``, but a change is offered and not written: a person accepts or declines it.
-2. Nobody is asked about twice in a quarter of an hour: the answer is shown again, which is an entry of the log. The
-   threads of a process wait for each other, member by member; over processes the database lets one ask at a time, and
-   another that comes meanwhile is told so (``Busy``) and asks nothing. Should a process die while it asks, nobody at a
-   counter asks about that member for two minutes. A member that is written to meanwhile may be asked about again.
-3. An address that staff know better is a correction: it stays until its day, or until the register says the same.
-
-One question about somebody outside a library's file, once a second person approved it (``core.glass``).
-
-The register's answer is shown to who asked and kept nowhere. The officer is told by mail when it is approved, before
-it is asked.
+1. A change is offered, not written: a person accepts or declines it (``Counter``).
+2. The register is not asked twice about a member within a quarter of an hour: the earlier answer is shown again, and
+   the log says so. Threads of one process wait for each other, member by member. Over processes, the database lets one
+   ask at a time; another gets ``Busy`` and asks nothing. If a process dies while it asks, no desk can ask about that
+   member for two minutes. A member that changed meanwhile may be asked about again.
+3. An address that staff know better is a correction: it stays until its last day, or until the register says the same.
+4. A person outside the library's file may be asked about once, after a second person approved it (``Outside``,
+   ``core.break_glass``). The answer is shown to the person who asked, and is not kept. The data-protection officer is
+   told by mail when it is approved, before the register is asked.
 """
 
 from __future__ import annotations
@@ -39,77 +37,9 @@ from rrsync.store.desk_answers import Offer, Offers
 from rrsync.store.rows import Standing
 from rrsync.sync.refresh import Desk, void
 
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """Asks outside the file, at most ``per_month`` times in a library's month; 0 is never.
-
-    ``member`` finds a library's member by number: who is one is asked about as one.
-    """
-
-    desk: Callable[[], Desk]
-    glasses: Glasses
-    ledger: Ledger
-    member: Callable[[str, Insz], Standing | None]
-    clock: Callable[[], datetime]
-    per_month: int
-
-    def want(self, library: str, insz: Insz, *, actor: Actor, purpose: str, case: str) -> int:
-        """Note somebody's wish, and give its number.
-
-        Raises:
-            ConfigError: it is off, a word holds a national number, the person is a member, or the month's number is
-                used up; nothing was asked.
-            LedgerError: nothing was written.
-        """
-        kept = "Nothing was asked"
-        if self.per_month < 1:
-            raise ConfigError("Nobody outside the file may be asked about here", kept=kept, todo="Ask your officer")
-        if any(holds_insz(word) for word in (actor.name, purpose, case)):
-            raise ConfigError(
-                "A national number may not stand in actor, case or purpose", kept=kept, todo="Leave it out"
-            )
-        if (found := self.member(library, insz)) is not None:
-            number = found.member.number
-            raise ConfigError(f"This is member {number} of the library", kept=kept, todo="Ask about the member")
-        desk = self.desk()
-        desk.attend(library)
-        wish = Wish(0, library, actor.name, self.clock(), insz, purpose, case, desk.new_reference())
-        return self.glasses.add(wish, actor, per_month=self.per_month)
-
-    def decide(self, wish: Wish, actor: Actor, *, is_approved: bool) -> None:
-        """Note a colleague's word; of a yes the officer is told. Raises what ``Glasses.decide`` raises."""
-        desk = self.desk()
-        self.glasses.decide(wish, actor, is_approved=is_approved, reference=desk.new_reference())
-        if is_approved:
-            desk.alarm(OUTSIDE, wish.library)
-
-    def ask(self, wish: Wish, actor: Actor) -> Answer:
-        """Ask, once; what could not be asked or answered may be asked again while the wish lasts.
-
-        Raises:
-            StoreError: it may not be asked, now or by this person.
-            NotAuthorised, RegistryError, LedgerError: there is no answer.
-        """
-        desk = self.desk()
-        desk.attend(wish.library)
-        insz = self.glasses.use(wish, actor)
-        question = Question(wish.library, insz, actor, wish.purpose, desk.new_reference(), wish.case)
-        try:
-            exchange = desk.gate.ask(question)
-            self.ledger.append([exchange.outcome])
-        except RrsyncError:
-            self.glasses.spare(wish)
-            raise
-        answer = exchange.answer
-        if isinstance(answer, Refused) and answer.why is Reason.MISMATCH:
-            desk.alarm(MIX_UP, wish.library)
-        return answer
-
-
-#: So long a thread waits for another that asks about the same member.
+#: How long a thread waits for another that asks about the same member.
 PATIENCE_S: Final = 20.0
-#: As many characters the reason of a correction has at most.
+#: The most characters of a part of a correction.
 LONGEST: Final = 200
 
 _PARTS: Final = ("street", "house_number", "box", "postal_code", "municipality", "country")
@@ -119,14 +49,14 @@ _MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(slots=True)
 class _Waiting:
-    """The lock of one member, and how many hold it or wait for it."""
+    """The lock of one member, and how many threads hold it or wait for it."""
 
     lock: Lock = field(default_factory=Lock)
     count: int = 0
 
 
 class Turns:
-    """Lets the threads of this process ask about one member one after another."""
+    """A lock for each member, so that the threads of this process ask about it one after another."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], _Waiting] = {}
@@ -134,10 +64,10 @@ class Turns:
 
     @contextmanager
     def of(self, library: str, number: str, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
-        """Have the turn about a member.
+        """Hold the lock of a member.
 
         Raises:
-            Busy: it did not come in time.
+            Busy: another thread held it all the time.
         """
         key = library, number
         with self._counting:
@@ -158,14 +88,14 @@ class Turns:
 
 
 class Recently:
-    """Says of each name once a minute that something is to be noted of it."""
+    """Tells for each name of a library, at most once a minute, that an event is to be logged."""
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], datetime] = {}
         self._counting = Lock()
 
     def is_due(self, library: str, name: str, now: datetime) -> bool:
-        """Whether nothing was noted of a name in the last minute; from now on it was."""
+        """Whether nothing was logged for a name in the last minute; from now on something was."""
         with self._counting:
             self._last = {key: at for key, at in self._last.items() if abs(now - at) < _MINUTE}
             is_due = (library, name) not in self._last
@@ -177,7 +107,7 @@ class Recently:
 class Counter:
     """Asks, offers and corrects, for the pages and the API; threads share one.
 
-    ``desk`` gives who asks, ``mark`` puts on an entry what stands out, ``clock`` gives aware UTC.
+    ``desk`` builds the part that asks, ``mark`` flags entries that stand out, ``clock`` returns aware UTC.
     """
 
     desk: Callable[[], Desk]
@@ -189,11 +119,11 @@ class Counter:
     recently: Recently = field(default_factory=Recently)
 
     def ask(self, library: str, number: str, *, actor: Actor, purpose: str, case: str) -> Offer:
-        """Ask the register about one member, or show the answer again that was given within a quarter of an hour.
+        """Ask the register about one member, or show an answer of the last quarter of an hour again.
 
         Raises:
-            ConfigError: the library has no such member, or it has no national number, or a word holds one.
-            Busy: somebody else asks about this member just now; nothing was asked.
+            ConfigError: the library has no such member, or it has no national number, or an argument holds one.
+            Busy: somebody else is asking about this member; nothing was asked.
             NotAuthorised, RegistryError, LedgerError: the member was not changed.
             StoreError: the member has another number since; the answer was dropped.
         """
@@ -204,16 +134,16 @@ class Counter:
             return found if is_new else self._again(desk, found, question)
 
     def recent(self, library: str, number: str) -> Offer | None:
-        """Give the answer that may be shown again: a quarter of an hour old at most, of the member as it is now."""
+        """Return the answer that may be shown again: a quarter of an hour old at most, of the member as it is now."""
         return self.offers.recent(library, number)
 
     def reuse(self, offer: Offer, *, actor: Actor, purpose: str, case: str) -> Offer:
-        """Have an answer shown again, once the access log says to whom and why.
+        """Show an answer again, once the access log says to whom and why.
 
         Raises:
-            ConfigError: the member is gone, or a word holds a national number.
+            ConfigError: the member is gone, or an argument holds a national number.
             NotAuthorised: the question could not be asked either; the denial is logged.
-            StoreError: the answer has lapsed, or the member was changed since.
+            StoreError: the answer has expired, or the member was changed since.
             LedgerError: it cannot be logged.
         """
         desk = self.desk()
@@ -221,19 +151,19 @@ class Counter:
         return self._again(desk, offer, question)
 
     def seen(self, offer: Offer, name: str) -> bool:
-        """Whether a person asked for an answer or had it shown again; nobody else may see what differs."""
+        """Whether a person asked for an answer or saw it again; nobody else may see what differs."""
         return offer.is_seen_by(name)
 
     def accept(self, offer: Offer, actor: Actor) -> None:
-        """Write the change that is offered, with the decision.
+        """Write the offered change, with the decision.
 
         Raises:
-            StoreError: it was decided, has lapsed, or the member was changed since; nothing was written.
+            StoreError: it was decided or has expired, or the member was changed since; nothing was written.
         """
         self.offers.accept(offer, actor)
 
     def decline(self, offer: Offer, actor: Actor) -> None:
-        """Leave the member as it is, with the decision; the night asks again by its own rule.
+        """Leave the member as it is, and write the decision; the night asks again by its own rules.
 
         Raises:
             StoreError: as ``accept``.
@@ -243,9 +173,9 @@ class Counter:
     def correct(
         self, library: str, number: str, address: Address, *, reason: str, until: date, actor: Actor
     ) -> Correction:
-        """Put the staff's address in the place of the register's, through a day at most a year ahead.
+        """Put an address of the staff's in place of the register's, through a day at most a year ahead.
 
-        It may be the address that is held already: then that stays, whatever the register says.
+        It may be the address that is held already: then it stays, whatever the register says.
 
         Raises:
             ConfigError: the address, the reason or the day cannot be used, or there is no such member.
@@ -260,21 +190,19 @@ class Counter:
         return self.corrections.correct(library, number, address, reason=reason, until=until, actor=actor)
 
     def uncorrect(self, library: str, number: str, actor: Actor) -> None:
-        """End a correction: the member is due, and the register's word is taken again.
+        """End a correction: the member is due, and the register's address applies again.
 
         Raises:
             ConfigError: there is no such member.
-            StoreError: there is none in force, or nothing was written.
+            StoreError: no correction is in force, or the end cannot be written.
         """
         self.corrections.uncorrect(library, number, actor)
 
     def refused(self, library: str, number: str, *, actor: Actor, purpose: str, case: str) -> None:
-        """Note in the access log that somebody was refused for a limit; at most once a minute for one person.
-
-        Each process counts its own minutes.
+        """Log that a person was refused because of a limit, at most once a minute for one person and process.
 
         Raises:
-            ConfigError: there is no such member, or a word holds a national number.
+            ConfigError: there is no such member, or an argument holds a national number.
             LedgerError: it cannot be written.
         """
         if self.recently.is_due(library, actor.name, self.clock()):
@@ -283,19 +211,19 @@ class Counter:
             desk.gate.deny(question, REACHED)
 
     def _alone(self, desk: Desk, number: str, question: Question) -> tuple[Offer, bool]:
-        """Be the one process that asks about a member: give the answer, and whether it is new."""
+        """Claim a member for this process, and return the answer, and whether it is new."""
         claim = self.offers.claim(question.library, number)
         if claim is None:
             raise _busy()
         new = None
         try:
-            if found := self.recent(question.library, number):  # somebody was before us
+            if found := self.recent(question.library, number):  # another process has just asked
                 return found, False
-            new = self._offered(desk, number, question)  # it lets go of the claim
+            new = self._offered(desk, number, question)  # releases the claim
             return new, True
         finally:
             if new is None:
-                with suppress(StoreError):  # it lets go by itself
+                with suppress(StoreError):  # the claim expires by itself
                     self.offers.release(question.library, number, claim)
 
     def _offered(self, desk: Desk, number: str, question: Question) -> Offer:
@@ -317,8 +245,75 @@ class Counter:
         return self.offers.reused(offer, draft, question.actor.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Asks about people outside a library's file, at most ``per_month`` times in its month; 0 is never.
+
+    ``member`` finds a library's member by national number: a member is asked about as a member.
+    """
+
+    desk: Callable[[], Desk]
+    glasses: Glasses
+    ledger: Ledger
+    member: Callable[[str, Insz], Standing | None]
+    clock: Callable[[], datetime]
+    per_month: int
+
+    def want(self, library: str, insz: Insz, *, actor: Actor, purpose: str, case: str) -> int:
+        """Write a wish, and return its number.
+
+        Raises:
+            ConfigError: it is off, an argument holds a national number, the person is a member, or the month's number
+                is used up; nothing was asked.
+            LedgerError: nothing was written.
+        """
+        kept = "Nothing was asked"
+        if self.per_month < 1:
+            raise ConfigError("Nobody outside the file may be asked about here", kept=kept, todo="Ask your officer")
+        if any(holds_insz(word) for word in (actor.name, purpose, case)):
+            raise ConfigError(
+                "A national number may not stand in actor, case or purpose", kept=kept, todo="Leave it out"
+            )
+        if (found := self.member(library, insz)) is not None:
+            number = found.member.number
+            raise ConfigError(f"This is member {number} of the library", kept=kept, todo="Ask about the member")
+        desk = self.desk()
+        desk.attend(library)
+        wish = Wish(0, library, actor.name, self.clock(), insz, purpose, case, desk.new_reference())
+        return self.glasses.add(wish, actor, per_month=self.per_month)
+
+    def decide(self, wish: Wish, actor: Actor, *, is_approved: bool) -> None:
+        """Write a colleague's decision; the officer is told of an approval. Raises what ``Glasses.decide`` raises."""
+        desk = self.desk()
+        self.glasses.decide(wish, actor, is_approved=is_approved, reference=desk.new_reference())
+        if is_approved:
+            desk.alarm(OUTSIDE, wish.library)
+
+    def ask(self, wish: Wish, actor: Actor) -> Answer:
+        """Ask, once; a question that got no answer may be asked again while the wish lasts.
+
+        Raises:
+            StoreError: it may not be asked, now or by this person.
+            NotAuthorised, RegistryError, LedgerError: there is no answer.
+        """
+        desk = self.desk()
+        desk.attend(wish.library)
+        insz = self.glasses.use(wish, actor)
+        question = Question(wish.library, insz, actor, wish.purpose, desk.new_reference(), wish.case)
+        try:
+            exchange = desk.gate.ask(question)
+            self.ledger.append([exchange.outcome])
+        except RrsyncError:
+            self.glasses.spare(wish)
+            raise
+        answer = exchange.answer
+        if isinstance(answer, Refused) and answer.why is Reason.MISMATCH:
+            desk.alarm(MIX_UP, wish.library)
+        return answer
+
+
 def last_day(today: date) -> date:
-    """Give the last day through which a correction of today may stand.
+    """Return the last day through which a correction made today may stand.
 
     >>> last_day(date(2028, 2, 29)).isoformat()
     '2029-02-28'
@@ -328,7 +323,7 @@ def last_day(today: date) -> date:
 
 
 def _usable(address: Address) -> Address:
-    """Give an address as it is held: trimmed, of Belgium unless it says otherwise.
+    """Return an address as it is held: trimmed, in Belgium unless it says otherwise.
 
     Raises:
         ConfigError: it lacks a street or a municipality, or a part is too long or holds a national number.

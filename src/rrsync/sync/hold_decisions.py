@@ -1,17 +1,17 @@
-"""A new number, once a person has accepted it.
+"""What follows when a person accepts holds: the changes of a mass change, or a member's new number.
 
-1. The decision is written: the member has the new number and is due, and the old one's subscription is to be ended.
-2. Where subscriptions are ours to keep, the old number's is ended and one to the new number made.
-3. The register is asked under the new number, and its answer settled like any other. Should it give yet another number,
-   that is a hold again: nobody is led from number to number without a person.
+A mass change is released hold by hold. The change, the hold and the entry in the access log are one transaction, so a
+kill leaves nothing half done, and the holds that are left can be released again.
 
-What the register cannot do now is put off, and the decision stands: the next night asks under the new number, and ends
-the old number's subscription (``Registrar.drain``).
+A new number is taken over in three steps:
 
-Takes over, after a person looked, the changes that a run did not believe: far more than people move.
+1. The decision is written: the member has the new number and is due; the old number's subscription is to be ended.
+2. If subscriptions are ours to keep, the old number's is ended, and one to the new number is made.
+3. The register is asked about the new number, and the answer is settled like any other. If it gives yet another number,
+   the member goes on hold again: no member gets another number without a person.
 
-Each is a decision of its own: its change, its hold and its entry in the access log stand in one transaction. So a kill
-leaves nothing half done, and what is still on hold can be released again.
+If the register cannot answer now, the decision stands: the next night asks about the new number, and ends the old
+number's subscription (``Registrar.drain``).
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from rrsync.store.subscriptions import Subscriptions
 from rrsync.sync.refresh import Desk, Refreshed
 from rrsync.sync.subscriptions import Grounds, Registrar
 
+PURPOSE: Final = "member-administration"
+
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Releases mass changes in one database; setting ``stop`` ends one after the change that is under way."""
+    """Releases mass changes in one database; ``stop`` ends a release after the change that is under way."""
 
     holds: Holds
     settlement: Settlement
@@ -48,12 +50,12 @@ class Release:
     stop: Event
 
     def run(self, run: str, libraries: Sequence[str], actor: Actor) -> int:
-        """Accept what a run held back for these libraries, and give how many there were.
+        """Accept the changes that a run held for these libraries, and return how many there were.
 
-        What somebody decided meanwhile is passed over; so is what cannot be written, until all others are.
+        A hold that somebody decided meanwhile is skipped. One that cannot be accepted does not stop the others.
 
         Raises:
-            LedgerError: the access log cannot be written; what is not accepted yet stays on hold.
+            LedgerError: the access log cannot be written; what was not accepted stays on hold.
             StoreError: one could not be accepted, and all others were.
         """
         done, failed = 0, None
@@ -74,7 +76,7 @@ class Release:
     def _accept(self, run: str, number: int, actor: Actor) -> int:
         hold = self.holds.find(number)
         if hold is None or not self.journal.is_held(run, hold):
-            return 0  # somebody decided it, or a night asked anew, since it was counted
+            return 0  # decided, or asked about again, since it was listed
         try:
             self.settlement.accept(hold, actor)
         except LedgerError:
@@ -82,17 +84,14 @@ class Release:
         except StoreError:
             now = self.holds.find(number)
             if now is None or now.reference != hold.reference:
-                return 0  # somebody decided it, or a night asked anew, between looking and writing
+                return 0  # decided, or asked about again, between reading and writing
             raise
         return 1
 
 
-PURPOSE: Final = "member-administration"
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Asked(Masked):
-    """The register was asked under a member's new number, and this was found."""
+    """The register was asked about a member's new number."""
 
     number: str
     found: Refreshed
@@ -100,7 +99,7 @@ class Asked(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PutOff(Masked):
-    """A member has its new number, and what the register has to do for it waits, for this reason."""
+    """A member has its new number, but the register could not be asked yet."""
 
     number: str
     why: RrsyncError
@@ -111,7 +110,7 @@ Renumbered: TypeAlias = Asked | PutOff
 
 @dataclass(frozen=True, slots=True)
 class Renumber:
-    """Takes new numbers over; ``desk`` gives who asks, ``subscribe`` says whether subscriptions are ours to keep."""
+    """Takes new numbers over; ``subscribe`` says whether subscriptions are ours to keep."""
 
     desk: Callable[[], Desk]
     members: Members
@@ -120,10 +119,10 @@ class Renumber:
     subscribe: bool
 
     def accept(self, hold: OpenHold, actor: Actor) -> Renumbered:
-        """Take the new number of a hold over, and ask under it.
+        """Take the new number of a hold over, and ask about it.
 
         Raises:
-            StoreError: it cannot be taken over; nothing was changed, and nobody asked.
+            StoreError: it cannot be taken over; nothing was changed or asked.
         """
         self.settlement.accept(hold, actor)
         try:

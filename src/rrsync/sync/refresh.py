@@ -1,27 +1,27 @@
-"""One member, now, for a reason: asked, compared, and written unless it is a preview."""
+"""Refreshes one member on demand: asks, compares, and writes the result unless it is a preview."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from rrsync.core.brakes import alarm_reason, is_signature
 from rrsync.core.compare import Hold, Verdict, compare
-from rrsync.core.exchange import Answer, Question, Reason
-from rrsync.core.log_entry import JSON, Actor, Status
+from rrsync.core.exchange import Answer, Question
+from rrsync.core.log_entry import JSON, Actor
 from rrsync.core.person import Masked, Member
-from rrsync.core.report import MIX_UP, SIGNATURE
+from rrsync.core.report import SIGNATURE
 from rrsync.errors import ConfigError, RegistryRefused, StoreError
 from rrsync.registry.gate import Exchange, Gate
 from rrsync.store.corrections import Corrections
 from rrsync.store.members import Members
 from rrsync.store.settlement import Item, Settlement
-from rrsync.sync.night import status_of
 from rrsync.sync.subscriptions import quiet
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Refreshed(Masked):
-    """What a refresh found: the member as it was, the answer and the verdict; ``applied`` unless it was a preview."""
+    """The result of a refresh: the member before it, the answer and the verdict; ``applied`` unless a preview."""
 
     member: Member
     answer: Answer
@@ -32,9 +32,10 @@ class Refreshed(Masked):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Refreshes single members; ``attend`` sees first that a library's log is fit to be written.
+    """Refreshes single members.
 
-    ``alarm`` tells the data-protection officer of what stops a library, by a word and the library's id.
+    ``attend`` first checks that a library's log can be written. ``alarm`` tells the data-protection officer of answers
+    that could have deceived us, by reason and library.
     """
 
     gate: Gate
@@ -46,7 +47,7 @@ class Desk:
     alarm: Callable[[str, str], None] = quiet
 
     def refresh(self, library: str, number: str, *, actor: Actor, purpose: str, case: str, preview: bool) -> Refreshed:
-        """Ask the register about one member; a preview is an access like any other, and writes nothing to the member.
+        """Ask the register about one member; a preview is an access like any other, but writes nothing to the member.
 
         Raises:
             ConfigError: the library has no such member, or it has no national number.
@@ -59,7 +60,7 @@ class Desk:
         return Refreshed(member, item.answer, verdict, item.outcome.reference, applied=not preview)
 
     def question(self, library: str, number: str, *, actor: Actor, purpose: str, case: str) -> tuple[Member, Question]:
-        """Give a member, and the question about it.
+        """Return a member, and the question about it.
 
         Raises:
             ConfigError: the library has no such member, or it has no national number.
@@ -79,7 +80,7 @@ class Desk:
         return member, Question(library, member.insz, actor, purpose, self.new_reference(), case)
 
     def ask(self, number: str, question: Question) -> Item:
-        """Ask about a member, and give the answer to be settled; a correction whose day is over ends first.
+        """Ask about a member, and return the answer to settle; a correction whose day is over ends first.
 
         Raises:
             NotAuthorised, RegistryError, LedgerError: the member was not changed.
@@ -90,18 +91,16 @@ class Desk:
         return Item(question.library, number, exchange.answer, exchange.outcome, exchange.subscribed)
 
     def mind(self, item: Item, verdict: Verdict) -> None:
-        """Have the data-protection officer told of an answer that would have fooled us."""
-        if isinstance(verdict, Hold) and verdict.reason is Reason.MISMATCH:
-            self.alarm(MIX_UP, item.library)
-        elif status_of(item.outcome) == Status.SIG_BAD:
-            self.alarm(SIGNATURE, item.library)
+        """Alarm the data-protection officer if an answer could have deceived us."""
+        if reason := alarm_reason(item.outcome, verdict):
+            self.alarm(reason, item.library)
 
     def _ask(self, question: Question) -> Exchange:
-        """Ask; a reply signed by somebody we do not trust is told of, its outcome being committed."""
+        """Ask; if the reply's signer is not trusted, alarm the officer, for its outcome is committed."""
         try:
             return self.gate.ask(question)
         except RegistryRefused as error:
-            if getattr(error, "status", None) is Status.SIG_BAD:
+            if is_signature(error):
                 self.alarm(SIGNATURE, question.library)
             raise
 
@@ -121,7 +120,7 @@ class Desk:
 
 
 def void() -> StoreError:
-    """Give the error of an answer that is about a member's number no more."""
+    """Return the error for an answer about a number that the member no longer has."""
     return StoreError(
         "The member was given another number while the register was asked",
         kept="The answer was dropped",

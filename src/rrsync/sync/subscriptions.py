@@ -1,4 +1,4 @@
-"""Makes and ends subscriptions, each an access of its own, and notes with its outcome what the register did."""
+"""Makes and ends subscriptions. Each is an access of its own; its result is written with its outcome."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from rrsync.errors import Interrupted, NotAuthorised, RegistryRefused, RegistryU
 from rrsync.registry.gate import Gate
 from rrsync.store.subscriptions import Subscriptions
 
-#: How many subscriptions of a library one run ends; the rest wait for the next.
+#: The most subscriptions of a library that one run ends; the rest wait for the next run.
 MOST: Final = 100
 
 log = structlog.get_logger()
 
 
 def quiet(_reason: str, _library: str) -> None:
-    """Tell nobody."""
+    """Alarm nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """Who has it done, why, for which case, and in which run."""
+    """Who asks, why, for which case, and in which run."""
 
     actor: Actor
     purpose: str
@@ -38,10 +38,10 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True)
 class Registrar:
-    """Makes and ends subscriptions through the gate; ``alarm`` is as the desk's.
+    """Makes and ends subscriptions through the gate; ``alarm`` is the one of ``refresh.Desk``.
 
-    What the register refuses to end, with a reason, is not asked for again: a person must look, and the operational log
-    says so.
+    If the register refuses, with a reason, to end a subscription, it is not asked again: a person must look, and the
+    operational log says so.
     """
 
     gate: Gate
@@ -50,7 +50,7 @@ class Registrar:
     alarm: Callable[[str, str], None] = quiet
 
     def subscribe(self, library: str, insz: Insz, grounds: Grounds) -> bool:
-        """Let the register make a library's subscription to a number, or extend it; say whether it did.
+        """Make a library's subscription to a number, or extend it; return whether the register did.
 
         Raises:
             NotAuthorised, RegistryUnavailable, RegistryRefused, Interrupted, LedgerError: nothing was noted.
@@ -59,13 +59,13 @@ class Registrar:
         return self._do(Deed.SUBSCRIBE, library, insz, grounds)
 
     def unsubscribe(self, library: str, insz: Insz, grounds: Grounds) -> bool:
-        """Let the register end a library's subscription to a number; say whether it did; raises the same."""
+        """End a library's subscription to a number; return whether the register did; raises the same."""
         return self._do(Deed.UNSUBSCRIBE, library, insz, grounds)
 
     def drain(self, libraries: Sequence[str], grounds: Grounds, *, most: int = MOST) -> int:
-        """End what is to be ended, at most so many of each library; give how many the register ended.
+        """End the subscriptions that are to be ended, at most so many of each library; return how many were ended.
 
-        A register that is away leaves the rest to the next time; one that refuses a library, that library's.
+        If the register is away, the rest waits for the next time; if it refuses a library, that library's rest does.
 
         Raises:
             LedgerError: the access log cannot be written.

@@ -1,4 +1,4 @@
-"""Times as people in Belgium type and read them: the clock on the wall there, summer and winter."""
+"""Times as people in Belgium type and read them, in summer and winter time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DAY: Final = len("2026-11-01")
 
 
 def since(text: str | None) -> datetime | None:
-    """Give the first moment that ``--since`` means, in UTC: of a day its beginning.
+    """Return the first moment that ``--since`` includes, in UTC: of a day its beginning.
 
     Raises:
         ConfigError: it is neither a day nor a moment.
@@ -22,7 +22,7 @@ def since(text: str | None) -> datetime | None:
 
 
 def until(text: str | None) -> datetime | None:
-    """Give the first moment that ``--until`` does not mean any more, in UTC: after a day the next one's beginning.
+    """Return the first moment that ``--until`` excludes, in UTC: after a day the beginning of the next.
 
     Raises:
         ConfigError: it is neither a day nor a moment.
@@ -31,7 +31,7 @@ def until(text: str | None) -> datetime | None:
 
 
 def _read(option: str, text: str) -> tuple[datetime, datetime]:
-    """Give from when to when a text means: a day as a whole, a moment as itself."""
+    """Return the first and the last moment of a text: of a day its bounds, of a moment itself twice."""
     try:
         if len(text) == _DAY:
             day = date.fromisoformat(text)
@@ -52,5 +52,5 @@ def _begins(day: date) -> datetime:
 
 
 def clock(at: datetime) -> str:
-    """Give a moment as a table has it: ``2026-11-01 08:30:00``."""
+    """Return a moment for a table: ``2026-11-01 08:30:00``."""
     return at.astimezone(_BRUSSELS).strftime("%Y-%m-%d %H:%M:%S")

@@ -21,14 +21,14 @@ from fastapi import FastAPI, Request, Response
 
 from rrsync.core.planning import belgian_day
 from rrsync.store.reports import Group
+from rrsync.text.catalogue import translated, translations
+from rrsync.text.log_terms import PURPOSES
 from rrsync.web import log_pages
 from rrsync.web.desk_pages import actor, language
 from rrsync.web.guard import Inside, house
 from rrsync.web.paths import PATHS
 from rrsync.web.render import Place
 from rrsync.web.responses import respond
-from rrsync.web.words.codes import PURPOSES
-from rrsync.web.words.figures import OTHERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +146,12 @@ def show(request: Request, visit: Inside, days: str = _USUAL) -> Response:
     for library in theirs:
         home.app.notary.hold(library)
     found = home.app.oversight.figures(tuple(theirs), first, actor(visit))
-    spoken, words = language(request), PURPOSES[language(request)]
+    spoken = language(request)
     groups = [(library, group, count) for library, sums in found.items() for group, count in sums.items()]
-    purposes = ((words.get(group.purpose, group.purpose), group, count) for _, group, count in groups)
+    purposes = ((translated(PURPOSES, group.purpose, spoken), group, count) for _, group, count in groups)
     titled = ((theirs[library], group, count) for library, group, count in groups)
-    staff = _most(((group.person, group, count) for _, group, count in groups if group.person), OTHERS[spoken])
+    persons = ((group.person, group, count) for _, group, count in groups if group.person)
+    staff = _most(persons, translations(spoken).gettext("%(number)s others together"))
     page = FiguresPage(
         first=first,
         last=last,
@@ -177,7 +178,7 @@ def _most(counts: Iterable[tuple[str, Group, int]], others: str) -> dict[str, Co
     series = list(_series(counts).items())
     rest = series[_STAFF:]
     together = sum((sums for _, sums in rest), Counter[date]())
-    return dict(series[:_STAFF]) | ({others.format(len(rest)): together} if rest else {})
+    return dict(series[:_STAFF]) | ({others % {"number": len(rest)}: together} if rest else {})
 
 
 def _rows(series: Mapping[str, Counter[date]], first: date, length: int) -> Rows:

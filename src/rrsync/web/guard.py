@@ -61,7 +61,7 @@ class Away(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The status, the kind of error page (``views.frame.ErrorPage``), and the page that leads on."""
+    """The status, the kind of error page (``render.ErrorPage``), and the page that leads on."""
 
     status: HTTPStatus
     kind: str

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Form, Request, Response
 from rrsync.audit.review import Seen
 from rrsync.store.log_search import Wanted
 from rrsync.store.sessions import Visit
+from rrsync.text.log_terms import STATUSES
 from rrsync.web import log_pages
 from rrsync.web.desk_pages import OK, UNUSABLE, actor, is_number, kept
 from rrsync.web.guard import Away, Inside, TurnedAway, house
@@ -20,7 +21,6 @@ from rrsync.web.log_pages import Decided, LookLine, read
 from rrsync.web.paths import PATHS
 from rrsync.web.render import BLANK, Choice, Filled, Place
 from rrsync.web.responses import respond
-from rrsync.web.words.codes import ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ def _errors(said: Mapping[str, str], purposes: tuple[str, ...]) -> dict[str, str
         errors["staff"] = "staff_wrong"
     if said["purpose"] not in {"", *purposes}:
         errors["purpose"] = "purpose_wrong"
-    if said["outcome"] not in {"", *ENDED}:
+    if said["outcome"] not in {"", *STATUSES}:
         errors["outcome"] = "outcome_wrong"
     return errors
 

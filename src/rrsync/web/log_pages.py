@@ -22,7 +22,7 @@ from typing import Final
 
 from fastapi import Request
 
-from rrsync.audit.phrases import ANSWERED
+from rrsync.audit.letter_texts import ANSWERED
 from rrsync.audit.sample import Decision
 from rrsync.core.belgian_time import midnight
 from rrsync.core.log_entry import REUSED, Access, Actor, ActorKind
@@ -111,8 +111,8 @@ def name(actor: Actor) -> str:
 
 
 def outcome(look: Access) -> str:
-    """Give what came of a look, as a key of ``words.codes.OUTCOMES``; what staff decided then is another entry."""
-    if look.status not in ANSWERED["nl"] or look.status == REUSED:
+    """Give what came of a look, as a key of ``log_terms.OUTCOMES``; what staff decided then is another entry."""
+    if look.status not in ANSWERED or look.status == REUSED:
         return look.status
     if look.is_preview:
         return "preview"

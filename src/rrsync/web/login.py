@@ -22,13 +22,14 @@ from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from rrsync.core.roles import Denial, Grants, Role, Staff, number_of, staff_of
+from rrsync.text.catalogue import translated
+from rrsync.text.page_messages import REFUSALS
 from rrsync.web.guard import Away, Guest, House, Inside, TurnedAway, house
 from rrsync.web.oidc import HARMLESS, Identity, Refused, Trouble
 from rrsync.web.paths import PATHS, path
 from rrsync.web.render import Flash
 from rrsync.web.responses import go, places, respond, say
 from rrsync.web.session_cookies import Start
-from rrsync.web.words.refusals import REFUSALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +342,7 @@ def _refused(request: Request, why: Denial | Trouble) -> Response:
         log.warning("login.refused", reason=why.value)
     language = here.cookies.language(request) or here.language
     status = 503 if why is Trouble.UNREACHABLE else 403
-    return respond(request, _door(request, "refused", REFUSALS[why][language]), status=status)
+    return respond(request, _door(request, "refused", translated(REFUSALS, why, language)), status=status)
 
 
 def _goodbye(here: House) -> str:

@@ -28,10 +28,9 @@ from rrsync.web.desk_pages import actor, language
 from rrsync.web.guard import Away, House, Inside, TurnedAway, house
 from rrsync.web.log_pages import LookLine
 from rrsync.web.paths import PATHS
-from rrsync.web.render import Flash, Place
+from rrsync.web.render import Flash, Place, Tone
 from rrsync.web.responses import go, respond, say
 from rrsync.web.sample import Overdue
-from rrsync.web.words.codes import Tone
 
 AnchorState: TypeAlias = Literal["good", "late", "failing", "never"]
 

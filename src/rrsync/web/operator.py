@@ -21,14 +21,14 @@ from rrsync.errors import ConfigError
 from rrsync.registry.services import PERSON
 from rrsync.store.limits import Shared
 from rrsync.text import formatting
+from rrsync.text.catalogue import translated, translations
+from rrsync.text.page_messages import CERTIFICATE_USES
+from rrsync.text.run_stops import run_stop
 from rrsync.web.guard import House, Inside, house
 from rrsync.web.paths import PATHS
-from rrsync.web.render import Language, Place
+from rrsync.web.render import Language, Place, Tone
 from rrsync.web.responses import respond
 from rrsync.web.runs import RunLine, lines, reached
-from rrsync.web.words.codes import Tone
-from rrsync.web.words.halts import HALTS, Halt
-from rrsync.web.words.runs import OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,43 +190,53 @@ def _of_library(here: House, library: str, counts: dict[Why, int], per_second: f
 def _of_run(here: House, last: RunLine | None, language: Language) -> Iterator[tuple[Tone, str]]:
     if last is None:
         return
+    _ = translations(language).gettext
     if last.state == "stopped":
-        told = HALTS[language].get(last.stopped, Halt(last.stopped, "", ""))
-        yield "bad", _say(language, "warn_stopped", why=told.short)
+        yield "bad", _("The last run stopped: %(why)s.") % {"why": run_stop(last.stopped, language).short}
     if last.state == "left":
-        yield "warn", _say(language, "warn_left", open=formatting.number(last.open, language))
+        left = {"open": formatting.number(last.open, language)}
+        yield "warn", _("The last run is not complete: %(open)s members are still open.") % left
     if last.state != "running" and here.now - last.started > _MISSED:
-        yield "warn", _say(language, "warn_missed", when=formatting.moment(last.started, language, here.now))
+        began = {"when": formatting.moment(last.started, language, here.now)}
+        yield "warn", _("The last run began %(when)s. Check that the timer starts one every night.") % began
 
 
 def _of_papers(
     papers: Sequence[Certificate], troubles: Sequence[str], language: Language
 ) -> Iterator[tuple[Tone, str]]:
     """Say what ends; of those that may sign replies the one that lasts longest counts, as ``rrsync check`` has it."""
+    _ = translations(language).gettext
     for what in troubles:
-        yield "bad", _say(language, "warn_unreadable", what=what)
+        yield "bad", _("A certificate cannot be used. %(what)s.") % {"what": what}
     seen: set[str] = set()
     for paper in papers:
-        is_first, use = paper.use not in seen, str(OPERATOR[language][f"use_{paper.use}"])
+        is_first = paper.use not in seen
         seen.add(paper.use)
         if is_first and paper.tone != "good":
-            key = "warn_ended" if paper.days < 0 else "warn_ends"
-            yield paper.tone, _say(language, key, use=use, day=formatting.day(paper.ends, language))
+            ends = {
+                "use": translated(CERTIFICATE_USES, paper.use, language),
+                "day": formatting.day(paper.ends, language),
+            }
+            if paper.days < 0:
+                text = _("%(use)s: the certificate expired on %(day)s. Nothing works until there is a new one.")
+            else:
+                text = _("%(use)s: the certificate expires on %(day)s. Request a new one.")
+            yield paper.tone, text % ends
 
 
 def _of_authorisations(here: House, libraries: Sequence[str], language: Language) -> Iterator[tuple[Tone, str]]:
-    found = authorised(here, libraries)
-    for one in found:
-        if one.tone != "good":
-            key = "warn_right_ends" if one.tone == "warn" else "warn_right_over"
-            yield one.tone, _say(language, key, library=one.library, day=formatting.day(one.until, language))
+    _ = translations(language).gettext
+    for one in authorised(here, libraries):
+        ends = {"library": one.library, "day": formatting.day(one.until, language)}
+        if one.tone == "warn":
+            yield "warn", _("%(library)s: the authorisation expires on %(day)s.") % ends
+        elif one.tone != "good":
+            text = _("%(library)s: the authorisation is not valid today (until %(day)s). Nothing is asked.")
+            yield one.tone, text % ends
     for library in libraries:
         if library not in here.app.authorisations:
-            yield "bad", _say(language, "warn_no_right", library=here.libraries[library])
-
-
-def _say(language: Language, key: str, **values: object) -> str:
-    return str(OPERATOR[language][key]).format(**values)
+            text = _("%(library)s: no authorisation is configured. Nothing is asked.")
+            yield "bad", text % {"library": here.libraries[library]}
 
 
 _HOUR: Final = timedelta(hours=1)

@@ -107,7 +107,7 @@ def want(
     try:
         number = Insz.parse(insz, production=app.production)
     except NotAnInsz:
-        wrong["insz"] = "insz_wrong"
+        wrong["insz"] = "number_wrong"
     if purpose not in _purposes(request, library):
         wrong["purpose"] = "purpose_missing"
     if not CASE.fullmatch(case) or is_number(case):

@@ -15,12 +15,12 @@ from typing import Annotated, ClassVar, Final, Literal
 from fastapi import FastAPI, Form, Request, Response
 
 from rrsync.audit.letter import Letter, Sheet, paper
-from rrsync.audit.phrases import deed
 from rrsync.audit.review import Told
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import JSON, actor_of, moment
 from rrsync.core.planning import belgian_day
 from rrsync.errors import NotAnInsz
+from rrsync.text.log_terms import deed_text
 from rrsync.web import log_pages
 from rrsync.web.desk_pages import UNUSABLE, actor, language
 from rrsync.web.guard import Inside, house
@@ -29,7 +29,6 @@ from rrsync.web.log_pages import LookLine
 from rrsync.web.paths import PATHS
 from rrsync.web.render import BLANK, Filled, Flash, Language, Place
 from rrsync.web.responses import go, respond, say
-from rrsync.web.words.deeds import DEEDS
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -148,9 +147,7 @@ def _deeds(told: Sequence[Told], spoken: str) -> tuple[Deed, ...]:
 
 def _deed(library: str, seq: int, entry: dict[str, JSON], spoken: str) -> Deed:
     """Give what was done in the page's own words; a deed without any is told by its kind."""
-    key, said = deed(entry, spoken)
-    text = DEEDS[spoken].get(key, DEEDS[spoken]["other"]).format(**said)
-    return Deed(library, seq, moment(entry), log_pages.name(actor_of(entry)), text)
+    return Deed(library, seq, moment(entry), log_pages.name(actor_of(entry)), deed_text(entry, spoken))
 
 
 #: What the file is called, before its day: it names nobody.

@@ -1,9 +1,10 @@
-"""Makes pages of what they show: the templates, with their words and the ways to write values in them.
+"""Pages from templates: the frame around every page, and the values that pages share.
 
-Everything is escaped; a name a template does not know is an error and no blank. A template gets ``view`` (its
-dataclass), ``frame``, ``t`` (the page's own words), ``w`` (the words all pages share) and ``path``.
-
-What stands around every page, the small parts that pages share, and the pages that stand alone.
+1. Everything is escaped; a name that a template does not know is an error, not a blank.
+2. A template gets ``view`` (the dataclass of its page), ``frame`` and ``path``.
+3. Its texts are English: ``_("…")`` and ``ngettext("…", "…", count)`` translate them into the frame's language.
+   ``%(num)s`` is the count as that language writes it. The texts themselves are trusted, their values are escaped.
+4. Filters write values and codes in the frame's language.
 """
 
 from __future__ import annotations
@@ -16,18 +17,22 @@ from typing import ClassVar, Final, Literal, Protocol, TypeAlias, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
-from rrsync.core.exchange import Reason
-from rrsync.core.person import Address
-from rrsync.text import formatting
+from rrsync.text import formatting, holds, log_terms, page_messages, run_stops
+from rrsync.text.catalogue import translated, translations
 from rrsync.web.paths import path
-from rrsync.web.words import advice, codes, halts
-from rrsync.web.words import frame as around
-from rrsync.web.words.book import PAGES
-from rrsync.web.words.codes import Tone
-from rrsync.web.words.log import LOOKS
 
 Language: TypeAlias = Literal["nl", "en"]
+Tone: TypeAlias = Literal["info", "good", "warn", "bad"]
+
+#: The tone of an outcome of the log; of one that is not here, ``info``.
+TONES: Final[dict[str, Tone]] = {
+    **dict.fromkeys(("same", "filled", "change", "ok"), "good"),
+    **dict.fromkeys(("hold", "not_found", "replaced", "cancelled", "refused"), "warn"),
+    **dict.fromkeys(("invalid_reply", "indeterminate"), "warn"),
+    **dict.fromkeys(("denied", "mismatch", "sig_bad"), "bad"),
+}
 
 
 class Place(StrEnum):
@@ -53,7 +58,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One thing to choose: what is sent, and what is read."""
+    """An option of a form: the value sent, and its label."""
 
     value: str
     label: str
@@ -61,7 +66,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """What was just done, said once on the next page: a key of ``words.frame.FLASHES`` and what it names."""
+    """A message shown once on the next page: a key of ``page_messages.FLASHES`` and its values."""
 
     tone: Tone
     key: str
@@ -70,23 +75,23 @@ class Flash:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Filled:
-    """What was typed into a form, and what is wrong with it: a field's name -> a key of the page's own words."""
+    """The values typed into a form, and its errors: name of a field -> a code of ``FORM_ERRORS``."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Name the type alone: what was typed may be a person's."""
+        """Return the type alone: the values may be personal data."""
         return "Filled(***)"
 
 
-#: A form nobody typed into yet.
+#: An empty form.
 BLANK: Final = Filled()
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who is logged in: name, roles as ``core.roles`` names them, and the library; none is all of them."""
+    """The user who is logged in: name, roles as ``core.roles`` names them, and library; ``None`` is all libraries."""
 
     name: str
     roles: tuple[str, ...]
@@ -95,12 +100,12 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around a page.
+    """The frame around a page.
 
-    ``places`` are those this visitor may go to, in order; ``here`` is where they are. ``token`` goes with every form.
-    ``now`` is when the page is made (aware). ``environment`` is said on every page unless it is production, and
-    ``is_trial`` that who is logged in proved nothing. ``address`` is where a change of language comes back to; it is
-    that of the page when it was asked for, never of what was sent.
+    ``places`` are the links this user may follow, in order; ``here`` is the current one. ``token`` goes with every
+    form. ``now`` is when the page is made (aware). ``environment`` is shown on every page unless it is production, and
+    ``is_trial`` that users are not authenticated. ``address`` is where a change of language returns to: the address of
+    the page itself, never of a form that was sent.
     """
 
     now: datetime
@@ -118,12 +123,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class ErrorPage:
-    """What went wrong, what was kept safe, what to do.
+    """An error: what went wrong, what was kept safe, what to do.
 
-    ``kind`` is the key of a title in the page's words, which have ``_what`` and ``_todo`` of it too. ``what``, ``kept``
-    and ``todo`` are an ``RrsyncError``'s own sentences, in English, for who looks further into it; they may be empty.
-    ``reference`` is what the log of the program has this under; ``again`` is the path to go back to, by its name and
-    ``parts``.
+    ``kind`` is a code of ``page_messages.PROBLEMS``. ``what``, ``kept`` and ``todo`` are an ``RrsyncError``'s own
+    sentences, in English; they may be empty. ``reference`` is what the program's log has this under. ``again`` is the
+    path to go back to, by its name and ``parts``.
     """
 
     name: ClassVar[str] = "error"
@@ -143,13 +147,13 @@ _T = TypeVar("_T")
 
 
 class Page(Protocol):
-    """What a page shows: any dataclass of ``views`` that has a template by its name."""
+    """The values of a page: any dataclass of the handlers that has a template by its name."""
 
     name: ClassVar[str]
 
 
 class Pages:
-    """The pages, ready to be made."""
+    """The templates, ready to make pages."""
 
     def __init__(self) -> None:
         self._environment = Environment(
@@ -160,32 +164,26 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        _write(self._environment)
+        _add_filters(self._environment)
         self._environment.globals |= {
+            "_": _gettext,
+            "ngettext": _ngettext,
             "path": path,
             "masked": formatting.MASKED,
-            "flag_codes": tuple(codes.FLAGS["nl"]),
-            "outcome_codes": codes.ENDED,
+            "flag_codes": tuple(log_terms.FLAGS),
+            "outcome_codes": log_terms.STATUSES,
         }
 
     def page(self, view: Page, frame: Frame) -> str:
-        """Give a whole page as HTML."""
+        """Return a whole page as HTML."""
         return self._render(f"{view.name}.html", view, frame)
 
     def part(self, part: str, view: Page, frame: Frame) -> str:
-        """Give a part of a page, to renew it by: ``live`` of a run."""
+        """Return a part of a page, to update it by: ``live`` of a run."""
         return self._render(f"parts/{part}.html", view, frame)
 
     def _render(self, template: str, view: Page, frame: Frame) -> str:
-        return self._environment.get_template(template).render(
-            view=view,
-            frame=frame,
-            t=PAGES[view.name][frame.language],
-            w=around.FRAME[frame.language],
-            looks_words=LOOKS[frame.language],
-            run_words=PAGES["runs"][frame.language],
-            operator_words=PAGES["operator"][frame.language],
-        )
+        return self._environment.get_template(template).render(view=view, frame=frame)
 
 
 def _frame(context: Context) -> Frame:
@@ -193,19 +191,31 @@ def _frame(context: Context) -> Frame:
     return frame
 
 
-def _spoken(write: Callable[[_T, str], str]) -> Callable[[Context, _T], str]:
-    """Give a filter of what writes a value in a language."""
+@pass_context
+def _gettext(context: Context, text: str, **values: object) -> Markup:
+    return Markup(translations(_frame(context).language).gettext(text)) % values  # noqa: S704 — our own text
+
+
+@pass_context
+def _ngettext(context: Context, one: str, several: str, count: int, **values: object) -> Markup:
+    language = _frame(context).language
+    text = translations(language).ngettext(one, several, count)
+    return Markup(text) % {"num": formatting.number(count, language), **values}  # noqa: S704 — our own text
+
+
+def _in_language(write: Callable[[_T, str], object]) -> Callable[[Context, _T], object]:
+    """Return a filter that writes a value in the frame's language."""
 
     @pass_context
-    def written(context: Context, value: _T) -> str:
+    def written(context: Context, value: _T) -> object:
         return write(value, _frame(context).language)
 
     return written
 
 
-def _coded(words: Mapping[str, Mapping[str, str]]) -> Callable[[Context, str], str]:
-    """Give a filter of codes; a code without words stands as it is."""
-    return _spoken(lambda code, language: words[language].get(code, code))
+def _coded(table: Mapping[str, str]) -> Callable[[Context, str], object]:
+    """Return a filter of codes; a code without a text stands as it is."""
+    return _in_language(lambda code, language: translated(table, code, language))
 
 
 @pass_context
@@ -220,77 +230,52 @@ def _ago(context: Context, at: datetime) -> str:
     return formatting.ago(frame.now - at, frame.language)
 
 
-@pass_context
-def _counted(context: Context, count: int, words: tuple[str, str]) -> str:
-    return formatting.counted(count, words, _frame(context).language)
+def _flash(flash: Flash, language: str) -> str:
+    return translations(language).gettext(page_messages.FLASHES[flash.key]) % flash.values
 
 
-@pass_context
-def _lines(context: Context, address: Address) -> tuple[str, ...]:
-    box = around.FRAME[_frame(context).language]["box"]
-    return formatting.lines(address, str(box))
-
-
-@pass_context
-def _advice(context: Context, reason: Reason) -> advice.Advice:
-    return advice.ADVICE[_frame(context).language][reason]
-
-
-@pass_context
-def _halt(context: Context, reason: str) -> halts.Halt:
-    """Give why a run stopped; a word that has no words of its own stands as it is."""
-    return halts.HALTS[_frame(context).language].get(reason, halts.Halt(reason, formatting.sentence(reason), ""))
-
-
-@pass_context
-def _flag(context: Context, flag: str) -> tuple[str, str]:
-    return codes.FLAGS[_frame(context).language].get(flag, (flag, ""))
-
-
-@pass_context
-def _flash(context: Context, flash: Flash) -> str:
-    return around.FLASHES[_frame(context).language][flash.key].format(**flash.values)
-
-
-@pass_context
-def _seconds(context: Context, seconds: int) -> str:
-    return formatting.lasts(timedelta(seconds=seconds), _frame(context).language)
+def _seconds(seconds: int, language: str) -> str:
+    return formatting.lasts(timedelta(seconds=seconds), language)
 
 
 def _tone(code: str) -> Tone:
-    return codes.TONES.get(code, "info")
+    return TONES.get(code, "info")
 
 
-def _write(environment: Environment) -> None:
-    """Give templates the ways to write values."""
+def _add_filters(environment: Environment) -> None:
+    """Add the filters that write values."""
     environment.filters.update(
-        address=_lines,
-        advice=_advice,
+        address=_in_language(formatting.lines),
+        advice=_in_language(holds.advice),
         ago=_ago,
         brief=formatting.brief,
+        certificate_use=_coded(page_messages.CERTIFICATE_USES),
         clock=formatting.clock,
-        counted=_counted,
-        day=_spoken(formatting.day),
-        decimal=_spoken(formatting.decimal),
-        exact=_spoken(formatting.exact),
-        fieldname=_coded(codes.FIELDS),
-        finding=_coded(codes.FINDINGS),
-        flag=_flag,
-        flash=_flash,
+        day=_in_language(formatting.day),
+        decimal=_in_language(formatting.decimal),
+        exact=_in_language(formatting.exact),
+        fieldname=_coded(log_terms.FIELDS),
+        finding=_coded(log_terms.FINDINGS),
+        flag=_coded(log_terms.FLAGS),
+        flag_meaning=_coded(log_terms.FLAG_MEANINGS),
+        flash=_in_language(_flash),
+        form_error=_coded(page_messages.FORM_ERRORS),
         full_name=formatting.full_name,
-        halt=_halt,
-        lasts=_spoken(formatting.lasts),
+        halt=_in_language(run_stops.run_stop),
+        lasts=_in_language(formatting.lasts),
         listed_name=formatting.listed_name,
         moment=_moment,
-        month=_spoken(formatting.month),
-        number=_spoken(formatting.number),
-        outcome=_coded(codes.OUTCOMES),
-        partial=_spoken(formatting.partial),
-        purpose=_coded(codes.PURPOSES),
-        role=_coded(around.ROLES),
-        seconds=_seconds,
+        month=_in_language(formatting.month),
+        number=_in_language(formatting.number),
+        outcome=_coded(log_terms.OUTCOMES),
+        partial=_in_language(formatting.partial),
+        place=_coded(page_messages.PLACES),
+        problem=_in_language(page_messages.problem),
+        purpose=_coded(log_terms.PURPOSES),
+        role=_coded(page_messages.ROLES),
+        seconds=_in_language(_seconds),
         sentence=formatting.sentence,
         short=formatting.short,
         tone=_tone,
-        weekday=_spoken(formatting.weekday),
+        weekday=_in_language(formatting.weekday),
     )
