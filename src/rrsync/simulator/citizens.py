@@ -1,22 +1,18 @@
-"""An invented population of any size that needs no memory: every citizen follows from a seed and a position.
+"""An invented population of any size that takes no memory: each citizen is computed from a seed and a position.
 
-1. A position has one test number and a test number one position (``numbers.py``).
-2. A situation is a slot in a block of 200 people, so every rarity is there and the proportions are those of real life:
-   85 % live where the library thinks (some spelled otherwise), 6 % moved, the rest is what goes wrong.
+1. Each position has one test number, and each test number one position (``population.Numbers``).
+2. The situation follows from the position in a block of 200 people, so that each rare case occurs and the proportions
+   are those of real life: 85 % live where the library thinks (some spelled otherwise), 6 % moved, the rest are
+   exceptions.
 3. Everything else is drawn from the seed and the position.
+4. ``person`` writes the ``Persoon`` of an unfiltered reply as XML text. It holds more than a library may see (sex,
+   nationality, household, civil status), so that a test can prove that the rest is dropped.
 
 >>> world = World(seed=7, people=300)
 >>> world.find(world.citizen(41).insz.digits) == world.citizen(41)
 True
 >>> world.citizen(41)
 Citizen(***)
-
-A citizen as the register tells it: the ``Persoon`` of a reply, as XML text.
-
-It tells more than a library may see (sex, nationality, household, civil status), as an unfiltered reply would, so that
-a caller can prove that it drops the rest. Text is built, not a tree: a run asks a million times.
-
-One invented citizen: a situation, and everything else drawn from the seed and the position.
 """
 
 from __future__ import annotations
@@ -48,15 +44,31 @@ from rrsync.simulator.population import (
     mix,
 )
 
+#: How many citizens there can be: the other half of the numbers is for people who get a new one.
 LIMIT: Final = SPACE // 2
-"""How many citizens there can be: the other half of the numbers is for who gets a new one."""
 
 _BRUSSELS: Final = "21"
 _MOVES_FROM: Final = date(2025, 1, 15)
+_BLOCK: Final = 200
+_STRIDE: Final = 73
+_STATUS: Final = {
+    "992": "Afgeschreven naar het buitenland",
+    "00992": "Afgeschreven naar het buitenland",
+    "99990": "Overleden",
+    "99991": "Afvoering van ambtswege (ambtshalve schrapping).",
+    "99992": "Afvoering van ambtswege naar het buitenland",
+    "99996": "Verklaard afwezig",
+    "99997": "Afgevoerd-verlies van verblijfsrecht",
+    "21099": "Dienst Vreemdelingenzaken",
+}
+_STRUCK_OFF: Final = ("99991", "99992", "99997")
+_SEX: Final = {"1": "Mannelijk", "2": "Vrouwelijk"}
+_ENDED: Final = 17
+_DECLARED: Final = 31
 
 
 class Situation(StrEnum):
-    """What is the matter with a citizen."""
+    """The case that a citizen stands for."""
 
     SETTLED = "settled"
     RESPELLED = "respelled"
@@ -81,7 +93,7 @@ class Situation(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Citizen(Masked):
-    """One invented person: what the register says (``residence``) and what the library thinks (``known``)."""
+    """One invented person: the address in the register (``residence``) and in the library (``known``)."""
 
     position: int
     insz: Insz
@@ -101,31 +113,130 @@ class Citizen(Masked):
 
     @property
     def name(self) -> Name:
-        """Last names and first names, each as one text."""
+        """The last names and the first names, each as one text."""
         return Name(" ".join(self.last_names), " ".join(self.first_names))
 
 
+def _block() -> tuple[tuple[Situation, int], ...]:
+    """Return the situations of a block, each with its rank among the same ones."""
+    many = {Situation.SETTLED: 130, Situation.RESPELLED: 40, Situation.MOVED: 12, Situation.FOREIGNER: 2}
+    many[Situation.DECEASED] = 2
+    row = [situation for situation in Situation for _ in range(many.get(situation, 1))]
+    seen: Counter[Situation] = Counter()
+    block = []
+    for situation in row:
+        block.append((situation, seen[situation]))
+        seen[situation] += 1
+    return tuple(block)
+
+
+_SITUATIONS: Final = _block()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """An invented population; the same seed and size make the same people."""
+
+    seed: int = 1
+    people: int = 1000
+    _numbers: Numbers = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the size against the number of test numbers.
+
+        Raises:
+            ConfigError: the size is negative or above sixteen million.
+        """
+        if not 0 <= self.people <= LIMIT:
+            raise ConfigError(f"A population holds 0 to {LIMIT} people", todo="Ask for fewer people")
+        object.__setattr__(self, "_numbers", Numbers(self.seed))
+
+    def __len__(self) -> int:
+        """Return how many people there are."""
+        return self.people
+
+    def citizen(self, position: int) -> Citizen:
+        """Return the person at a position.
+
+        Raises:
+            IndexError: nobody has that position.
+        """
+        if not 0 <= position < self.people:
+            raise IndexError("Nobody has this position")
+        situation, rank = _SITUATIONS[(position * _STRIDE + mix(self.seed, 3)) % _BLOCK]
+        variant = position // _BLOCK + rank + self.seed
+        return draw(self._numbers, position, situation, variant)
+
+    def find(self, digits: str) -> Citizen | None:
+        """Return the person with a number; a renumbered person is found by the old and by the new one."""
+        position = self._numbers.position(digits)
+        if position is None:
+            return None
+        if position < self.people:
+            return self.citizen(position)
+        old = position - LIMIT
+        if not 0 <= old < self.people:
+            return None
+        citizen = self.citizen(old)
+        if citizen.situation is not Situation.RENUMBERED:
+            return None
+        return replace(citizen, insz=citizen.new_insz, situation=Situation.SETTLED)
+
+
+def member_rows(world: World, count: int | None = None) -> Iterator[dict[str, str]]:
+    """Yield the library's data of the first ``count`` people as rows of a member file."""
+    for position in range(len(world) if count is None else min(count, len(world))):
+        citizen = world.citizen(position)
+        known, left = citizen.known, _has_left(citizen)
+        yield {
+            "member_no": f"M{position + 1:06d}",
+            "insz": citizen.insz.digits,
+            "last_name": citizen.name.last,
+            "first_names": citizen.name.first,
+            "birth_date": _held_birth(citizen),
+            "street": known.street,
+            "house_number": known.house_number,
+            "box": known.box,
+            "postal_code": known.postal_code,
+            "municipality": known.municipality,
+            "country": "BEL",
+            "membership_end": "2024-06-30" if left else "",
+            "open_items": str(mix(world.seed, position, 9) % 3 if left or position % 10 == 0 else 0),
+        }
+
+
+def _has_left(citizen: Citizen) -> bool:
+    return citizen.situation is Situation.SETTLED and citizen.position % 40 == 13
+
+
+def _held_birth(citizen: Citizen) -> str:
+    """Return the birth date in the library: of a partial date nothing, or a made-up first of January."""
+    if citizen.birth.is_complete:
+        return citizen.birth.text
+    return "" if citizen.variant % 2 else f"{citizen.birth.year}-01-01"
+
+
 def draw(numbers: Numbers, position: int, situation: Situation, variant: int) -> Citizen:
-    """Draw everything about the person at a position, in a situation and one of its shapes."""
-    dice = mix(numbers.seed, position, 4)
+    """Draw the person at a position, in a situation and one of its variants."""
+    drawn = mix(numbers.seed, position, 4)
     digits, born = numbers.digits(position), numbers.birth(position)
     sex = "1" if int(digits[6:9]) % 2 else "2"
     foreign = situation is Situation.FOREIGNER
     language, residence = _dwelling(numbers.seed, position, 5)
     residence = _fit(residence, situation, variant)
-    since = max(born, date(1985, 1, 1) + timedelta(days=dice % 14000))
+    since = max(born, date(1985, 1, 1) + timedelta(days=drawn % 14000))
     if situation is Situation.MOVED:
-        since = _MOVES_FROM + timedelta(days=dice % 365)
+        since = _MOVES_FROM + timedelta(days=drawn % 365)
     return Citizen(
         position=position,
         insz=Insz(digits),
         situation=situation,
         variant=variant,
-        last_names=_last_names(dice, foreign=foreign),
-        first_names=() if foreign and variant % 3 == 0 else _first_names(dice, sex),
+        last_names=_last_names(drawn, foreign=foreign),
+        first_names=() if foreign and variant % 3 == 0 else _first_names(drawn, sex),
         sex=sex,
         birth=_birth(born, situation, variant),
-        nationality=COUNTRIES[dice % len(COUNTRIES)] if foreign else BELGIUM,
+        nationality=COUNTRIES[drawn % len(COUNTRIES)] if foreign else BELGIUM,
         residence=residence,
         since=PartialDate.of(since),
         language=language,
@@ -141,29 +252,31 @@ def _birth(born: date, situation: Situation, variant: int) -> PartialDate:
     return PartialDate(born.year, born.month if variant % 2 else 0, 0)
 
 
-def _last_names(dice: int, *, foreign: bool) -> tuple[str, ...]:
+def _last_names(drawn: int, *, foreign: bool) -> tuple[str, ...]:
     names = FOREIGN_LAST_NAMES if foreign else LAST_NAMES
-    first, second = names[(dice >> 8) % len(names)], names[(dice >> 16) % len(names)]
-    return (first, second) if dice % 32 == 0 and first != second else (first,)
+    first, second = names[(drawn >> 8) % len(names)], names[(drawn >> 16) % len(names)]
+    return (first, second) if drawn % 32 == 0 and first != second else (first,)
 
 
-def _first_names(dice: int, sex: str) -> tuple[str, ...]:
+def _first_names(drawn: int, sex: str) -> tuple[str, ...]:
     names = FIRST_NAMES[sex].split("|")
-    return tuple(dict.fromkeys(names[(dice >> shift) % len(names)] for shift in range(24, 24 + 8 * (1 + dice % 3), 8)))
+    return tuple(
+        dict.fromkeys(names[(drawn >> shift) % len(names)] for shift in range(24, 24 + 8 * (1 + drawn % 3), 8))
+    )
 
 
 def _dwelling(seed: int, position: int, salt: int) -> tuple[str, Address]:
     """Draw an address, and the language of its street."""
-    dice = mix(seed, position, salt)
-    town = TOWNS[dice % len(TOWNS)]
-    french = town.nis_code.startswith(_BRUSSELS) and dice >> 8 & 1
+    drawn = mix(seed, position, salt)
+    town = TOWNS[drawn % len(TOWNS)]
+    french = town.nis_code.startswith(_BRUSSELS) and drawn >> 8 & 1
     streets = FRENCH_STREETS if french else STREETS
-    number = str(1 + (dice >> 12) % 320) + ("A" if dice >> 24 & 31 == 0 else "")
+    number = str(1 + (drawn >> 12) % 320) + ("A" if drawn >> 24 & 31 == 0 else "")
     boxes = ("", "", "", "", "", "", "1", "3", "12", "001", "0204", "2.02", "A", "B")
     address = Address(
-        street=streets[(dice >> 32) % len(streets)],
+        street=streets[(drawn >> 32) % len(streets)],
         house_number=number,
-        box=boxes[(dice >> 40) % len(boxes)],
+        box=boxes[(drawn >> 40) % len(boxes)],
         postal_code=town.postal_code,
         municipality=town.name,
         nis_code=town.nis_code,
@@ -173,7 +286,7 @@ def _dwelling(seed: int, position: int, salt: int) -> tuple[str, Address]:
 
 
 def _fit(residence: Address, situation: Situation, variant: int) -> Address:
-    """Return the address the box that the situation is about."""
+    """Return the address with the box that the situation requires."""
     if situation is Situation.EMPTY_BOX:
         return replace(residence, box="")
     if situation is Situation.RESPELLED and variant % 5 in (2, 3):
@@ -182,7 +295,7 @@ def _fit(residence: Address, situation: Situation, variant: int) -> Address:
 
 
 def _known(residence: Address, seed: int, position: int, situation: Situation, variant: int) -> Address:
-    """Return the address as the library holds it."""
+    """Return the address as the library has it."""
     if situation is Situation.RESPELLED:
         return _respell(residence, variant % 5)
     if situation is not Situation.MOVED:
@@ -197,7 +310,7 @@ def _known(residence: Address, seed: int, position: int, situation: Situation, v
 
 
 def _respell(address: Address, how: int) -> Address:
-    """Write the same address as another hand would."""
+    """Return the same address in another spelling."""
     if how == 0:
         return replace(address, street=address.street.upper(), municipality=address.municipality.upper())
     if how == 1:
@@ -210,25 +323,9 @@ def _respell(address: Address, how: int) -> Address:
 
 
 def _plain(text: str) -> str:
-    """Take the accents off, and the capitals."""
+    """Return the text in lower case without accents."""
     split = unicodedata.normalize("NFKD", text)
     return "".join(sign for sign in split if not unicodedata.combining(sign)).lower()
-
-
-_STATUS: Final = {
-    "992": "Afgeschreven naar het buitenland",
-    "00992": "Afgeschreven naar het buitenland",
-    "99990": "Overleden",
-    "99991": "Afvoering van ambtswege (ambtshalve schrapping).",
-    "99992": "Afvoering van ambtswege naar het buitenland",
-    "99996": "Verklaard afwezig",
-    "99997": "Afgevoerd-verlies van verblijfsrecht",
-    "21099": "Dienst Vreemdelingenzaken",
-}
-_STRUCK_OFF: Final = ("99991", "99992", "99997")
-_SEX: Final = {"1": "Mannelijk", "2": "Vrouwelijk"}
-_ENDED: Final = 17
-_DECLARED: Final = 31
 
 
 def person(citizen: Citizen, today: date) -> str:
@@ -290,7 +387,7 @@ def _marriage(citizen: Citizen) -> str:
 
 
 def _status_code(citizen: Citizen) -> str:
-    """Return the status a citizen has, or nothing."""
+    """Return the status code of a citizen, or ``""``."""
     match citizen.situation:
         case Situation.DECEASED:
             return "" if citizen.variant % 2 else "99990"
@@ -347,7 +444,7 @@ def _addresses(citizen: Citizen, today: date) -> str:
 
 
 def _after(citizen: Citizen, today: date) -> str:
-    """Return what stands behind the main residence."""
+    """Return the elements that follow the main residence."""
     if citizen.situation is Situation.ABROAD:
         return _abroad(citizen)
     if citizen.situation is not Situation.PROTECTED:
@@ -402,106 +499,3 @@ def _address(citizen: Citizen) -> str:
         f"<NISCodeLand>{BELGIUM.nis_code}</NISCodeLand><ISOCodeLand>{BELGIUM.iso_code}</ISOCodeLand>"
         f"<NISCodeGemeente>{address.nis_code}</NISCodeGemeente>{loose}"
     )
-
-
-_BLOCK: Final = 200
-_STRIDE: Final = 73
-
-
-def _slots() -> tuple[tuple[Situation, int], ...]:
-    """Return the situations of a block, each with its rank among its like."""
-    many = {Situation.SETTLED: 130, Situation.RESPELLED: 40, Situation.MOVED: 12, Situation.FOREIGNER: 2}
-    many[Situation.DECEASED] = 2
-    row = [situation for situation in Situation for _ in range(many.get(situation, 1))]
-    seen: Counter[Situation] = Counter()
-    slots = []
-    for situation in row:
-        slots.append((situation, seen[situation]))
-        seen[situation] += 1
-    return tuple(slots)
-
-
-_SLOTS: Final = _slots()
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """An invented population; the same seed and size give the same people."""
-
-    seed: int = 1
-    people: int = 1000
-    _numbers: Numbers = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Refuse a size for which there are not enough test numbers.
-
-        Raises:
-            ConfigError: when the size is negative or above sixteen million.
-        """
-        if not 0 <= self.people <= LIMIT:
-            raise ConfigError(f"A population holds 0 to {LIMIT} people", todo="Ask for fewer people")
-        object.__setattr__(self, "_numbers", Numbers(self.seed))
-
-    def __len__(self) -> int:
-        """How many people there are."""
-        return self.people
-
-    def citizen(self, position: int) -> Citizen:
-        """Return the person at a position.
-
-        Raises:
-            IndexError: when nobody has that position.
-        """
-        if not 0 <= position < self.people:
-            raise IndexError("Nobody has this position")
-        situation, rank = _SLOTS[(position * _STRIDE + mix(self.seed, 3)) % _BLOCK]
-        variant = position // _BLOCK + rank + self.seed
-        return draw(self._numbers, position, situation, variant)
-
-    def find(self, digits: str) -> Citizen | None:
-        """Return the person with a number; who was renumbered is found by the old and by the new one."""
-        position = self._numbers.position(digits)
-        if position is None:
-            return None
-        if position < self.people:
-            return self.citizen(position)
-        old = position - LIMIT
-        if not 0 <= old < self.people:
-            return None
-        citizen = self.citizen(old)
-        if citizen.situation is not Situation.RENUMBERED:
-            return None
-        return replace(citizen, insz=citizen.new_insz, situation=Situation.SETTLED)
-
-
-def member_rows(world: World, count: int | None = None) -> Iterator[dict[str, str]]:
-    """Return what a library holds of the first ``count`` people, a row each, with the columns of a member file."""
-    for position in range(len(world) if count is None else min(count, len(world))):
-        citizen = world.citizen(position)
-        known, left = citizen.known, _has_left(citizen)
-        yield {
-            "member_no": f"M{position + 1:06d}",
-            "insz": citizen.insz.digits,
-            "last_name": citizen.name.last,
-            "first_names": citizen.name.first,
-            "birth_date": _held_birth(citizen),
-            "street": known.street,
-            "house_number": known.house_number,
-            "box": known.box,
-            "postal_code": known.postal_code,
-            "municipality": known.municipality,
-            "country": "BEL",
-            "membership_end": "2024-06-30" if left else "",
-            "open_items": str(mix(world.seed, position, 9) % 3 if left or position % 10 == 0 else 0),
-        }
-
-
-def _has_left(citizen: Citizen) -> bool:
-    return citizen.situation is Situation.SETTLED and citizen.position % 40 == 13
-
-
-def _held_birth(citizen: Citizen) -> str:
-    """Return the birth date a library holds: of a partial one nothing, or the first of January it once made up."""
-    if citizen.birth.is_complete:
-        return citizen.birth.text
-    return "" if citizen.variant % 2 else f"{citizen.birth.year}-01-01"

@@ -1,11 +1,11 @@
-"""What can go wrong between a library and the register, as data: ``KIND:EVERY`` makes it happen every so many requests.
+"""What can go wrong between a library and the register, and the replies of each fault.
+
+``KIND:EVERY`` makes a fault strike each request whose number is a multiple of EVERY.
 
 >>> Fault.parse("throttle:10")
 Fault(kind=<FaultKind.THROTTLE: 'throttle'>, every=10)
 >>> due((Fault.parse("reset:2"), Fault.parse("hang:3")), 6)
 <FaultKind.RESET: 'reset'>
-
-A reply as HTTP carries it, and the replies that a fault puts in its place.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rrsync.simulator.replies import (
 
 
 class FaultKind(StrEnum):
-    """A thing that goes wrong; ``SENTENCES`` says what each does."""
+    """A kind of fault; ``SENTENCES`` describes each."""
 
     THROTTLE = "throttle"
     BUSY = "busy"
@@ -59,6 +59,7 @@ class FaultKind(StrEnum):
     EMPTY_BODY = "empty-body"
 
 
+#: One sentence for each fault, for the help text.
 SENTENCES: Final = {
     FaultKind.THROTTLE: "SOAP Fault 99995: too many questions within a second.",
     FaultKind.BUSY: "Exception 99996 on the message: too many questions at once.",
@@ -83,15 +84,26 @@ SENTENCES: Final = {
     FaultKind.UNKNOWNCODE: "Exception 77777 on the question: a code that nobody knows.",
     FaultKind.EMPTY_BODY: "Status 200 with zero bytes.",
 }
-"""One sentence for each fault, for the help text."""
 
+#: The faults of the connection: the reply itself is right, or there is none.
 ON_THE_WIRE: Final = frozenset({FaultKind.RESET, FaultKind.HANG, FaultKind.DRIP, FaultKind.TRUNCATE})
-"""The faults of the connection: the reply itself is right, or there is none."""
+
+#: MAGDA's SOAP Fault for too many questions.
+THROTTLED: Final = fault(
+    "99995 - Te veel gelijktijdige bevragingen",
+    message="Throttle rate exceeded: more than 10 requests within 1000 ms",
+)
+
+_MIB: Final = 2**20
+_UNPACKED: Final = 65 * _MIB
+_PADDING: Final = 2 * _MIB + 1024
+_LAUGHS: Final = 9
+_XML: Final = "text/xml; charset=UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault and how often: the requests whose number, counted from 1, ``every`` divides."""
+    """A fault and its interval: it strikes the requests whose number, counted from 1, is a multiple of ``every``."""
 
     kind: FaultKind
     every: int
@@ -101,7 +113,7 @@ class Fault:
         """Read ``KIND:EVERY``.
 
         Raises:
-            ConfigError: when the kind is unknown or EVERY is no whole number of at least 1; it lists the kinds.
+            ConfigError: the kind is unknown or EVERY is no whole number of at least 1; the message lists the kinds.
         """
         kind, colon, every = spec.partition(":")
         counts = every.isascii() and every.isdigit() and len(every) <= 9 and int(every) >= 1
@@ -114,21 +126,8 @@ class Fault:
 
 
 def due(faults: Iterable[Fault], number: int) -> FaultKind | None:
-    """Return the fault that strikes the request with this number, the first that applies."""
+    """Return the first fault that strikes the request with this number."""
     return next((fault.kind for fault in faults if number % fault.every == 0), None)
-
-
-_MIB: Final = 2**20
-_UNPACKED: Final = 65 * _MIB
-_PADDING: Final = 2 * _MIB + 1024
-_LAUGHS: Final = 9
-_XML: Final = "text/xml; charset=UTF-8"
-
-THROTTLED: Final = fault(
-    "99995 - Te veel gelijktijdige bevragingen",
-    message="Throttle rate exceeded: more than 10 requests within 1000 ms",
-)
-"""MAGDA's SOAP Fault for who asks too fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What is needed to give the right reply, or the right reply to the wrong question."""
+    """The right reply to a request, and the means to make the right reply to another."""
 
     asker: Asker
     stamp: Stamp
@@ -157,7 +156,7 @@ class Right:
 
 
 def spoiled(kind: FaultKind, right: Right) -> Reply:
-    """Return the reply of a fault; a fault of the connection leaves the right reply as it is."""
+    """Return the reply of a fault; that of a connection fault is the right reply."""
     if not _strikes(kind, right.asker):
         return right.reply
     match kind:
@@ -178,7 +177,7 @@ def spoiled(kind: FaultKind, right: Right) -> Reply:
 
 
 def _strikes(kind: FaultKind, asker: Asker) -> bool:
-    """Whether a fault can happen to a question: a few are about a person, or about a subscription."""
+    """Whether a fault applies to a request: a few are about a person, or about a subscription."""
     if kind is FaultKind.UNREGISTERED:
         return asker.offer is not PERSON
     return asker.offer is PERSON or kind is not FaultKind.UNSUBSCRIBED
@@ -229,7 +228,7 @@ def _hostile(kind: FaultKind, right: Right) -> Reply:
 
 
 def _astray(kind: FaultKind, right: Right) -> Reply:
-    """Return content of another person, references of another question, a refusal without a reason, or nothing."""
+    """Return another person, the references of another question, a refusal without a reason, or no content."""
     if kind is FaultKind.UNREGISTERED:
         return Reply(answer(right.asker, right.stamp, content=NOT_DONE))
     if kind is FaultKind.MIXUP and right.asker.offer is PERSON:
@@ -242,7 +241,7 @@ def _astray(kind: FaultKind, right: Right) -> Reply:
 
 @cache
 def _bomb() -> bytes:
-    """Return a megabyte of blanks, sixty-five times, packed."""
+    """Return 65 MiB of blanks as gzip."""
     packer = zlib.compressobj(9, wbits=31)
     blanks = b" " * _MIB
     return b"".join([packer.compress(blanks) for _ in range(_UNPACKED // _MIB)]) + packer.flush()

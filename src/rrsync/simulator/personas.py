@@ -1,9 +1,10 @@
-"""A folder of persona files, laid out as in MAGDA-Mock: a reply ready for each number.
+"""A folder of persona files as in MAGDA-Mock: a prepared reply for each number.
 
-The references and the receiver are replaced by the asker's; everything else stays as the file has it. Three layouts
-serve: ``DIR/<number>.xml``, ``DIR/GeefPersoon-02.02/<number>.xml`` and ``DIR/Persoon/GeefPersoon/02.02.0000/…``;
-beside them ``notfound.xml`` answers for everybody else. The other operations have the last two, in ``Repertorium``.
-Files are read when they are asked for.
+1. The references and the receiver become those of the request; the rest stays as in the file.
+2. Three layouts are supported: ``DIR/<number>.xml``, ``DIR/GeefPersoon-02.02/<number>.xml`` and
+   ``DIR/Persoon/GeefPersoon/02.02.0000/…``. In each, ``notfound.xml`` answers for all other numbers. The other
+   operations have the last two, under ``Repertorium``.
+3. A file is read when it is requested.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Personas:
         """Find the layout of the folder.
 
         Raises:
-            ConfigError: when the folder holds no persona file in any of the three layouts.
+            ConfigError: the folder holds no persona file in any of the three layouts.
         """
         self._folders = {
             offer: tuple(place for place in _places(folder, offer) if any(place.glob("*.xml"))) for offer in OFFERS
@@ -40,18 +41,18 @@ class Personas:
             )
 
     def about(self, asker: Asker) -> bytes | None:
-        """Return the reply for the number that was asked, or nothing when there is no file for it.
+        """Return the reply for the requested number, or ``None`` without a file for it.
 
         Raises:
-            ConfigError: when the file is no reply, or declares a document type.
+            ConfigError: the file is no reply, or declares a document type.
         """
         return self._reply(asker.digits, asker) if asker.digits.isdigit() else None
 
     def nobody(self, asker: Asker) -> bytes | None:
-        """Return the reply for a number nobody has, or nothing when the folder has no ``notfound.xml``.
+        """Return the reply for a number that nobody has, or ``None`` without a ``notfound.xml``.
 
         Raises:
-            ConfigError: when the file is no reply, or declares a document type.
+            ConfigError: the file is no reply, or declares a document type.
         """
         return self._reply(_NOT_FOUND, asker)
 
@@ -64,14 +65,14 @@ class Personas:
 
 
 def _places(folder: Path, offer: Offer) -> tuple[Path, ...]:
-    """Return where the files of an operation may be."""
+    """Return the folders that may hold the files of an operation."""
     domain = "Persoon" if offer is PERSON else "Repertorium"
     own = folder / domain / offer.name / f"{offer.version}.0000", folder / offer.operation
     return (*own, folder) if offer is PERSON else own
 
 
 def _addressed(path: Path, asker: Asker) -> bytes:
-    """Read a persona file and give it to the asker."""
+    """Read a persona file and address it to the sender."""
     root = _read(path)
     for reference in root.iterfind("Repliek/Antwoorden/Antwoord/Referte"):
         reference.text = asker.reference

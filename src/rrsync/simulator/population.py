@@ -1,12 +1,10 @@
-"""Test numbers as arithmetic: every position has one INSZ, and every such INSZ leads back to its position.
+"""The data of the invented population: test numbers, real municipalities with their codes, invented streets, names.
 
-1. A position is scrambled by ``a * position + b`` modulo the number of test numbers; ``a`` and ``b`` follow the seed.
-2. The outcome is read as year, month, day and serial. The month is written 60 higher, so nobody has that number.
-3. The way back uses the inverse of ``a``; the check digits tell the century, as in a real number.
-
-What the invented population is made of: real municipalities with their codes, invented streets, common names.
-
-NIS codes are those in force since 1 January 2025. No street list or register was used: a street that exists is chance.
+1. NIS codes are those in force since 1 January 2025. No street list or register was used: a street that exists is a
+   coincidence.
+2. A test number is arithmetic, in both directions: a position is scrambled by ``a * position + b`` modulo the number of
+   test numbers (``a`` and ``b`` follow from the seed), and the result is read as year, month, day and serial.
+3. The month is written 60 higher, so nobody has that number. The check digits tell the century, as in a real number.
 """
 
 from __future__ import annotations
@@ -186,8 +184,8 @@ _SERIALS: Final = 998
 _TEST_MONTH: Final = 60
 _WORD: Final = 2**64 - 1
 
+#: How many test numbers there are.
 SPACE: Final = _YEARS * _MONTHS * _DAYS * _SERIALS
-"""How many test numbers there are."""
 
 
 def mix(*parts: int) -> int:
@@ -203,7 +201,7 @@ def mix(*parts: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The test numbers in the order of one seed."""
+    """The test numbers in the order of a seed."""
 
     seed: int
     _factor: int = field(init=False, repr=False)
@@ -211,7 +209,7 @@ class Numbers:
     _shift: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Choose the scrambling that belongs to the seed."""
+        """Compute the scrambling of the seed."""
         factor = SPACE // 2 + mix(self.seed, 1) % (SPACE // 4)
         while gcd(factor, SPACE) != 1:
             factor += 1
@@ -230,7 +228,7 @@ class Numbers:
         return self._parts(position)[0]
 
     def position(self, digits: str) -> int | None:
-        """Return the position of a number, or nothing when it is no number of ours."""
+        """Return the position of a number, or ``None`` if it is no test number."""
         if len(digits) != 11 or not (digits.isascii() and digits.isdigit()):
             return None
         nine = digits[:9]

@@ -1,14 +1,9 @@
-"""The repertory of subscriptions: who declared to have a file on whom, in memory, and the replies about that.
+"""MAGDA's replies as bytes: a person or a result, exceptions at level 2 or 3, or a SOAP Fault (level 1).
 
-1. Sender and capacity of a declaration are those of its context, else exception 20005.
-2. A subscription that is there already gets exception 40143, a warning without content.
-3. Anything else is done: ``Resultaat`` 1.
-
-The simulator's replies as bytes: a person or a result, exceptions at level 2 or 3, or a SOAP Fault (level 1).
-
-The roles of sender and receiver swap, and the asker's references come back, as MAGDA does it.
-
-The operations that the simulator speaks: their names, namespaces and schemas.
+1. The roles of sender and receiver swap, and the references of the request come back.
+2. The repertory of subscriptions is in memory. A declaration for another sender or capacity than its context gets
+   exception 20005; a subscription that exists already gets 40143, a warning without content; any other is done:
+   ``Resultaat`` 1.
 """
 
 from __future__ import annotations
@@ -26,7 +21,7 @@ from rrsync.simulator.citizens import Citizen, Situation, person
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One operation of one version; ``declares`` names what its question is about, when that is no person."""
+    """One version of an operation; ``declares`` is the element that a subscription's question declares."""
 
     name: str
     version: str
@@ -67,7 +62,7 @@ _END: Final = "</s:Body></s:Envelope>"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Asker(Masked):
-    """Who asked what about whom: what a reply must give back.
+    """A request as far as its reply depends on it: sender, references, number and operation.
 
     ``declared`` are the sender and the capacity for which a subscription is declared.
     """
@@ -84,7 +79,7 @@ class Asker(Masked):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """When MAGDA answers, and its own reference for it."""
+    """The moment and the reference of MAGDA's reply."""
 
     at: datetime
     reference: str
@@ -113,8 +108,8 @@ class Uitzondering(Masked):
     annotations: tuple[tuple[str, str], ...] = ()
 
 
+#: The exception for a number that nobody has.
 NOT_FOUND: Final = Uitzondering("30001", "Geen gegevens gevonden voor de vraag", origin="RR", circumstance="140")
-"""The exception for a number nobody has."""
 
 _NEVER_GIVEN: Final = Uitzondering("30003", "Het INSZ bestaat niet", origin="RR")
 _CANCELLED: Final = Uitzondering("30002", "Het INSZ is geannuleerd", origin="RR")
@@ -160,7 +155,7 @@ def fault(text: str, *, message: str = "", code: str = "Server") -> bytes:
 
 
 def envelope(body: bytes) -> bytes:
-    """Put a message in a SOAP envelope."""
+    """Return a message in a SOAP envelope."""
     return b"".join((_ENVELOPE.encode(), body, _END.encode()))
 
 
@@ -204,7 +199,7 @@ def _written(remark: Uitzondering, stamp: Stamp) -> str:
 
 
 def _remarks(citizen: Citizen) -> tuple[tuple[Uitzondering, ...], bool]:
-    """Return what MAGDA remarks about a citizen, and whether that hides the content."""
+    """Return MAGDA's exceptions about a citizen, and whether they replace the content."""
     match citizen.situation:
         case Situation.UNKNOWN:
             return (_NEVER_GIVEN if citizen.variant % 2 else NOT_FOUND,), True
@@ -225,8 +220,8 @@ def _renumbered(citizen: Citizen, kind: str) -> Uitzondering:
 
 
 NOT_DONE: Final = '<Resultaat Beschrijving="Niet geslaagd">0</Resultaat>'
+#: The exception for a number to which the sender has no subscription.
 UNSUBSCRIBED: Final = Uitzondering("40003", "Geen inschrijving voor het INSZ in de vraag")
-"""The exception for a question about a number that the asker is not subscribed to."""
 
 _DONE: Final = '<Resultaat Beschrijving="Wel geslaagd">1</Resultaat>'
 _THERE: Final = Uitzondering("40143", "De inschrijving bestaat reeds", kind="WAARSCHUWING")
@@ -234,12 +229,12 @@ _ANOTHER: Final = Uitzondering("20005", "Identificatie of Hoedanigheid verschilt
 
 
 class Repertory:
-    """Who is subscribed to which number, by sender and capacity; threads may share it."""
+    """The subscriptions to numbers, by sender and capacity; threads may share it."""
 
     __slots__ = ("_lock", "_open")
 
     def __init__(self) -> None:
-        """Know nobody."""
+        """Start without subscriptions."""
         self._open: set[tuple[str, str, str]] = set()
         self._lock = Lock()
 
@@ -249,7 +244,7 @@ class Repertory:
             return (sender, capacity, digits) in self._open
 
     def answer(self, asker: Asker, stamp: Stamp) -> bytes:
-        """Do what is declared, and say so."""
+        """Make or end the declared subscription, and answer."""
         if asker.declared != (asker.sender, asker.capacity):
             return exceptions(asker, stamp, _ANOTHER)
         key = (*asker.declared, asker.digits)

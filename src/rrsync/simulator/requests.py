@@ -1,4 +1,4 @@
-"""A question as it comes in: parsed without trust, read leniently for the record, checked against our schemas."""
+"""A request as it comes in: parsed without trust, read leniently, and validated against our schemas."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _ONE_AT_A_TIME: Final = Lock()
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What came in: who asks what, as far as it can be read, and what is wrong with it (empty: nothing)."""
+    """A request as far as it can be read, and what is wrong with it (``""``: nothing)."""
 
     asker: Asker
     complaint: str
 
 
 class Intake:
-    """Reads what comes in; threads may share it, and all share the schemas."""
+    """Reads requests; threads may share it, and all share the schemas."""
 
     __slots__ = ("_schemas",)
 
     def __init__(self) -> None:
-        """Take our schemas from the package."""
+        """Read our schemas from the package, once in a process."""
         self._schemas = _schemas()
 
     def read(self, body: bytes) -> Question:
@@ -53,7 +53,7 @@ class Intake:
         return Question(_asker(operation), self._complaint(operation))
 
     def _complaint(self, operation: etree._Element) -> str:
-        """Say what the schema has against the question, as MAGDA does: with the value that is wrong."""
+        """Return what is wrong by the schema, with the wrong value, as MAGDA does."""
         offer = _offer(operation)
         try:
             with _ONE_AT_A_TIME:
@@ -67,11 +67,11 @@ class Intake:
 
 @cache
 def _schemas() -> dict[Offer, etree.XMLSchema]:
-    """Return our schemas, read once in a process: where schemas never come and go, none is read beside a validation."""
-    shelf = files("rrsync") / "wsdl"
+    """Return our schemas, read once in a process, so that none is read during a validation."""
+    folder = files("rrsync") / "wsdl"
     with _ONE_AT_A_TIME:
         return {
-            offer: etree.XMLSchema(etree.parse(str(shelf / offer.operation / f"{offer.name}.xsd"))) for offer in OFFERS
+            offer: etree.XMLSchema(etree.parse(str(folder / offer.operation / f"{offer.name}.xsd"))) for offer in OFFERS
         }
 
 
@@ -82,7 +82,7 @@ def _parser() -> etree.XMLParser:
 
 
 def _offer(operation: etree._Element) -> Offer:
-    """Return the operation that a question is for; one that we do not speak is read as a question about a person."""
+    """Return the operation of a request; an unknown one is read as a question about a person."""
     return _BY_ROOT.get(operation.tag, PERSON)
 
 

@@ -1,14 +1,13 @@
-"""A MAGDA one can talk to: a real HTTP server that answers SOAP questions about invented people, and subscriptions.
+"""A simulated MAGDA: a real HTTP server that answers SOAP questions about invented people, and subscriptions.
 
-1. A request is read without trust, noted, and announced to ``on_request`` before anything is answered.
-2. One that our schema refuses gets SOAP Fault 10001, one on which a fault is due gets the fault, one that comes too
-   fast gets SOAP Fault 99995 as MAGDA does it.
-3. A question about a number that its asker must be subscribed to, and is not, gets exception 40003.
-4. Everybody else is answered: a persona file first, then the invented population, else "no data found".
+1. A request is read without trust, remembered, and announced to ``on_request`` before anything is answered.
+2. A request that our schema refuses gets SOAP Fault 10001; one on which a fault is due gets the fault; one above the
+   rate limit gets SOAP Fault 99995, as from MAGDA.
+3. A question about a number without the required subscription gets exception 40003.
+4. All others are answered: from a persona file, else from the invented population, else with "no data found".
+5. A reply is one send on a connection that is kept alive, unless the fault is one of the connection.
 
-What was asked is kept for tests; no page and no count ever holds a number.
-
-HTTP as the simulator speaks it: one send per reply, kept alive, and the faults of the connection.
+The requests are kept for tests; no page and no count holds a national number.
 """
 
 from __future__ import annotations
@@ -38,153 +37,13 @@ from rrsync.simulator.requests import Intake
 _LARGEST: Final = 2**20
 _DRIP_S: Final = 0.2
 _TEXT: Final = "text/plain; charset=UTF-8"
-
-
-class Desk(Protocol):
-    """Who answers: gives a reply to every message, and the fault of the connection that goes with it."""
-
-    def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
-        """Answer a message."""
-
-    def show(self, path: str) -> Reply:
-        """Answer a look at a page."""
-
-    def refuse(self) -> None:
-        """Count a message that was too large to read."""
-
-
-class Server(ThreadingHTTPServer):
-    """A thread per connection; closing it ends every connection and waits for the threads."""
-
-    daemon_threads = False
-    request_queue_size = 256
-    allow_reuse_address = True
-
-    def __init__(self, address: tuple[str, int], desk: Desk) -> None:
-        """Listen at the address, port 0 for any free one."""
-        self.desk = desk
-        self.stopping = Event()
-        self._open: set[socket.socket] = set()
-        self._lock = Lock()
-        super().__init__(address, Handler)
-
-    def close(self) -> None:
-        """Stop listening, end what hangs and wait for the threads."""
-        self.stopping.set()
-        self.shutdown()
-        with self._lock:
-            for connection in self._open:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        self.server_close()
-
-    def enter(self, connection: socket.socket) -> None:
-        """Remember an open connection; one that comes too late is ended at once."""
-        with self._lock:
-            self._open.add(connection)
-        if self.stopping.is_set():
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def leave(self, connection: socket.socket) -> None:
-        """Forget a connection."""
-        with self._lock:
-            self._open.discard(connection)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that goes away is what faults are for."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    @property
-    def _house(self) -> Server:
-        return cast("Server", self.server)
-
-    def setup(self) -> None:
-        """Enter the connection in the server's list."""
-        super().setup()
-        self._house.enter(self.connection)
-
-    def finish(self) -> None:
-        """Leave the list, and close quietly."""
-        self._house.leave(self.connection)
-        with contextlib.suppress(OSError):
-            super().finish()
-
-    def do_GET(self) -> None:
-        """Show the counts or the references."""
-        self._send(self._house.desk.show(self.path))
-
-    def do_POST(self) -> None:
-        """Answer a message, or break the connection as the fault has it."""
-        length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit()) or int(length) > _LARGEST:
-            self._house.desk.refuse()
-            self.close_connection = True
-            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if length else HTTPStatus.LENGTH_REQUIRED
-            self._send(Reply(b"", status, _TEXT))
-            return
-        reply, fault = self._house.desk.answer(self.rfile.read(int(length)))
-        if fault is None:
-            self._send(reply)
-            return
-        self.close_connection = True
-        match fault:
-            case FaultKind.RESET:
-                self._reset()
-            case FaultKind.HANG:
-                self.connection.recv(1)
-            case FaultKind.TRUNCATE:
-                whole = self._packed(reply)
-                self.connection.sendall(whole[: len(whole) - len(reply.body) // 2])
-            case _:
-                self._drip(reply)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
-        """Say nothing per request."""
-
-    def _send(self, reply: Reply) -> None:
-        self.connection.sendall(self._packed(reply))
-
-    def _packed(self, reply: Reply) -> bytes:
-        """Return status line, headers and body as the bytes of one send."""
-        lines = [f"HTTP/1.1 {int(reply.status)} {HTTPStatus(reply.status).phrase}"]
-        lines += [f"Content-Type: {reply.content_type}", f"Content-Length: {len(reply.body)}"]
-        lines += [f"{name}: {value}" for name, value in reply.headers]
-        if self.close_connection:
-            lines.append("Connection: close")
-        return "\r\n".join((*lines, "\r\n")).encode() + reply.body
-
-    def _reset(self) -> None:
-        """Close so that the client gets a reset: no lingering, nothing said."""
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._house.leave(self.connection)
-        self.rfile.close()
-        self.connection.close()
-
-    def _drip(self, reply: Reply) -> None:
-        """Send the headers at once and the body a byte at a time, until the client or the simulator has had enough."""
-        whole = self._packed(reply)
-        head = len(whole) - len(reply.body)
-        self.connection.sendall(whole[:head])
-        for position in range(head, len(whole)):
-            if self._house.stopping.wait(_DRIP_S):
-                return
-            self.connection.sendall(whole[position : position + 1])
-
-
 _WINDOW_S: Final = 1.0
 _ELSEWHERE: Final = World(seed=0, people=200)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question that reached the simulator; the number prints masked."""
+    """One question that reached the simulator; the number is not printed."""
 
     reference: str
     digits: str = field(repr=False)
@@ -194,43 +53,17 @@ class Asked:
     operation: str = PERSON.operation
 
 
-class Throttle:
-    """At most so many requests within any second; who is refused does not count."""
-
-    __slots__ = ("_at", "_clock", "_lock", "_most")
-
-    def __init__(self, most: int | None, clock: Callable[[], float]) -> None:
-        """Allow ``most`` a second, or any number."""
-        self._most = most
-        self._clock = clock
-        self._at: deque[float] = deque()
-        self._lock = Lock()
-
-    def admits(self) -> bool:
-        """Whether one more request may come now."""
-        if self._most is None:
-            return True
-        with self._lock:
-            moment = self._clock()
-            while self._at and moment - self._at[0] >= _WINDOW_S:
-                self._at.popleft()
-            if len(self._at) >= self._most:
-                return False
-            self._at.append(moment)
-            return True
-
-
 @dataclass(kw_only=True, eq=False, repr=False)
 class Simulator:
-    """The server, from ``with`` to the end of the block; ``url`` is its one address for every service.
+    """The server, from ``with`` to the end of the block; ``url`` is its address for every operation.
 
-    ``now`` and ``new_reference`` date and name MAGDA's replies, ``clock`` (in seconds) paces the throttle.
-    With ``must_subscribe`` only a subscriber is told of a person; who is subscribed is kept in memory.
-    ``on_request`` is told each reference before anything is answered; an error in it drops the connection. With
-    ``keep_asked`` every question is remembered, which grows with the run.
+    ``now`` and ``new_reference`` make the date and the reference of each reply; ``clock`` (in seconds) is that of the
+    throttle. With ``must_subscribe`` a person is shown to a subscriber only; subscriptions are kept in memory.
+    ``on_request`` gets each reference before anything is answered; an error in it drops the connection. With
+    ``keep_asked`` every question is remembered, which takes memory with each.
 
     Raises:
-        ConfigError: when the folder of personas holds none.
+        ConfigError: the folder of personas holds none.
     """
 
     now: Callable[[], datetime]
@@ -248,7 +81,7 @@ class Simulator:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        """Look at the personas; nothing listens yet."""
+        """Find the personas; nothing listens yet."""
         self._files = None if self.personas is None else Personas(self.personas)
         self._throttle = Throttle(self.max_per_second, self.clock)
         self._asked: list[Asked] = []
@@ -263,7 +96,7 @@ class Simulator:
         """Listen.
 
         Raises:
-            ConfigError: when the port is taken or not allowed.
+            ConfigError: the port is taken or not allowed.
         """
         try:
             self._server = Server((self.host, self.port), self)
@@ -281,7 +114,7 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """The address to ask, with the port that is really used."""
+        """The address, with the port that is in use."""
         host, port = (self.host, self.port) if self._server is None else self._server.server_address[:2]
         return f"http://{host!s}:{port}/"
 
@@ -302,7 +135,7 @@ class Simulator:
         return self._repertory.holds(sender, capacity, digits)
 
     def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
-        """Answer one message: the reply, and the fault of the connection that goes with it."""
+        """Return the reply to a message, and the connection fault that goes with it."""
         number = self._count("requests")
         question = self._intake.read(body)
         asker = question.asker
@@ -328,7 +161,7 @@ class Simulator:
         return reply, None
 
     def show(self, path: str) -> Reply:
-        """Show the counts (``/counts``) or the references (``/references``), never a number."""
+        """Return the counts (``/counts``) or the references (``/references``), never a national number."""
         if path == "/counts":
             return Reply(json.dumps(self.counts, sort_keys=True).encode(), content_type="application/json")
         if path == "/references":
@@ -346,7 +179,7 @@ class Simulator:
             return self._counts[str(what)]
 
     def _note(self, asker: Asker) -> None:
-        """Keep a question and announce it; one without a reference reached us, but cannot be named."""
+        """Remember a question and announce it; one without a reference cannot be announced."""
         if not asker.reference:
             return
         if self.keep_asked:
@@ -362,7 +195,7 @@ class Simulator:
         return Right(asker, stamp, lambda who: self._about(who, stamp), lambda who: self._another(who, stamp))
 
     def _about(self, asker: Asker, stamp: Stamp) -> bytes:
-        """Answer from the persona files, else from the population, else that nobody has the number."""
+        """Answer from the persona files, else from the population or the repertory."""
         is_person = asker.offer is PERSON
         if is_person and self.must_subscribe and not self.subscribes(asker.sender, asker.capacity, asker.digits):
             return exceptions(asker, stamp, UNSUBSCRIBED)
@@ -372,14 +205,178 @@ class Simulator:
         return self._told(asker, stamp) if is_person else self._repertory.answer(asker, stamp)
 
     def _told(self, asker: Asker, stamp: Stamp) -> bytes:
-        """Answer about a person without a file."""
+        """Answer about a person without a persona file."""
         citizen = None if self.world is None else self.world.find(asker.digits)
         reply = self._files.nobody(asker) if citizen is None and self._files is not None else None
         return reply if reply is not None else about(citizen, asker, stamp)
 
     def _another(self, asker: Asker, stamp: Stamp) -> bytes:
-        """Answer about somebody else, who lives where the library thinks."""
+        """Answer about another person, whose address the library has right."""
         worlds = (self.world or _ELSEWHERE, _ELSEWHERE)
         everybody = (world.citizen(position) for world in worlds for position in range(len(world)))
         others = (one for one in everybody if one.situation is Situation.SETTLED and one.insz.digits != asker.digits)
         return about(next(others), asker, stamp)
+
+
+class Throttle:
+    """Admits at most ``most`` requests within any second; refused requests do not count."""
+
+    __slots__ = ("_at", "_clock", "_lock", "_most")
+
+    def __init__(self, most: int | None, clock: Callable[[], float]) -> None:
+        """Allow ``most`` a second, or any number."""
+        self._most = most
+        self._clock = clock
+        self._at: deque[float] = deque()
+        self._lock = Lock()
+
+    def admits(self) -> bool:
+        """Whether one more request may come now."""
+        if self._most is None:
+            return True
+        with self._lock:
+            moment = self._clock()
+            while self._at and moment - self._at[0] >= _WINDOW_S:
+                self._at.popleft()
+            if len(self._at) >= self._most:
+                return False
+            self._at.append(moment)
+            return True
+
+
+class Desk(Protocol):
+    """The answering side: a reply to each message, and the connection fault that goes with it, if any."""
+
+    def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
+        """Answer a message."""
+
+    def show(self, path: str) -> Reply:
+        """Answer a GET request."""
+
+    def refuse(self) -> None:
+        """Count a message that was too large to read."""
+
+
+class Server(ThreadingHTTPServer):
+    """An HTTP server with a thread per connection; closing it ends every connection and waits for the threads."""
+
+    daemon_threads = False
+    request_queue_size = 256
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], desk: Desk) -> None:
+        """Listen at the address, port 0 for any free one."""
+        self.desk = desk
+        self.stopping = Event()
+        self._open: set[socket.socket] = set()
+        self._lock = Lock()
+        super().__init__(address, Handler)
+
+    def close(self) -> None:
+        """Stop listening, end what hangs, and wait for the threads."""
+        self.stopping.set()
+        self.shutdown()
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+    def enter(self, connection: socket.socket) -> None:
+        """Remember an open connection; during a stop it is ended at once."""
+        with self._lock:
+            self._open.add(connection)
+        if self.stopping.is_set():
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def leave(self, connection: socket.socket) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._open.discard(connection)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Ignore the error: faults make clients go away."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    @property
+    def _owner(self) -> Server:
+        return cast("Server", self.server)
+
+    def setup(self) -> None:
+        """Add the connection to the server's list."""
+        super().setup()
+        self._owner.enter(self.connection)
+
+    def finish(self) -> None:
+        """Remove the connection from the list and close it; errors are ignored."""
+        self._owner.leave(self.connection)
+        with contextlib.suppress(OSError):
+            super().finish()
+
+    def do_GET(self) -> None:
+        """Show the counts or the references."""
+        self._send(self._owner.desk.show(self.path))
+
+    def do_POST(self) -> None:
+        """Answer a message, or break the connection as the fault requires."""
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()) or int(length) > _LARGEST:
+            self._owner.desk.refuse()
+            self.close_connection = True
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if length else HTTPStatus.LENGTH_REQUIRED
+            self._send(Reply(b"", status, _TEXT))
+            return
+        reply, fault = self._owner.desk.answer(self.rfile.read(int(length)))
+        if fault is None:
+            self._send(reply)
+            return
+        self.close_connection = True
+        match fault:
+            case FaultKind.RESET:
+                self._reset()
+            case FaultKind.HANG:
+                self.connection.recv(1)
+            case FaultKind.TRUNCATE:
+                whole = self._packed(reply)
+                self.connection.sendall(whole[: len(whole) - len(reply.body) // 2])
+            case _:
+                self._drip(reply)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
+        """Log nothing."""
+
+    def _send(self, reply: Reply) -> None:
+        self.connection.sendall(self._packed(reply))
+
+    def _packed(self, reply: Reply) -> bytes:
+        """Return status line, headers and body as the bytes of one send."""
+        lines = [f"HTTP/1.1 {int(reply.status)} {HTTPStatus(reply.status).phrase}"]
+        lines += [f"Content-Type: {reply.content_type}", f"Content-Length: {len(reply.body)}"]
+        lines += [f"{name}: {value}" for name, value in reply.headers]
+        if self.close_connection:
+            lines.append("Connection: close")
+        return "\r\n".join((*lines, "\r\n")).encode() + reply.body
+
+    def _reset(self) -> None:
+        """Close the connection with a reset."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._owner.leave(self.connection)
+        self.rfile.close()
+        self.connection.close()
+
+    def _drip(self, reply: Reply) -> None:
+        """Send the headers at once and the body a byte at a time, until the client or the simulator stops."""
+        whole = self._packed(reply)
+        head = len(whole) - len(reply.body)
+        self.connection.sendall(whole[:head])
+        for position in range(head, len(whole)):
+            if self._owner.stopping.wait(_DRIP_S):
+                return
+            self.connection.sendall(whole[position : position + 1])
