@@ -1,1 +1,1 @@
-"""The way to the register: one gate, and what it needs to ask, to read and to wait."""
+"""The register: the one gate, and the modules that write, send, read and log for it."""

@@ -122,7 +122,7 @@ class Gate:
     times, and not again later than ``max_wait_s`` seconds after the first attempt. ``keep`` names the accesses whose
     messages are stored with the log. ``interrupted`` says that the run is stopping. ``repertory`` is the version of
     MAGDA's repertory of subscriptions, ``None`` when rrsync makes and ends none. ``subscribed`` commits the outcome of
-    a subscription made on the way, with what is noted of it; without it, the outcome alone is committed. ``unknown`` is
+    a subscription made on the way, with our record of it; without it, the outcome alone is committed. ``unknown`` is
     called once for each code that is not in our table; it raises nothing.
     """
 

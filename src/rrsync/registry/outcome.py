@@ -63,9 +63,10 @@ class SoapReply(Masked):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FileAnswer(Masked):
-    """One ``Antwoord`` of a batch file; ``whole`` is what the file says of all its answers (``reply.file_reply``).
+    """One ``Antwoord`` of a batch file.
 
-    ``file_reference`` is the reference under which the file of questions was sent.
+    ``whole`` is the part of the file that applies to all answers (``reply.file_reply``), ``file_reference``
+    the reference under which the file of questions was sent.
     """
 
     data: bytes
@@ -87,7 +88,7 @@ class Rules:
 class Outcome(Masked):
     """The ``answer``, unless ``action`` says stop, subscribe or try again; and the ``entry`` to commit with it.
 
-    The entry holds the messages that are stored as evidence; a found answer holds the counts of what was withheld.
+    The entry holds the messages that are stored as evidence; a found answer holds the counts of withheld fields.
     """
 
     answer: Answer | Receipt
@@ -106,7 +107,7 @@ class _Finding(Masked):
 def read_answer(
     question: Question, sent: bytes, came: SoapReply | FileAnswer | RegistryUnreadable, rules: Rules, *, ms: int = 0
 ) -> Outcome:
-    """Return what an answer comes to, and the entry to log.
+    """Return the outcome of an answer, with the entry to log.
 
     ``sent`` is the question's message, ``ms`` how long the register took. An error as ``came`` is that of a reply which
     the channel could not deliver whole.
@@ -195,7 +196,7 @@ def _says_it_is_so(question: Question, notice: Notice) -> bool:
 
 
 def _without_content(question: Question, reply: Reply, said: _Notices, rules: Rules) -> _Finding:
-    """Return what notices alone come to; of a subscription, whatever else they say, that there is none."""
+    """Return the finding from notices alone; for a subscription all others are a refusal."""
     match decide(said):
         case Action.STOP:
             return _refused(question, Reason.REFUSED, Status.REFUSED, said, Action.STOP)

@@ -1,6 +1,6 @@
-"""SOAP over ``transport``: zeep writes the envelope from our own WSDL, and sends and reads nothing.
+"""SOAP over ``transport``: zeep writes the envelopes from our own WSDL, and sends and reads nothing.
 
-The only module in which ``Any`` may stand: zeep's types are made at run time.
+The only module that may use ``Any``: zeep's types are made at run time.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from rrsync.registry.request import RequestNode
 from rrsync.registry.services import Service
 from rrsync.registry.transport import Endpoint
 
-_SPOKEN: Final = ("zeep", "urllib3", "requests", "charset_normalizer", "signxml")
+_LIBRARIES: Final = ("zeep", "urllib3", "requests", "charset_normalizer", "signxml")
 
 
 def silence() -> None:
-    """Close the loggers of the libraries that see messages: whatever the root's level, they print nothing.
+    """Silence the loggers of the libraries that see messages, whatever the root's level.
 
-    With zeep and urllib3 at DEBUG an envelope, number included, would stand in the log (style, C22).
+    With zeep and urllib3 at DEBUG an envelope, number included, would be in the operational log (style, C22).
     """
-    for name in _SPOKEN:
+    for name in _LIBRARIES:
         logger = logging.getLogger(name)
         logger.propagate = False
         logger.setLevel(logging.CRITICAL + 1)
@@ -38,9 +38,9 @@ class Client:
     """MAGDA's services over HTTP: builds envelopes, signs them, posts them, verifies replies. Threads may share it.
 
     ``endpoints`` is one address for all operations, or a table: operation, as ``GeefPersoon-02.02``, to address.
-    ``context`` says who we are and whom we trust; without one we are nobody, and trust whom the system does.
-    ``deadline_s`` is for a whole call. ``sign`` gives an envelope signed, ``verify`` what of a reply may
-    be read, and ``dated`` looks at the date of every reply (``ClockSkew``).
+    ``context`` holds our certificate and the trusted authorities; without one there is no client certificate, and the
+    system's authorities are trusted. ``deadline_s`` is for a whole call. ``sign`` returns a signed envelope, ``verify``
+    the part of a reply that may be read; ``dated`` checks the date of every reply (``transport.ClockSkew``).
 
     Raises:
         ConfigError: an endpoint cannot be used.
@@ -96,11 +96,11 @@ class Client:
         return self._endpoint(asked).post(envelope)
 
     def verified(self, reply: bytes) -> bytes:
-        """Return what may be read of a reply.
+        """Return the part of a reply that may be read.
 
         Raises:
-            RegistryUnreadable: its signature is not what it must be; ``status`` says so.
-            RegistryRefused: nobody we trust signed it.
+            RegistryUnreadable: its signature is missing or invalid; ``status`` says so.
+            RegistryRefused: its certificate is not trusted.
         """
         return reply if self._verify is None else self._verify(reply)
 
@@ -120,10 +120,10 @@ class Client:
         return endpoint
 
     def _operation(self, asked: Service) -> Any:
-        """Return zeep's operation of a service; its WSDL is read when it is first wanted."""
+        """Return zeep's operation of a service; its WSDL is read on first use."""
         with self._reading:
             if asked.operation not in self._operations:
-                from rrsync.registry.wsdl import read_operation  # noqa: PLC0415 — most commands ask nobody: no zeep
+                from rrsync.registry.wsdl import read_operation  # noqa: PLC0415 — most commands need no zeep
 
                 self._operations[asked.operation] = read_operation(asked)
             return self._operations[asked.operation]
