@@ -34,7 +34,7 @@ def refused(scene: Scene, who: str = "an.peeters") -> tuple[int, str]:
 
 def found(scene: Scene, browser: Browser) -> Any:
     """Give the session of a browser."""
-    return scene.entrance.sessions.find(browser.cookie())
+    return scene.app.sessions.find(browser.cookie())
 
 
 def test_somebody_logs_in_and_out(scene: Scene, op: Op) -> None:
@@ -61,7 +61,7 @@ def test_somebody_logs_in_and_out(scene: Scene, op: Op) -> None:
         "post_logout_redirect_uri": [f"{scene.origin}/login/left"],
     }
     assert not browser.cookie(SESSION)
-    assert scene.entrance.sessions.find(token) is None
+    assert scene.app.sessions.find(token) is None
     with httpx.Client(trust_env=False) as outside:
         assert outside.get(out.headers["location"]).headers["location"] == f"{scene.origin}/login/left"
     assert "afgemeld" in browser.get("/login/left").text
@@ -489,7 +489,7 @@ def test_another_site_s_link_to_the_door_logs_nobody_out(scene: Scene) -> None:
     assert not [
         said for said in stranger.get("/login").headers.get_list("set-cookie") if said.startswith(f"{SESSION}=")
     ]
-    scene.entrance.sessions.end(browser.cookie())
+    scene.app.sessions.end(browser.cookie())
     browser.get("/login")
     assert browser.cookie() == ""
 
@@ -504,11 +504,11 @@ def test_a_session_is_new_at_every_login(scene: Scene, op: Op) -> None:
     browser.client.cookies.set(SESSION, planted, domain="rrsync.example", path="/")
     assert browser.get(back).status_code == 200
     assert browser.cookie() != planted
-    assert scene.entrance.sessions.find(planted) is None
+    assert scene.app.sessions.find(planted) is None
     first = browser.cookie()
     scene.log_in(browser)
     assert browser.cookie() != first
-    assert scene.entrance.sessions.find(first) is None
+    assert scene.app.sessions.find(first) is None
 
 
 def test_the_provider_ends_a_session(scene: Scene, op: Op) -> None:

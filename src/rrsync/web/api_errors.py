@@ -1,7 +1,7 @@
-"""What goes wrong under /api, as a library system reads it: application/problem+json (RFC 9457).
+"""Errors under /api: application/problem+json (RFC 9457).
 
-Every problem says what was wrong, what was kept and what to do. None repeats what somebody sent: of what cannot be
-read, it names the places that our own schema names.
+Every problem says what was wrong, what was kept and what to do. None repeats a value that was sent: where a body cannot
+be read, the problem names fields of our own schema alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NOTHING: Final = "Nothing was asked or changed"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of problem: its usual status, title, what was kept and what to do."""
+    """A kind of problem: its usual status and title, what was kept, what to do."""
 
     status: HTTPStatus
     title: str
@@ -90,8 +90,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "What was committed before is kept",
     ),
 }
-#: How an error page's kind is called here where it has another name.
-_SAME: Final = {
+#: The kind of an error page -> the kind of problem, where the names differ.
+_BY_PAGE: Final = {
     "crowd": "many",
     "ground": "forbidden",
     "outside": "key",
@@ -99,8 +99,8 @@ _SAME: Final = {
     "stale": "wrong",
     "unproved": "key",
 }
-#: What the frame refuses before it knows what is asked.
-_STATUS: Final = {
+#: The kinds that ``headers`` refuses by their status, before a route is found.
+_BY_STATUS: Final = {
     kind.status: name
     for name, kind in KINDS.items()
     if name in {"method", "slow", "large", "type", "host", "unreadable"}
@@ -108,7 +108,7 @@ _STATUS: Final = {
 
 
 class Problem(Exception):
-    """A call that comes to nothing, of a kind; ``what`` takes the place of its title, ``headers`` go with it."""
+    """A call fails with a kind of problem; ``what`` replaces its title, ``headers`` are sent with it."""
 
     def __init__(self, kind: str, what: str = "", *, headers: Mapping[str, str] | None = None) -> None:
         self.kind = kind
@@ -117,26 +117,26 @@ class Problem(Exception):
         super().__init__(kind)
 
 
-def mount(app: FastAPI) -> None:
-    """Let every problem that a call meets become its answer."""
-    app.add_exception_handler(Problem, _met)
+def add_problem_handler(app: FastAPI) -> None:
+    """Turn every ``Problem`` of a handler into its answer."""
+    app.add_exception_handler(Problem, _raised)
 
 
 def is_api(request: Request) -> bool:
-    """Whether a request is a library system's."""
+    """Whether a request is one of a library system."""
     return request.url.path.startswith(_ROOT)
 
 
-def told(page: ErrorPage) -> Response:
-    """Give what an error page says, to a library system."""
-    name = _SAME.get(page.kind, page.kind)
+def problem_of(page: ErrorPage) -> Response:
+    """Return what an error page says as a problem."""
+    name = _BY_PAGE.get(page.kind, page.kind)
     if name in {"wrong", "fault"}:
-        name = _STATUS.get(HTTPStatus(page.status), name)
+        name = _BY_STATUS.get(HTTPStatus(page.status), name)
     return _answer(name if name in KINDS else "fault", page.status, page.what, page.kept, page.todo)
 
 
 def unreadable(error: RequestValidationError) -> Response:
-    """Give the places that are not as they must be, by the names that our schema has, and what each should be."""
+    """Return the fields that cannot be used, by the names of our schema, with what is wrong with each."""
     found = error.errors()
     if any("Idempotency-Key" in each["loc"] for each in found):
         return _answer("idempotency-key")
@@ -150,7 +150,7 @@ def unreadable(error: RequestValidationError) -> Response:
     return _answer("unreadable", more={"errors": errors})
 
 
-def _met(_request: Request, error: Exception) -> Response:
+def _raised(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 — tells mypy what Starlette keeps untyped
     response = _answer(error.kind, what=error.what)
     response.headers.update(error.headers)
@@ -166,7 +166,7 @@ def _answer(
     more: Mapping[str, object] | None = None,
 ) -> Response:
     kind = KINDS[name]
-    said = {
+    body = {
         "type": f"urn:rrsync:problem:{name}",
         "title": kind.title,
         "status": status or int(kind.status),
@@ -174,4 +174,4 @@ def _answer(
         "kept": kept or kind.kept,
         "todo": todo or kind.todo,
     }
-    return JSONResponse(said | dict(more or {}), status_code=status or int(kind.status), media_type=MEDIA)
+    return JSONResponse(body | dict(more or {}), status_code=status or int(kind.status), media_type=MEDIA)

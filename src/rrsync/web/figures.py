@@ -1,8 +1,7 @@
-"""How many looks there were by day, drawn: by purpose, by library, by member of staff.
+"""The accesses of each day, drawn: by purpose, by library, by member of staff.
 
-Bars by day, one small row for each of a few series, all on one scale: what a template draws as SVG.
-
-Every row has its own place, so nothing is told by colour alone; and the numbers stand in a table beside it.
+A template draws bars as SVG: a row for each series, all rows on one scale. Every row has its own place, so nothing
+depends on colour alone; and the numbers stand in a table beside it.
 
 >>> drawn = rows([("desk", (0, 2, 4)), ("night", (8, 0, 0))], first=date(2026, 11, 1))
 >>> drawn.most, [row.total for row in drawn.rows], drawn.rows[0].bars[0].height
@@ -23,12 +22,21 @@ from rrsync.core.planning import belgian_day
 from rrsync.store.reports import Group
 from rrsync.text.catalogue import translated, translations
 from rrsync.text.log_terms import PURPOSES
-from rrsync.web import log_pages
-from rrsync.web.desk_pages import actor, language
-from rrsync.web.guard import Inside, house
+from rrsync.web.context import Context
+from rrsync.web.guard import Inside, actor
 from rrsync.web.paths import PATHS
 from rrsync.web.render import Place
 from rrsync.web.responses import respond
+
+WIDTH: Final = 600.0
+HEIGHT: Final = 28.0
+_GAP: Final = 0.25  # of a day's width
+_TICKS: Final = 5
+_SATURDAY: Final = 5
+_CHOICES: Final = (7, 30, 90)
+_USUAL: Final = "30"
+#: How many of the staff have a row of their own; the others have one together.
+_STAFF: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +53,6 @@ class FiguresPage:
     by_purpose: Rows
     by_library: Rows | None
     by_staff: Rows
-
-
-WIDTH: Final = 600.0
-HEIGHT: Final = 28.0
-_GAP: Final = 0.25  # of a day's width
-_TICKS: Final = 5
-_SATURDAY: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,28 +126,21 @@ def _row(label: str, counts: tuple[int, ...], days: Sequence[date], step: float,
     return Row(label, sum(counts), counts, tuple(bars))
 
 
-_CHOICES: Final = (7, 30, 90)
-_USUAL: Final = "30"
-#: How many of the staff have a row of their own; the others have one together.
-_STAFF: Final = 15
-
-
-def mount(app: FastAPI) -> None:
-    """Add the routes of this module."""
+def register_routes(app: FastAPI) -> None:
+    """Add the route of the figures."""
     app.add_api_route(PATHS["figures"], show, methods=["GET"])
 
 
-def show(request: Request, visit: Inside, days: str = _USUAL) -> Response:
-    """Draw the last days, today included; that they were looked at is an entry of each log."""
-    home = house(request)
+def show(request: Request, ctx: Context, visit: Inside, days: str = _USUAL) -> Response:
+    """Draw the last days, today included; the look is an entry of each log."""
     length = int(days) if days in map(str, _CHOICES) else int(_USUAL)
-    last = belgian_day(home.now)
+    last = belgian_day(ctx.now)
     first = last - timedelta(days=length - 1)
-    theirs = log_pages.libraries(request, visit)
+    theirs = ctx.reached(visit)
     for library in theirs:
-        home.app.notary.hold(library)
-    found = home.app.oversight.figures(tuple(theirs), first, actor(visit))
-    spoken = language(request)
+        ctx.notary.hold(library)
+    found = ctx.oversight.figures(tuple(theirs), first, actor(visit))
+    spoken = ctx.language(request)
     groups = [(library, group, count) for library, sums in found.items() for group, count in sums.items()]
     purposes = ((translated(PURPOSES, group.purpose, spoken), group, count) for _, group, count in groups)
     titled = ((theirs[library], group, count) for library, group, count in groups)
@@ -166,7 +160,7 @@ def show(request: Request, visit: Inside, days: str = _USUAL) -> Response:
 
 
 def _series(counts: Iterable[tuple[str, Group, int]]) -> dict[str, Counter[date]]:
-    """Give what was counted under each label, by day in Belgium; the most first."""
+    """Return the counts of each label, by day in Belgium; the highest total first."""
     found: defaultdict[str, Counter[date]] = defaultdict(Counter)
     for label, group, count in counts:
         found[label][belgian_day(group.hour)] += count
@@ -174,7 +168,7 @@ def _series(counts: Iterable[tuple[str, Group, int]]) -> dict[str, Counter[date]
 
 
 def _most(counts: Iterable[tuple[str, Group, int]], others: str) -> dict[str, Counter[date]]:
-    """Give the same of those who looked the most, and of all others together."""
+    """Return the same for those with the most accesses, and for all others together."""
     series = list(_series(counts).items())
     rest = series[_STAFF:]
     together = sum((sums for _, sums in rest), Counter[date]())
