@@ -166,7 +166,7 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
                 member,
                 age=desk_pages.Age.FRESH,
                 source=web_member.Source.STAFF,
-                correction=web_member.Correction(
+                correction=web_member.CorrectionLine(
                     "verhuisd, toonde huurcontract", "Noor Aerts", NOW - HOUR, date(2027, 1, 31)
                 ),
             ),
@@ -257,7 +257,7 @@ def _outside(working: Frame) -> dict[str, tuple[Page, Frame]]:
 DUE: Final = 118_204
 
 
-def _run(state: run_pages.State, *, stopped: str = "") -> run_pages.RunLine:
+def _run(state: run_pages.RunLineState, *, stopped: str = "") -> run_pages.RunLine:
     started = NOW.replace(hour=1, minute=0, second=4) if state != "running" else NOW - 2 * HOUR
     ended = None if state == "running" else started + timedelta(hours=2, minutes=41)
     asked = {"running": 61_880, "stopped": 98_112, "left": DUE - 311, "done": DUE}[state]
@@ -273,11 +273,11 @@ def _run_page(run: run_pages.RunLine) -> runs.RunPage:
     )
 
 
-def _certificates() -> tuple[operator.Certificate, ...]:
+def _certificates() -> tuple[operator.CertificateLine, ...]:
     ends = datetime(2026, 11, 22, 22, 59, tzinfo=UTC)
     return (
-        operator.Certificate("client", "bibliotheek.hasselt.example", ends, 19, "warn"),
-        operator.Certificate("signing", "bibliotheek.hasselt.example", ends + 300 * DAY, 319, "good"),
+        operator.CertificateLine("client", "bibliotheek.hasselt.example", ends, 19, "warn"),
+        operator.CertificateLine("signing", "bibliotheek.hasselt.example", ends + 300 * DAY, 319, "good"),
     )
 
 
@@ -351,10 +351,10 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             operator.RegisterPage(
                 "magdadomeinen.example",
                 "RR",
-                operator.Budget(8.0, 16, 2, 21_640, last=50, failed=3),
+                operator.RateLimitLine(8.0, 16, 2, 21_640, last=50, failed=3),
                 _certificates(),
                 (
-                    operator.Authorised(
+                    operator.AuthorisationLine(
                         "Bibliotheek Hasselt Limburg",
                         "RR 28/2009",
                         ("member-administration", "desk"),
@@ -362,7 +362,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
                         "good",
                     ),
                 ),
-                (operator.Subscribed("Bibliotheek Hasselt Limburg", 118_190, 4, 1, 14),),
+                (operator.SubscriptionLine("Bibliotheek Hasselt Limburg", 118_190, 4, 1, 14),),
             ),
             line,
         ),
@@ -370,7 +370,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             operator.RegisterPage(
                 "",
                 "RR",
-                operator.Budget(8.0, 16, 2, 21_640, share=0.5, last=50, failed=26, rests=timedelta(minutes=4)),
+                operator.RateLimitLine(8.0, 16, 2, 21_640, share=0.5, last=50, failed=26, rests=timedelta(minutes=4)),
                 (),
                 (),
                 (),
@@ -380,7 +380,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             line,
         ),
         "register-new": (
-            operator.RegisterPage("127.0.0.1", "KSZ", operator.Budget(8.0, 16, 2, 0), (), (), ()),
+            operator.RegisterPage("127.0.0.1", "KSZ", operator.RateLimitLine(8.0, 16, 2, 0), (), (), ()),
             _on_trial(line),
         ),
     }
@@ -437,7 +437,7 @@ def _logs() -> tuple[officer.LogState, ...]:
             verified_size=81_004,
             signed_size=81_004,
             anchors=(),
-            fault=officer.Found(
+            fault=officer.LogFault(
                 "The access log of genk does not verify at entry 4118: the bytes were altered",
                 "Nothing was asked",
                 "Stop the nightly job, keep the database as it is, and call the data-protection officer",
@@ -456,7 +456,9 @@ def _logs() -> tuple[officer.LogState, ...]:
             signed_at=None,
             signed_size=0,
             anchors=(officer.AnchorLine("/mnt/elders", "file", "never"),),
-            trouble=officer.Found("The database stayed locked by another program", "Nothing was changed", "Close it"),
+            trouble=officer.LogFault(
+                "The database stayed locked by another program", "Nothing was changed", "Close it"
+            ),
         ),
     )
 
@@ -499,8 +501,8 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
             ),
         ),
         ticket="p-31",
-        forgotten=(web_person.Gone("hasselt", (2014, 2015)),),
-        noted=(web_person.Noted("hasselt", 40_403), web_person.Noted("genk", 1_207)),
+        forgotten=(web_person.ForgottenYears("hasselt", (2014, 2015)),),
+        noted=(web_person.SearchEntry("hasselt", 40_403), web_person.SearchEntry("genk", 1_207)),
         many=True,
     )
     state = officer.OfficerPage(
@@ -545,7 +547,7 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
         "person": (web_person.PersonPage(), at[Place.PERSON]),
         "person-found": (person, at[Place.PERSON]),
         "person-none": (
-            web_person.PersonPage(looks=(), ticket="p-32", noted=(web_person.Noted("hasselt", 40_404),)),
+            web_person.PersonPage(looks=(), ticket="p-32", noted=(web_person.SearchEntry("hasselt", 40_404),)),
             at[Place.PERSON],
         ),
         "letter": (_letter(), at[Place.PERSON]),

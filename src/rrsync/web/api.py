@@ -58,14 +58,14 @@ No document holds a national number. Every error is a problem (RFC 9457) with wh
 to do.
 """
 _KEYED: Final = {
-    HTTPStatus.UNAUTHORIZED: "There is no key, or it opens nothing.",
-    HTTPStatus.FORBIDDEN: "The key is not good for this, or from there; or the register may not be asked for this.",
-    HTTPStatus.NOT_FOUND: "It is not there, or another library's.",
-    HTTPStatus.REQUEST_TIMEOUT: "The request took too long to come.",
+    HTTPStatus.UNAUTHORIZED: "The key is missing or not valid.",
+    HTTPStatus.FORBIDDEN: "The key does not have this scope or this network, or the register may not be asked.",
+    HTTPStatus.NOT_FOUND: "There is no such member, or it is another library's.",
+    HTTPStatus.REQUEST_TIMEOUT: "The body took too long to arrive.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is no JSON.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "What was sent is not as it must be.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong that nobody foresaw.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The request does not fit the schema.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "An internal error.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The database, the access log or the register cannot be used now.",
 }
 #: What a header of an answer says, by status.
@@ -80,8 +80,8 @@ _HIGHEST: Final = 2**53 - 1
 _MOST: Final = 500
 _REFRESH: Final = {
     HTTPStatus.BAD_REQUEST: "There is no usable Idempotency-Key, or the member cannot be asked about.",
-    HTTPStatus.CONFLICT: "The same call is under way, or the member was changed meanwhile.",
-    HTTPStatus.TOO_MANY_REQUESTS: "The end user, or the library, asked as often as they may.",
+    HTTPStatus.CONFLICT: "The same call is in progress, or the member was changed in the meantime.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The end user, or the library, reached a limit.",
     HTTPStatus.BAD_GATEWAY: "The register refuses, or its answer cannot be used.",
 }
 
@@ -325,5 +325,5 @@ def document(request: Request, ctx: Context) -> Response:
 
 def _scheme() -> dict[str, str]:
     scopes = ", ".join(Scope)
-    said = f"A key that whoever administers rrsync makes, of one library and some of the scopes {scopes}."
+    said = f"A key that the administrator of rrsync made, of one library, with some of the scopes {scopes}."
     return {"type": "http", "scheme": "bearer", "bearerFormat": "rrs_<id>_<secret>", "description": said}

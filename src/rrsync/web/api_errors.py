@@ -24,7 +24,7 @@ _NOTHING: Final = "Nothing was asked or changed"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemKind:
     """A kind of problem: its usual status and title, what was kept, what to do."""
 
     status: HTTPStatus
@@ -34,59 +34,67 @@ class Kind:
 
 
 #: By the last part of a problem's type.
-KINDS: Final[Mapping[str, Kind]] = {
-    "wrong": Kind(HTTPStatus.BAD_REQUEST, "This cannot be used", "Correct the request"),
-    "idempotency-key": Kind(
+KINDS: Final[Mapping[str, ProblemKind]] = {
+    "wrong": ProblemKind(HTTPStatus.BAD_REQUEST, "The request cannot be used", "Correct the request"),
+    "idempotency-key": ProblemKind(
         HTTPStatus.BAD_REQUEST,
         "The header Idempotency-Key is missing or cannot be used",
         'Send one of 16 to 80 letters, digits, - or _, such as a UUID in quotes: Idempotency-Key: "8e03…"',
     ),
-    "key": Kind(
+    "key": ProblemKind(
         HTTPStatus.UNAUTHORIZED,
-        "There is no key, or it opens nothing",
-        "Send Authorization: Bearer with a key that has not expired; ask whoever administers rrsync for one",
+        "The key is missing or not valid",
+        "Send Authorization: Bearer with a key that has not expired; ask the administrator of rrsync for one",
     ),
-    "forbidden": Kind(
+    "forbidden": ProblemKind(
         HTTPStatus.FORBIDDEN, "The register may not be asked for this", "Check the purpose, and the authorisation"
     ),
-    "scope": Kind(HTTPStatus.FORBIDDEN, "The key is not good for this", "Ask for a key with the scope of this route"),
-    "network": Kind(HTTPStatus.FORBIDDEN, "The key is not good from here", "Call from a network that the key names"),
-    "missing": Kind(
-        HTTPStatus.NOT_FOUND, "This is not there, or not your library's", "Check the library and the member number"
+    "scope": ProblemKind(
+        HTTPStatus.FORBIDDEN, "The key does not have this scope", "Ask for a key with the scope of this route"
     ),
-    "method": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "This has no such method", "See the header Allow"),
-    "slow": Kind(HTTPStatus.REQUEST_TIMEOUT, "The body took too long to come", "Send it again"),
-    "running": Kind(
+    "network": ProblemKind(
+        HTTPStatus.FORBIDDEN, "The key may not be used from this network", "Call from a network that the key names"
+    ),
+    "missing": ProblemKind(
+        HTTPStatus.NOT_FOUND, "There is none of these in your library", "Check the library and the member number"
+    ),
+    "method": ProblemKind(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not allowed", "See the header Allow"),
+    "slow": ProblemKind(HTTPStatus.REQUEST_TIMEOUT, "The body took too long to arrive", "Send it again"),
+    "running": ProblemKind(
         HTTPStatus.CONFLICT,
-        "The same call is under way",
+        "The same call is in progress",
         "Send it again in a moment: it gets the answer of the first",
         "The first call goes on",
     ),
-    "changed": Kind(HTTPStatus.CONFLICT, "The member was changed meanwhile", "Look at it, and ask again"),
-    "busy": Kind(HTTPStatus.CONFLICT, "Something else has this now", "Send it again in a moment"),
-    "large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large", "Send at most 64 KiB"),
-    "type": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "This takes JSON alone", "Send Content-Type: application/json"),
-    "host": Kind(HTTPStatus.MISDIRECTED_REQUEST, "This is another host", "Call the address of the settings"),
-    "unreadable": Kind(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "What was sent is not as it must be", "See errors, and /api/openapi.json"
+    "changed": ProblemKind(
+        HTTPStatus.CONFLICT, "The member was changed in the meantime", "Read the member, and ask again"
     ),
-    "another-call": Kind(
+    "busy": ProblemKind(HTTPStatus.CONFLICT, "Another call is using this", "Send it again in a moment"),
+    "large": ProblemKind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large", "Send at most 64 KiB"),
+    "type": ProblemKind(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON", "Send Content-Type: application/json"
+    ),
+    "host": ProblemKind(HTTPStatus.MISDIRECTED_REQUEST, "This is another host", "Call the address of the settings"),
+    "unreadable": ProblemKind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The request does not fit the schema", "See errors, and /api/openapi.json"
+    ),
+    "another-call": ProblemKind(
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        "Another call was sent under this Idempotency-Key",
+        "This Idempotency-Key was used for another call",
         "Send a new key with a new call",
         "The first call stands",
     ),
-    "many": Kind(HTTPStatus.TOO_MANY_REQUESTS, "This was asked too often", "Wait as Retry-After says, in seconds"),
-    "register": Kind(HTTPStatus.BAD_GATEWAY, "The register does not answer", "Send it again in a few minutes"),
-    "log": Kind(
+    "many": ProblemKind(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", "Wait as Retry-After says, in seconds"),
+    "register": ProblemKind(HTTPStatus.BAD_GATEWAY, "The register does not answer", "Send it again in a few minutes"),
+    "log": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The access log cannot be written, so nothing may be asked",
-        "Tell whoever administers rrsync",
+        "Tell the administrator of rrsync",
     ),
-    "fault": Kind(
+    "fault": ProblemKind(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "This should not have happened; it was noted",
-        "See how the member stands before you send it again; if it stays, tell whoever administers rrsync",
+        "An internal error; it was logged",
+        "Read the member before you send it again; if the error stays, tell the administrator of rrsync",
         "What was committed before is kept",
     ),
 }

@@ -183,7 +183,7 @@ class ProblemDocument(Document):
     """An error (RFC 9457): what was wrong, what was kept, what to do."""
 
     type: Annotated[str, Field(examples=["urn:rrsync:problem:many"])]
-    title: Annotated[str, Field(examples=["This was asked too often"])]
+    title: Annotated[str, Field(examples=["Too many requests"])]
     status: Annotated[int, Field(ge=400, le=599, examples=[429])]
     detail: str
     kept: Annotated[str, Field(examples=["Nothing was asked or changed"])]

@@ -50,9 +50,9 @@ class FiguresPage:
     days: int
     choices: tuple[int, ...]
     total: int
-    by_purpose: Rows
-    by_library: Rows | None
-    by_staff: Rows
+    by_purpose: BarChart
+    by_library: BarChart | None
+    by_staff: BarChart
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BarSeries:
     """One series: its label, its total, its bars; days without any have none."""
 
     label: str
@@ -86,11 +86,11 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class BarChart:
     """All series of a drawing; ``most`` is the highest count, which all rows are drawn to."""
 
     days: tuple[date, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[BarSeries, ...]
     most: int
     ticks: tuple[Tick, ...]
     weekends: tuple[tuple[float, float], ...]
@@ -98,14 +98,14 @@ class Rows:
     height: float = HEIGHT
 
 
-def rows(series: Sequence[tuple[str, Sequence[int]]], *, first: date) -> Rows:
+def rows(series: Sequence[tuple[str, Sequence[int]]], *, first: date) -> BarChart:
     """Place the bars of each series, a label with a count for each day from ``first`` on."""
     length = max((len(counts) for _, counts in series), default=0)
     days = tuple(first + timedelta(days=at) for at in range(length))
     most = max((count for _, counts in series for count in counts), default=0)
     step = WIDTH / length if length else WIDTH
     every = max(1, -(-length // _TICKS))
-    return Rows(
+    return BarChart(
         days=days,
         rows=tuple(_row(label, tuple(counts), days, step, most) for label, counts in series),
         most=most,
@@ -116,14 +116,14 @@ def rows(series: Sequence[tuple[str, Sequence[int]]], *, first: date) -> Rows:
     )
 
 
-def _row(label: str, counts: tuple[int, ...], days: Sequence[date], step: float, most: int) -> Row:
+def _row(label: str, counts: tuple[int, ...], days: Sequence[date], step: float, most: int) -> BarSeries:
     bars = []
     for at, (day, count) in enumerate(zip(days, counts, strict=False)):
         if count:
             height = max(1.0, round(HEIGHT * count / most, 1))
             x = round((at + _GAP / 2) * step, 1)
             bars.append(Bar(day, count, x, round(HEIGHT - height, 1), round(step * (1 - _GAP), 1), height))
-    return Row(label, sum(counts), counts, tuple(bars))
+    return BarSeries(label, sum(counts), counts, tuple(bars))
 
 
 def register_routes(app: FastAPI) -> None:
@@ -175,6 +175,6 @@ def _most(counts: Iterable[tuple[str, Group, int]], others: str) -> dict[str, Co
     return dict(series[:_STAFF]) | ({others % {"number": len(rest)}: together} if rest else {})
 
 
-def _rows(series: Mapping[str, Counter[date]], first: date, length: int) -> Rows:
+def _rows(series: Mapping[str, Counter[date]], first: date, length: int) -> BarChart:
     days = [first + timedelta(days=at) for at in range(length)]
     return rows([(label, [sums[day] for day in days]) for label, sums in series.items()], first=first)

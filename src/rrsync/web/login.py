@@ -27,7 +27,7 @@ from rrsync.web.oidc import HARMLESS, Identity, Refused, Trouble
 from rrsync.web.paths import PATHS, path
 from rrsync.web.render import Flash
 from rrsync.web.responses import go, places, respond, say
-from rrsync.web.session_cookies import Start
+from rrsync.web.session_cookies import LoginStart
 
 #: The invented staff: name -> roles.
 _LIBRARY: Final = {
@@ -250,7 +250,7 @@ def _to_provider(request: Request, *, again: bool) -> Response:
     flow = ctx.login_flow
     if flow is None:
         raise AccessError(Denied.MISSING)
-    start = Start.fresh(ctx.now, ctx.runtime.random, again=again)
+    start = LoginStart.fresh(ctx.now, ctx.runtime.random, again=again)
     try:
         address = flow.begin(start)
     except Refused as refusal:

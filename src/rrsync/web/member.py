@@ -62,7 +62,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Correction(Masked):
+class CorrectionLine(Masked):
     """An address that staff put in the place of the register's: why, by whom, until when."""
 
     reason: str
@@ -109,7 +109,7 @@ class MemberPage(Masked):
     number_kind: Literal["national", "bis", "none"] = "national"
     membership_end: date | None = None
     open_items: int = 0
-    correction: Correction | None = None
+    correction: CorrectionLine | None = None
     hold: HoldLine | None = None
     looks: tuple[PastQuery, ...] = ()
     barred: str = ""
@@ -248,9 +248,9 @@ def _outcome(found: Access, decisions: Mapping[str, str]) -> str:
             return found.verdict or found.status
 
 
-def _correction(ctx: WebContext, member: Member) -> Correction | None:
+def _correction(ctx: WebContext, member: Member) -> CorrectionLine | None:
     found = ctx.corrections.of(member.library, member.number)
-    return None if found is None else Correction(found.reason, found.by, found.at, found.until)
+    return None if found is None else CorrectionLine(found.reason, found.by, found.at, found.until)
 
 
 def _hold(ctx: WebContext, member: Member) -> HoldLine | None:

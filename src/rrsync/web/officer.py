@@ -52,7 +52,7 @@ class AnchorLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LogFault:
     """A fault, in the sentences of an error; when it was found and by whom, if not just now."""
 
     what: str
@@ -80,8 +80,8 @@ class LogState:
     signed_at: datetime | None
     signed_size: int
     anchors: tuple[AnchorLine, ...]
-    fault: Found | None = None
-    trouble: Found | None = None
+    fault: LogFault | None = None
+    trouble: LogFault | None = None
     is_running: bool = False
 
 
@@ -196,14 +196,14 @@ def _state(ctx: WebContext, library: str, title: str) -> LogState:
     )
 
 
-def _fault(ctx: WebContext, library: str) -> tuple[Found | None, Found | None]:
+def _fault(ctx: WebContext, library: str) -> tuple[LogFault | None, LogFault | None]:
     """Return the fault of a log, and why that is not known now.
 
     A fault that recomputing found counts until the log is found whole; else the log is compared with its checkpoint.
     """
     try:
         if (kept := ctx.recount().fault(library)) is not None:
-            return Found(kept.what, kept.kept, kept.todo, kept.at, kept.by), None
+            return LogFault(kept.what, kept.kept, kept.todo, kept.at, kept.by), None
         ctx.notary.hold(library)
     except BrokenChain as error:
         return _found(error), None
@@ -212,8 +212,8 @@ def _fault(ctx: WebContext, library: str) -> tuple[Found | None, Found | None]:
     return None, None
 
 
-def _found(error: RrsyncError) -> Found:
-    return Found(error.what, error.kept, error.todo)
+def _found(error: RrsyncError) -> LogFault:
+    return LogFault(error.what, error.kept, error.todo)
 
 
 def _anchor(said: AnchorSettings, kept: Keeping) -> AnchorLine:

@@ -58,7 +58,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RateLimitLine:
     """The rate limit: calls a second and in flight, and its present state.
 
     ``share`` is the part of the limit in use while MAGDA is too busy for all of it. Of the ``last`` calls ``failed``
@@ -76,7 +76,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class CertificateLine:
     """A certificate: its use (``client``, ``signing``, ``trust``: a key of the page's texts), subject and expiry."""
 
     use: str
@@ -87,7 +87,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Authorised:
+class AuthorisationLine:
     """A library's authorisation and its days."""
 
     library: str
@@ -98,7 +98,7 @@ class Authorised:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
+class SubscriptionLine:
     """A library's subscriptions, as counts.
 
     ``missing`` are members that should have one and have none; ``refused`` are those that the register did not end.
@@ -123,7 +123,7 @@ class OperatorPage:
     last: RunLine | None
     forecast: tuple[Forecast, ...]
     holds: int
-    certificates: tuple[Certificate, ...] = ()
+    certificates: tuple[CertificateLine, ...] = ()
     warnings: tuple[tuple[Tone, str], ...] = ()
 
 
@@ -139,10 +139,10 @@ class RegisterPage:
 
     host: str
     source: str
-    budget: Budget
-    certificates: tuple[Certificate, ...]
-    authorisations: tuple[Authorised, ...]
-    subscriptions: tuple[Subscribed, ...]
+    budget: RateLimitLine
+    certificates: tuple[CertificateLine, ...]
+    authorisations: tuple[AuthorisationLine, ...]
+    subscriptions: tuple[SubscriptionLine, ...]
     troubles: tuple[str, ...] = ()
     subscribes: bool = True
 
@@ -206,7 +206,7 @@ def _of_run(ctx: WebContext, last: RunLine | None, language: Language) -> Iterat
 
 
 def _of_papers(
-    papers: Sequence[Certificate], troubles: Sequence[str], language: Language
+    papers: Sequence[CertificateLine], troubles: Sequence[str], language: Language
 ) -> Iterator[tuple[Tone, str]]:
     """Yield what expires; of the certificates that may sign replies the last to expire counts (``rrsync check``)."""
     _ = translations(language).gettext
@@ -260,9 +260,9 @@ def register(request: Request, ctx: Context, visit: Inside) -> Response:
     return respond(request, page, here=Place.REGISTER)
 
 
-def certificates(ctx: WebContext) -> tuple[tuple[Certificate, ...], tuple[str, ...]]:
+def certificates(ctx: WebContext) -> tuple[tuple[CertificateLine, ...], tuple[str, ...]]:
     """Return the certificates that the settings name, and what is wrong with those that cannot be read."""
-    found: list[Certificate] = []
+    found: list[CertificateLine] = []
     troubles: list[str] = []
     for read in (own_certificates, trusted_certificates):
         try:
@@ -270,21 +270,21 @@ def certificates(ctx: WebContext) -> tuple[tuple[Certificate, ...], tuple[str, .
         except ConfigError as error:
             troubles.append(error.what)
         else:
-            found += [Certificate(it.use, it.subject, it.ends, it.days, _TONES[it.state]) for it in papers]
+            found += [CertificateLine(it.use, it.subject, it.ends, it.days, _TONES[it.state]) for it in papers]
     return tuple(found), tuple(troubles)
 
 
-def authorised(ctx: WebContext, libraries: Sequence[str]) -> tuple[Authorised, ...]:
+def authorised(ctx: WebContext, libraries: Sequence[str]) -> tuple[AuthorisationLine, ...]:
     """Return the authorisations of those of these libraries that have one."""
     found = [(library, ctx.authorisations.get(library)) for library in libraries]
     return tuple(_authorised(ctx, library, one) for library, one in found if one is not None)
 
 
-def _authorised(ctx: WebContext, library: str, one: Authorisation) -> Authorised:
+def _authorised(ctx: WebContext, library: str, one: Authorisation) -> AuthorisationLine:
     today = belgian_day(ctx.now)
     soon: Tone = "warn" if one.valid_until - today <= _SOON else "good"
     tone: Tone = soon if one.valid_from <= today <= one.valid_until else "bad"
-    return Authorised(ctx.libraries[library], one.decision, tuple(sorted(one.purposes)), one.valid_until, tone)
+    return AuthorisationLine(ctx.libraries[library], one.decision, tuple(sorted(one.purposes)), one.valid_until, tone)
 
 
 def _host(registry: RegistrySettings) -> str:
@@ -296,12 +296,12 @@ def _host(registry: RegistrySettings) -> str:
     return urlsplit(address).netloc.rpartition("@")[2]
 
 
-def _budget(ctx: WebContext, libraries: Sequence[str]) -> Budget:
+def _budget(ctx: WebContext, libraries: Sequence[str]) -> RateLimitLine:
     settings = ctx.settings.registry
     allowed = rate_limit.Budget(settings.max_per_second, settings.max_in_flight, settings.deadline_s)
     state, now = Shared(ctx.database, ctx.runtime.stopwatch).look()
     rests = rate_limit.resting(state, now)
-    return Budget(
+    return RateLimitLine(
         per_second=settings.max_per_second,
         in_flight=settings.max_in_flight,
         desk_reserve=max(settings.max_in_flight - allowed.for_nights, 1),
@@ -313,9 +313,11 @@ def _budget(ctx: WebContext, libraries: Sequence[str]) -> Budget:
     )
 
 
-def _subscribed(ctx: WebContext, libraries: Sequence[str]) -> tuple[Subscribed, ...]:
+def _subscribed(ctx: WebContext, libraries: Sequence[str]) -> tuple[SubscriptionLine, ...]:
     """Return the subscriptions by library, once there are any."""
     found = ctx.operating_counts.subscribed(libraries, today=belgian_day(ctx.now))
     if not any(one.open or one.ending or one.refused for one in found):
         return ()
-    return tuple(Subscribed(ctx.libraries[it.library], it.open, it.ending, it.refused, it.missing) for it in found)
+    return tuple(
+        SubscriptionLine(ctx.libraries[it.library], it.open, it.ending, it.refused, it.missing) for it in found
+    )

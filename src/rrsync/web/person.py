@@ -49,8 +49,8 @@ class PersonPage:
     looks: tuple[LookLine, ...] | None = None
     deeds: tuple[Deed, ...] = ()
     ticket: str = ""
-    forgotten: tuple[Gone, ...] = ()
-    noted: tuple[Noted, ...] = ()
+    forgotten: tuple[ForgottenYears, ...] = ()
+    noted: tuple[SearchEntry, ...] = ()
     many: bool = False
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ class PersonPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class SearchEntry:
     """The entry of a library's log that says that somebody searched."""
 
     library: str
@@ -78,7 +78,7 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class ForgottenYears:
     """The years of which a library's log can say nothing any more."""
 
     library: str
@@ -146,8 +146,8 @@ def find(request: Request, ctx: Context, visit: Inside, insz: Annotated[str, For
         log_pages.lines(look for each in told for look in each.accesses),
         _deeds(told, spoken),
         ctx.search_tokens.give(visit, number),
-        tuple(Gone(each.library, each.forgotten) for each in told if each.forgotten),
-        tuple(Noted(each.library, each.seq) for each in told),
+        tuple(ForgottenYears(each.library, each.forgotten) for each in told if each.forgotten),
+        tuple(SearchEntry(each.library, each.seq) for each in told),
         many=len(told) > 1,
     )
     return respond(request, page, here=Place.PERSON)

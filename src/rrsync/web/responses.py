@@ -17,7 +17,7 @@ from rrsync.web.access_rules import LoggedIn
 from rrsync.web.context import WebContext, context_of
 from rrsync.web.paths import PATHS, path
 from rrsync.web.render import Flash, Frame, Page, Place, Visitor
-from rrsync.web.session_cookies import Start
+from rrsync.web.session_cookies import LoginStart
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ def respond(
     ctx = context_of(request)
     registry = ctx.settings.registry
     visit: Visit | None = getattr(request.state, "visit", None)
-    start = None if visit else ctx.cookies.start(request, ctx.now) or Start.fresh(ctx.now, ctx.runtime.random)
+    start = None if visit else ctx.cookies.start(request, ctx.now) or LoginStart.fresh(ctx.now, ctx.runtime.random)
     frame = Frame(
         now=ctx.now,
         token=visit.token if visit else start.token if start else "",

@@ -14,7 +14,7 @@ from rrsync.store.reports import Ran
 from rrsync.store.runs import Progress
 from rrsync.web.context import WebContext
 
-State: TypeAlias = Literal["running", "done", "left", "stopped"]
+RunLineState: TypeAlias = Literal["running", "done", "left", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class RunLine:
     id: str
     started: datetime
     finished: datetime | None
-    state: State
+    state: RunLineState
     asked: int
     change: int
     held: int
@@ -62,7 +62,7 @@ def resume_job(run: str) -> str:
     return f"night {run}"
 
 
-def _state(ran: Ran, progress: Progress, *, is_running: bool) -> State:
+def _state(ran: Ran, progress: Progress, *, is_running: bool) -> RunLineState:
     """Return the state of a run; one that began, did not end, and that nothing works on was killed."""
     if is_running and ran.is_begun:
         return "running"

@@ -25,7 +25,7 @@ _YEAR_S: Final = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Start:
+class LoginStart:
     """A login in progress: what is sent with it and must come back. ``again`` asks the person to authenticate again."""
 
     text: str
@@ -75,7 +75,7 @@ class Start:
 
     def __repr__(self) -> str:
         """Name the type alone: the text is the browser's secret."""
-        return "Start(***)"
+        return "LoginStart(***)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,9 @@ class Cookies:
         """Return the session's token, or ``""``."""
         return request.cookies.get(self._name("rrs"), "")
 
-    def start(self, request: Request, now: datetime) -> Start | None:
+    def start(self, request: Request, now: datetime) -> LoginStart | None:
         """Return the login in progress, if there is one."""
-        return Start.read(request.cookies.get(self._name("rrs-start"), ""), now)
+        return LoginStart.read(request.cookies.get(self._name("rrs-start"), ""), now)
 
     def language(self, request: Request) -> Literal["nl", "en"] | None:
         """Return the language that was chosen, if one was."""
@@ -114,7 +114,7 @@ class Cookies:
         """Delete the session's cookie."""
         self._drop(response, "rrs")
 
-    def begin(self, response: Response, start: Start) -> None:
+    def begin(self, response: Response, start: LoginStart) -> None:
         """Set the cookie of a login; a browser sends it with the redirect from the provider, which is another site."""
         self._set(response, "rrs-start", start.text, same_site="lax", max_age=int(LOGIN.total_seconds()))
 
