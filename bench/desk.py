@@ -30,7 +30,8 @@ from typing import Any, Final
 from bench.crowd import Crowd, Person, Record
 from bench.night import bare, envelopes
 from bench.traffic import databases
-from rrsync.app.services import App, entrance, open_app
+from rrsync.app.services import Services, open_services
+from rrsync.app.web_services import web_services
 from rrsync.cli.serve import free_port
 from rrsync.cli.setup import TEMPLATE, install
 from rrsync.config.load import load
@@ -111,21 +112,21 @@ def _prepare(folder: Path, url: str, people: int, register: int, pages: int) -> 
     )
     config.write_text(f"{text}\n[web]\nport = {pages}\n[web.limits]\n{most}\n", encoding="utf-8")
     install(config)
-    with open_app(load(config)) as app:
+    with open_services(load(config)) as app:
         lines = enumerate((member_of(LIBRARY, row) for row in member_rows(World(seed=1, people=people))), start=2)
         while batch := [Incoming(line, member) for line, member in islice(lines, 1_000)]:
-            app.members.take(batch, import_id="bench", at=app.chance.clock())
+            app.members.take(batch, import_id="bench", at=app.runtime.clock())
     return config
 
 
-def _log_in(app: App, people: int, pause_s: float) -> tuple[list[Person], list[Person]]:
+def _log_in(app: Services, people: int, pause_s: float) -> tuple[list[Person], list[Person]]:
     """Return everybody a session of their own: who is at the desk, and who reads the log."""
-    sessions, officers = entrance(app).sessions, max(1, round(people * _OFFICERS))
+    sessions, officers = web_services(app).sessions, max(1, round(people * _OFFICERS))
     made: list[Person] = []
     for place in range(people):
         role = Role.DPO if place < officers else Role.DESK
         staff = Staff(f"{role}.{place:03d}", LIBRARY, frozenset({role}))
-        cookie = sessions.start(staff, person=staff.name, proved_at=app.chance.clock())
+        cookie = sessions.start(staff, person=staff.name, proved_at=app.runtime.clock())
         visit = sessions.find(cookie)
         assert visit is not None
         made.append(Person(staff.name, cookie, visit.token, random.Random(place), pause_s))
@@ -161,7 +162,7 @@ def measure(
     if profile:
         serve, env["PYTHONPATH"] = (sys.executable, "-m", "bench.profiled", profile, *serve[1:]), str(ROOT)
     endpoint = f"http://127.0.0.1:{register}/"
-    with _process(*simulator, env=env, cwd=folder), open_app(load(config)) as app:
+    with _process(*simulator, env=env, cwd=folder), open_services(load(config)) as app:
         _answers(f"{endpoint}counts")
         desk, officers = _log_in(app, people, pause_s)
         numbers = [f"M{place + 1:06d}" for place in range(members)]
@@ -177,18 +178,18 @@ def measure(
         return _judge(app, record, took, counts["GeefPersoon-02.02"] - _BARE, alone)
 
 
-def _judge(app: App, record: Record, took_s: float, requests: int, register_s: float) -> Found:
+def _judge(app: Services, record: Record, took_s: float, requests: int, register_s: float) -> Found:
     """Hold what the crowd saw against the log, which is verified, and against what the register counted."""
     app.notary.verify(LIBRARY)
-    kinds = [json.loads(data)["kind"] for _, data in app.ledger.entries(LIBRARY)]
-    looks = app.search.accesses(Wanted(LIBRARY, persons_only=True))
+    kinds = [json.loads(data)["kind"] for _, data in app.access_log.entries(LIBRARY)]
+    looks = app.log_search.accesses(Wanted(LIBRARY, persons_only=True))
     asked = {look.case for look in looks if look.request}  # what is shown again sent nothing
     own = [took - register_s for case, took in record.asked.items() if case in asked]
     return Found(
         record,
         took_s,
         intents=kinds.count(Kind.INTENT),
-        open=len(app.ledger.pending()),
+        open=len(app.access_log.pending()),
         reused=kinds.count(Kind.REUSE),
         requests=requests,
         register_s=register_s,

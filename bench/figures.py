@@ -146,11 +146,11 @@ def _command(*words: str) -> None:
 
 def touched() -> dict[str, int]:
     """Return how much code one member's night runs, and one click at the desk."""
-    from rrsync.app.runtime import chance  # noqa: PLC0415 — only here
+    from rrsync.app.runtime import system_runtime  # noqa: PLC0415 — only here
     from rrsync.simulator.citizens import World, member_rows  # noqa: PLC0415 — the same
     from rrsync.simulator.server import Simulator  # noqa: PLC0415 — the same
 
-    runtime, world = chance(), World(seed=1, people=40)
+    runtime, world = system_runtime(), World(seed=1, people=40)
     register = Simulator(now=runtime.clock, new_reference=runtime.new_reference, world=world)
     with tempfile.TemporaryDirectory() as folder, register, _inside(Path(folder)):
         port = _free_port()

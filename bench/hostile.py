@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from bench.night import LIBRARY, prepare
-from rrsync.app.runtime import chance
-from rrsync.app.services import App, open_app
+from rrsync.app.runtime import system_runtime
+from rrsync.app.services import Services, open_services
 from rrsync.config.load import load
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import RrsyncError
@@ -149,8 +149,8 @@ def serve(name: str) -> None:
     The first question, and every right case, is answered rightly; a question that is sent elsewhere is an error.
     """
     answer = CASES[name]()
-    luck = chance()
-    simulator = Simulator(now=luck.clock, new_reference=luck.new_reference, world=World(seed=1, people=PEOPLE))
+    runtime = system_runtime()
+    simulator = Simulator(now=runtime.clock, new_reference=runtime.new_reference, world=World(seed=1, people=PEOPLE))
 
     def handler(number: int, body: bytes, connection: socket.socket) -> bytes | None:
         right, _ = simulator.answer(body)
@@ -166,7 +166,7 @@ def serve(name: str) -> None:
 
 def ask(path: Path) -> None:
     """Be the process that is meant: refresh twice, and print the second time's figure as JSON."""
-    with open_app(load(path)) as app:
+    with open_services(load(path)) as app:
         refresh(app)
         seen = len(outcomes(app))
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
@@ -179,16 +179,16 @@ def ask(path: Path) -> None:
     sys.stdout.write(json.dumps([", ".join(ended), len(found), slowest, growth]) + "\n")
 
 
-def refresh(app: App) -> None:
+def refresh(app: Services) -> None:
     """Refresh the member; how that ends stands in the access log."""
     staff = Actor(ActorKind.PERSON, "bench")
     with suppress(RrsyncError):
         app.desk().refresh(LIBRARY, MEMBER, actor=staff, purpose="desk", case="bench", preview=True)
 
 
-def outcomes(app: App) -> list[dict[str, Any]]:
+def outcomes(app: Services) -> list[dict[str, Any]]:
     """Return how every access ended."""
-    lines = [json.loads(data) for _, data in app.ledger.entries(LIBRARY)]
+    lines = [json.loads(data) for _, data in app.access_log.entries(LIBRARY)]
     return [line["out"] for line in lines if line["kind"] == "access.outcome"]
 
 

@@ -27,8 +27,8 @@ from pathlib import Path
 
 import requests
 
-from rrsync.app.runtime import chance
-from rrsync.app.services import App, open_app
+from rrsync.app.runtime import system_runtime
+from rrsync.app.services import Services, open_services
 from rrsync.cli.setup import TEMPLATE, init
 from rrsync.config.load import FILE_NAME, load
 from rrsync.core.exchange import Question
@@ -51,9 +51,9 @@ _HEADERS = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": '""'}
 
 
 def _serve(people: int, pipe: Connection) -> None:
-    luck = chance()
+    runtime = system_runtime()
     world = World(seed=1, people=people)
-    server = Simulator(now=luck.clock, new_reference=luck.new_reference, world=world, keep_asked=False)
+    server = Simulator(now=runtime.clock, new_reference=runtime.new_reference, world=world, keep_asked=False)
     with server:
         pipe.send(server.url)
         pipe.recv()
@@ -78,10 +78,10 @@ def prepare(folder: Path, url: str, members: int, people: int) -> Path:
     text = TEMPLATE.replace("http://127.0.0.1:8080/", url)
     path.write_text(text.replace("max_per_second = 8.0", "max_per_second = 1000000.0"), encoding="utf-8")
     init(config=path)
-    with open_app(load(path)) as app:
+    with open_services(load(path)) as app:
         batch = incoming(people, members)
         while rows := list(islice(batch, _BATCH)):
-            app.members.take(rows, import_id="bench", at=app.chance.clock())
+            app.members.take(rows, import_id="bench", at=app.runtime.clock())
     return path
 
 
@@ -96,12 +96,12 @@ def incoming(people: int, members: int) -> Iterator[Incoming]:
         yield Incoming(line, Member(LIBRARY, row["member_no"], Insz.parse(row["insz"], production=False), held))
 
 
-def envelopes(app: App, url: str, members: int, people: int) -> Iterator[bytes]:
+def envelopes(app: Services, url: str, members: int, people: int) -> Iterator[bytes]:
     """Yield the envelopes that a night over these members sends."""
     client = Client(url)
     for each in incoming(people, members):
         if each.member.insz is not None:
-            question = Question(LIBRARY, each.member.insz, NIGHT, PURPOSE, app.chance.new_reference())
+            question = Question(LIBRARY, each.member.insz, NIGHT, PURPOSE, app.runtime.new_reference())
             request = registry_request.request(
                 question, app.authorisations[LIBRARY], source="RR", now=datetime.now(UTC)
             )
@@ -119,8 +119,8 @@ def bare(url: str, posts: list[bytes]) -> float:
 
 def run_night(path: str) -> None:
     """Be the process of one night; print its seconds, members and peak memory as JSON."""
-    with open_app(load(Path(path))) as app:
-        plan = tonight(now=app.chance.clock(), stale_after_days=30, full=False, most=None)
+    with open_services(load(Path(path))) as app:
+        plan = tonight(now=app.runtime.clock(), stale_after_days=30, full=False, most=None)
         started = time.perf_counter()
         report = app.night().run([LIBRARY], plan, progress=lambda _: None)
         seconds = time.perf_counter() - started
@@ -153,7 +153,7 @@ def main() -> None:
         for size in (said.small, said.members):
             (Path(folder) / str(size)).mkdir()
             paths[size] = prepare(Path(folder) / str(size), url, size, said.members)
-        with open_app(load(paths[said.members])) as app:
+        with open_services(load(paths[said.members])) as app:
             posts = list(envelopes(app, url, said.members, said.members))
         half = len(posts) // 2
         seconds = bare(url, posts[:half])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -18,12 +19,31 @@ SOURCES: Final = ROOT / "src" / "rrsync"
 LONGEST: Final = 800
 ADRS: Final = sorted((ROOT / "docs" / "adr").glob("*.md"))
 MODULES: Final = sorted(SOURCES.rglob("*.py"))
+#: The packages whose functions get the services.
+HANDLERS: Final = frozenset({"audit", "cli", "sync", "web"})
 
 sources = pytest.mark.skipif(not SOURCES.is_dir(), reason="src/ is away: the suite runs on the wheel")
 
 
 def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+def _is_services(annotation: ast.expr | None) -> bool:
+    """Return whether an annotation is one of the classes that hold all services."""
+    return isinstance(annotation, ast.Name) and annotation.id in {"Context", "Services", "WebContext", "WebServices"}
+
+
+def _chain(node: ast.expr) -> list[str]:
+    """Return the names of ``a.b.c``; nothing when it begins with anything but a name."""
+    match node:
+        case ast.Name():
+            return [node.id]
+        case ast.Attribute():
+            begin = _chain(node.value)
+            return [*begin, node.attr] if begin else []
+        case _:
+            return []
 
 
 @pytest.fixture
@@ -79,7 +99,7 @@ class TestFloors:
             ("core", "from rrsync import store"),
             ("cli", "import fastapi"),
             ("cli", "import authlib"),
-            ("cli", "from rrsync.web import site"),
+            ("cli", "from rrsync.web import app"),
             ("sync", "import jinja2"),
             ("store", "import joserfc"),
             ("web", "import requests"),
@@ -103,6 +123,34 @@ class TestFloors:
         assert done.returncode == 1
         assert f"rrsync.{room}.smuggler" in done.stdout
 
+    @pytest.mark.parametrize(
+        ("module", "line"),
+        [
+            ("web/holds", "from rrsync.web import member"),
+            ("web/log_pages", "from rrsync.web import log"),
+            ("web/guard", "from rrsync.web import responses"),
+            ("web/render", "from rrsync.web import context"),
+            ("store/rows", "from rrsync.store import members"),
+            ("store/holds", "from rrsync.store import corrections"),
+            ("store/members", "from rrsync.store import settlement"),
+        ],
+    )
+    def test_an_import_against_the_order_of_a_package_is_refused(self, house: Path, module: str, line: str) -> None:
+        """Neither a subject of the pages another, nor what is below what is above."""
+        file = house / "src" / "rrsync" / f"{module}.py"
+        file.write_text(f"{file.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
+        done = _lint_imports(house)
+        assert done.returncode == 1
+        assert f"rrsync.{module.replace('/', '.')}" in done.stdout
+
+    def test_every_module_of_the_pages_has_a_place(self) -> None:
+        """A new one is put in the order first."""
+        linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+        (layers,) = (each["layers"] for each in linter["contracts"] if each["id"] == "web-order")
+        placed = [name.strip("() ") for layer in layers for name in layer.split("|")]
+        modules = {path.stem for path in (SOURCES / "web").glob("*.py")} - {"__init__"}
+        assert modules <= set(placed)
+
 
 @sources
 class TestModules:
@@ -122,6 +170,14 @@ class TestModules:
     def test_a_package_holds_no_code_of_its_own(self, module: Path) -> None:
         """A docstring, and at most the one public name."""
         assert not re.search(r"^\s*(def|class|async) ", module.read_text(encoding="utf-8"), re.MULTILINE)
+
+    @pytest.mark.parametrize("module", [path for path in MODULES if path.parent.name in HANDLERS], ids=_name)
+    def test_a_handler_reaches_a_service_by_two_dots(self, module: Path) -> None:
+        """``ctx.members.find`` is as deep as anything reaches into the services or the context."""
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        found = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg) and _is_services(node.annotation)}
+        chains = [_chain(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        assert [chain for chain in chains if len(chain) > 3 and chain[0] in found | {"ctx", "services"}] == []
 
     def test_every_import_is_real(self) -> None:
         """A type is imported as everything else is."""

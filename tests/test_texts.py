@@ -33,11 +33,12 @@ from rrsync.text import log_terms, page_messages
 from rrsync.text.catalogue import translations
 from rrsync.text.holds import HOLDS
 from rrsync.text.run_stops import RUN_STOPS
-from rrsync.web.guard import TOLD, Away
+from rrsync.web.guard import ERROR_REPLIES, Denied
 from rrsync.web.oidc import Trouble
 from rrsync.web.paths import PATHS
 from rrsync.web.render import TONES, Frame, Pages, Place
-from rrsync.web.runs import RunLine, RunsPage
+from rrsync.web.run_pages import RunLine
+from rrsync.web.runs import RunsPage
 from tests.support import ROOT
 from tests.web.gallery import gallery
 
@@ -192,10 +193,10 @@ class TestCodes:
         run = RunLine("n-1", NOW, NOW, "stopped", 1, 0, 0, 0, "eclipse")
         assert "eclipse" in Pages().page(RunsPage((run,)), Frame(NOW, "t"))
 
-    @pytest.mark.parametrize("kind", Away)
-    def test_every_error_has_its_page(self, kind: Away) -> None:
+    @pytest.mark.parametrize("kind", Denied)
+    def test_every_error_has_its_page(self, kind: Denied) -> None:
         """Whatever turns somebody away."""
-        assert TOLD[kind].kind in page_messages.PROBLEMS
+        assert ERROR_REPLIES[kind].kind in page_messages.PROBLEMS
 
 
 class TestRoom:

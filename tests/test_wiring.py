@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from rrsync.app.installation import fresh_keys, fresh_signing_key, holds_data, prepare_database, usual_scope
-from rrsync.app.runtime import chance, stopping, until_stopped
-from rrsync.app.services import App, open_app
+from rrsync.app.runtime import stopping, system_runtime, until_stopped
+from rrsync.app.services import Services, open_services
 from rrsync.cli.setup import TEMPLATE
 from rrsync.config.load import load
 from rrsync.config.settings import Settings
@@ -63,19 +63,19 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 @pytest.fixture
-def app(make: Make) -> Iterator[App]:
+def app(make: Make) -> Iterator[Services]:
     """Yield the rooms of the usual settings."""
-    with open_app(make()) as app:
+    with open_services(make()) as app:
         yield app
 
 
 def test_the_clock_and_the_dice_are_the_machines() -> None:
     """Aware UTC, and never the same reference or bytes twice."""
-    luck = chance()
-    assert luck.clock().tzinfo is UTC
-    assert luck.new_reference() != luck.new_reference()
-    assert len(luck.new_reference()) == 36
-    assert luck.random(16) != luck.random(16)
+    runtime = system_runtime()
+    assert runtime.clock().tzinfo is UTC
+    assert runtime.new_reference() != runtime.new_reference()
+    assert len(runtime.new_reference()) == 36
+    assert runtime.random(16) != runtime.random(16)
 
 
 ACCEPTANCE = ('environment = "simulator"', 'environment = "acceptance"')
@@ -106,7 +106,7 @@ class TestRefusals:
     )
     def test_a_register_that_cannot_be_asked(self, make: Make, pairs: tuple[tuple[str, str], ...], why: str) -> None:
         """Neither at the desk nor at night."""
-        with open_app(make(*pairs)) as app:
+        with open_services(make(*pairs)) as app:
             for build in (app.desk, app.night):
                 with pytest.raises(ConfigError, match=why):
                     build()
@@ -114,12 +114,12 @@ class TestRefusals:
     @pytest.mark.parametrize(("days", "can"), [(-1, False), (1, True), (400, False)])
     def test_a_certificate_that_does_not_count_now(self, make: Make, tmp_path: Path, days: int, can: bool) -> None:
         """Nobody is asked with it, and what to do is said; with one that does, all can be built."""
-        clock = chance().clock
+        clock = system_runtime().clock
         issued = issue("library.example", now=clock(), begins=timedelta(0), ends=timedelta(days=365))
         (tmp_path / "client.pem").write_bytes(issued.pem + issued.secret())
         settings = make(CERTIFIED, ("sign = false", "sign = true"))
-        luck = replace(chance(), clock=lambda: clock() + timedelta(days=days))
-        with open_app(settings, luck) as app:
+        runtime = replace(system_runtime(), clock=lambda: clock() + timedelta(days=days))
+        with open_services(settings, runtime) as app:
             if can:
                 app.desk()
                 app.night()
@@ -133,21 +133,24 @@ class TestRefusals:
         scope = tmp_path / "scopes" / "libraries.txt"
         for content in (b"\xff", None):
             scope.unlink() if content is None else scope.write_bytes(content)
-            with pytest.raises(ConfigError, match=r"The scope file libraries\.txt cannot be read"), open_app(settings):
+            with (
+                pytest.raises(ConfigError, match=r"The scope file libraries\.txt cannot be read"),
+                open_services(settings),
+            ):
                 pass
 
     def test_a_scope_path_the_register_does_not_know(self, make: Make, tmp_path: Path) -> None:
         """Named, before anything else happens."""
         settings = make()
         (tmp_path / "scopes" / "libraries.txt").write_text("Schoenmaat\n", encoding="utf-8")
-        with pytest.raises(ConfigError, match="Schoenmaat"), open_app(settings):
+        with pytest.raises(ConfigError, match="Schoenmaat"), open_services(settings):
             pass
 
     def test_keys_that_are_none(self, make: Make) -> None:
         """The line is named, not shown."""
         settings = make()
         settings.keys.file.write_text("data 2026 hunter2\n", encoding="ascii")
-        with pytest.raises(ConfigError) as refused, open_app(settings):
+        with pytest.raises(ConfigError) as refused, open_services(settings):
             pass
         assert "hunter2" not in str(refused.value)
 
@@ -155,14 +158,14 @@ class TestRefusals:
         """With the command that brings it there; the connections are closed."""
         settings = make()
         (tmp_path / "rrsync.db").unlink()
-        with pytest.raises(ConfigError, match="rrsync init"), open_app(settings):
+        with pytest.raises(ConfigError, match="rrsync init"), open_services(settings):
             pass
 
 
 class TestRooms:
     """What is put together."""
 
-    def test_who_may_ask(self, app: App) -> None:
+    def test_who_may_ask(self, app: Services) -> None:
         """The authorisation is the settings'."""
         found = app.authorisations["demo"]
         assert (found.decision, found.sender, found.capacity) == ("RR 28/2009", "demo.example/bibliotheek", "1300")
@@ -172,10 +175,10 @@ class TestRooms:
     def test_a_library_without_authorisation_has_none(self, make: Make) -> None:
         """So nothing is ever asked for it."""
         block = TEMPLATE[TEMPLATE.index("[library.authorisation]") :]
-        with open_app(make((block, ""))) as app:
+        with open_services(make((block, ""))) as app:
             assert app.authorisations == {}
 
-    def test_a_run_opens_with_version_and_settings(self, app: App) -> None:
+    def test_a_run_opens_with_version_and_settings(self, app: Services) -> None:
         """The log says what ran under what."""
         assert app.about == {"app": f"rrsync {version('rrsync')}", "settings": app.settings.digest}
 
@@ -188,26 +191,26 @@ class TestRooms:
     )
     def test_limits_of_a_night(self, make: Make, environment: str, pair: tuple[str, str], wanted: int) -> None:
         """The settings', else what suits the environment."""
-        with open_app(make(pair)) as app:
+        with open_services(make(pair)) as app:
             assert app.settings.registry.environment == environment
             night = app.night()
         assert (night.limits.mismatches, night.limits.unavailable, night.at_once) == (wanted, 10, 16)
 
-    def test_a_pause_ends_when_the_process_is_told_to_stop(self, app: App) -> None:
+    def test_a_pause_ends_when_the_process_is_told_to_stop(self, app: Services) -> None:
         """Nobody waits a minute for a stop."""
         app.stop.set()
         app.pause(60)
 
     def test_a_register_that_is_away(self, make: Make) -> None:
         """Is tried again, each try with its own line in the log, and then given up."""
-        with open_app(make(('"http://127.0.0.1:8080/"', '"http://127.0.0.1:9/"'))) as app:
+        with open_services(make(('"http://127.0.0.1:8080/"', '"http://127.0.0.1:9/"'))) as app:
             app.members.take([Incoming(2, member(library="demo"))], import_id="1", at=NOW)
             desk = replace(app, stop=Impatient()).desk()
             with pytest.raises(RegistryUnavailable) as away:
                 desk.refresh(
                     "demo", "M0001", actor=Actor(ActorKind.PERSON, "an"), purpose="desk", case="1", preview=False
                 )
-            kinds = [decode(data)["kind"] for _, data in app.ledger.entries("demo")]
+            kinds = [decode(data)["kind"] for _, data in app.access_log.entries("demo")]
         assert away.value.exit_code == 3
         assert kinds == ["settings.change", *["access.intent", "access.outcome"] * (len(kinds) // 2)]
         assert len(kinds) > 2
@@ -216,7 +219,7 @@ class TestRooms:
         """So that nobody makes new keys for it."""
         settings = make()
         assert not holds_data(settings)
-        with open_app(settings) as app:
+        with open_services(settings) as app:
             app.members.take([Incoming(2, member(library="demo"))], import_id="1", at=NOW)
         assert holds_data(settings)
 

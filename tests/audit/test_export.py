@@ -151,7 +151,7 @@ class TestBytes:
     def test_every_entry_is_a_line_to_the_byte(self, house: House) -> None:
         """And the tree over the lines is the tree of the log."""
         before = entries(house)
-        head = house.app.ledger.head(LIBRARY)
+        head = house.app.access_log.head(LIBRARY)
         export, filled = begun(house, Format.JSONL)
         found = list(export.lines(filled, lambda _: None))
         assert found == [one.data for one in before]
@@ -170,7 +170,7 @@ class TestBytes:
 
     def test_how_far_it_is_is_told(self, house: House) -> None:
         """Every thousand entries, whatever they are given out as."""
-        house.app.ledger.append([Draft(LIBRARY, Kind.VIEW, "", body={"n": n}) for n in range(2_500)])
+        house.app.access_log.append([Draft(LIBRARY, Kind.VIEW, "", body={"n": n}) for n in range(2_500)])
         house.app.desk().refresh(LIBRARY, "M000002", actor=AN, purpose="desk", case="later", preview=True)
         for form in (Format.JSONL, Format.LDV):
             export, filled = begun(house, form)
@@ -289,7 +289,7 @@ class TestTiles:
             assert folder[VERIFIER] == source.read_bytes()
         readme = folder["README.txt"].decode()
         assert f"python3 {VERIFIER} export . --key {KEY}" in readme
-        assert house.app.ledger.origin(LIBRARY) in readme
+        assert house.app.access_log.origin(LIBRARY) in readme
 
 
 @pytest.fixture
@@ -393,8 +393,8 @@ class TestAuditregister:
     def test_the_key_of_the_year_is_gone(self, house: House) -> None:
         """Then the call says everything but the person."""
         entries(house)  # the auditor remembers what it reads, and looks again at the end
-        with house.app.ledger.writing() as session:
-            house.app.ledger.destroy_in(session, LIBRARY, house.clock().year)
+        with house.app.access_log.writing() as session:
+            house.app.access_log.destroy_in(session, LIBRARY, house.clock().year)
         export, filled = begun(house, Format.AUDITREGISTER)
         calls = [json.loads(line) for line in export.lines(filled, lambda _: None)]
         assert calls

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from rrsync.app.services import entrance
+from rrsync.app.web_services import web_services
 from rrsync.audit.export import Format, Order
 from rrsync.audit.letter import Letter
 from rrsync.audit.letter_texts import LABELS
@@ -89,7 +89,7 @@ def house(library_night: LibraryNight) -> House:
 
 def counted(house: House) -> None:
     """Do all that is done at the counter: be offered a change, shown it again, take it over; correct, and end that."""
-    counter, by_key = entrance(house.app).counter, replace(AN, via="the library system")
+    counter, by_key = web_services(house.app).desk_service, replace(AN, via="the library system")
     row = next(row for row in house.rows if row["member_no"] == "M000001")
     house.take([row | {"street": "Kanarievogelstraat"}])
     for _ in range(2):
@@ -99,7 +99,7 @@ def counted(house: House) -> None:
     counter.accept(offer, by_key)
     counter.correct(LIBRARY, "M000001", offer.before.address, reason="lease", until=until, actor=AN)
     counter.uncorrect(LIBRARY, "M000001", AN)
-    outside = replace(entrance(house.app).outside, per_month=1)
+    outside = replace(web_services(house.app).outside_queries, per_month=1)
     stranger = Insz.parse("00.61.01-001.37", production=False)
     wish = outside.glasses.find(LIBRARY, outside.want(LIBRARY, stranger, actor=AN, purpose="desk", case="brief-124"))
     assert wish is not None
@@ -116,9 +116,9 @@ def watch(house: House) -> Oversight:
     return Oversight(
         database=app.database,
         seal=Seal(Keyring.parse(read_keys(house.settings)), os.urandom),
-        ledger=app.ledger,
-        search=app.search,
-        root=app.tiles.root,
+        ledger=app.access_log,
+        search=app.log_search,
+        root=app.log_tree.root,
         limits={},
         clock=house.clock,
         random=os.urandom,
@@ -132,10 +132,10 @@ def officer(house: House) -> None:
     denied = Question(LIBRARY, person(house), AN, "curiosity", "flagged-1", case="brief-120")
     asked = Question(LIBRARY, person(house), AN, "desk", "flagged-2", case="brief-121")
     refusal = evidence.denied(denied, PERSON, authorisation, "no such purpose")
-    app.ledger.append(oversight.flags.mark([refusal, evidence.intent(asked, PERSON, authorisation, b"ask")]))
+    app.access_log.append(oversight.flags.mark([refusal, evidence.intent(asked, PERSON, authorisation, b"ask")]))
     nothing = Evidence(b"ask", b"")
-    app.ledger.append([evidence.outcome(asked, Status.NOT_SENT, nothing, keep=evidence.Keep.ERRORS, ms=0)])
-    review = Review(app.ledger, app.search)
+    app.access_log.append([evidence.outcome(asked, Status.NOT_SENT, nothing, keep=evidence.Keep.ERRORS, ms=0)])
+    review = Review(app.access_log, app.log_search)
     looks = review.look(Wanted(LIBRARY, actor=AN.name, last=50), DPO, about=[person(house)])
     review.evidence(LIBRARY, looks[0].seq, DPO, reason="complaint 4")
     review.who([LIBRARY], DPO, person(house))
@@ -150,8 +150,8 @@ def officer(house: House) -> None:
     oversight.samples.sign(LIBRARY, month, [sample.picks[0].access.seq], Finding("justified"), DPO)
     house.raw.state()  # the auditor remembers what it reads, and looks again when the key is gone
     house.clock.pass_by(days=366 * 11)
-    app.forgetting.ask(LIBRARY, 2026, DPO)
-    app.forgetting.confirm(LIBRARY, 2026, BOSS)
+    app.key_destruction.ask(LIBRARY, 2026, DPO)
+    app.key_destruction.confirm(LIBRARY, 2026, BOSS)
 
 
 def person(house: House) -> Insz:
@@ -176,7 +176,7 @@ class TestRecord:
             for word in (short.values() if kinds == "all" else kinds.split(", "))
         }
         found = set()
-        for _, data in house.app.ledger.entries(LIBRARY):
+        for _, data in house.app.access_log.entries(LIBRARY):
             line = json.loads(data)
             found |= {(path, short[line["kind"]]) for path in paths(line)}
         assert found - written == set(), "an entry holds what the paper does not say"
@@ -209,9 +209,9 @@ class TestLetter:
     def test_every_number_in_the_letter_is_found_in_the_log(self, house: House) -> None:
         """Each entry about the person is named once, no other is, and the counts are theirs."""
         insz = person(house)
-        Review(house.app.ledger, house.app.search).look(Wanted(LIBRARY), DPO, about=[insz])
+        Review(house.app.access_log, house.app.log_search).look(Wanted(LIBRARY), DPO, about=[insz])
         about = [one for one in house.raw.state().entries[LIBRARY] if one.digits == insz.digits]
-        told = Review(house.app.ledger, house.app.search).who([LIBRARY], DPO, insz)
+        told = Review(house.app.access_log, house.app.log_search).who([LIBRARY], DPO, insz)
         letter = " ".join(Letter({}, "en").write(told, house.clock()).split())
         named = [
             int(number)

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import pytest
 
-from rrsync.app.services import App
+from rrsync.app.services import Services
 from rrsync.cli import app as door
 from rrsync.cli.context import opened
 from rrsync.core.person import Member
@@ -89,7 +89,7 @@ class Place:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     @contextmanager
-    def rooms(self) -> Iterator[App]:
+    def rooms(self) -> Iterator[Services]:
         """Open the rooms, as another process would."""
         with opened(self.folder / "rrsync.toml") as app:
             yield app
@@ -104,7 +104,7 @@ class Place:
     def log_size(self) -> int:
         """Return how many entries the access log has."""
         with self.rooms() as app:
-            return sum(head.size for head in app.ledger.heads())
+            return sum(head.size for head in app.access_log.heads())
 
     def hold(self, number: str) -> int:
         """Return the number of a member's open hold."""

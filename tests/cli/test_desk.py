@@ -140,7 +140,7 @@ class TestRefresh:
         with place.rooms() as app:
 
             def alarm(word: str, library: str) -> None:
-                told.append((word, library, len(app.ledger.pending())))
+                told.append((word, library, len(app.access_log.pending())))
 
             desk = replace(app.desk(), alarm=alarm)
             desk.refresh("demo", SETTLED, actor=an, purpose="desk", case="1", preview=preview)
@@ -162,7 +162,7 @@ class TestRefresh:
         with place.rooms() as app:
 
             def alarm(word: str, library: str) -> None:
-                told.append((word, library, len(app.ledger.pending())))
+                told.append((word, library, len(app.access_log.pending())))
 
             desk = replace(app.desk(), alarm=alarm)
             if signer == "a stranger":

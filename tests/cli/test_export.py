@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from rrsync.app.services import open_app
+from rrsync.app.services import open_services
 from rrsync.audit.export import Format
 from rrsync.config.load import load
 from rrsync.core.log_entry import Draft, Kind
@@ -32,7 +32,7 @@ def exported(place: Place, target: str, form: str, *more: str, library: str = "d
 def log_of(place: Place) -> list[dict[str, Any]]:
     """Return the whole log."""
     with place.rooms() as app:
-        return [json.loads(data) for _, data in app.ledger.entries("demo")]
+        return [json.loads(data) for _, data in app.access_log.entries("demo")]
 
 
 @pytest.mark.parametrize("form", FILES)
@@ -77,8 +77,8 @@ def test_a_folder_that_anybody_can_check(settled: Place) -> None:
 def test_an_export_of_a_log_that_grew_since(settled: Place) -> None:
     """Says how much of it is not in the folder: what a process wrote that died before it signed."""
     size = settled.log_size()
-    with open_app(load(settled.folder / "rrsync.toml")) as app:
-        app.ledger.append([Draft("demo", Kind.VIEW, "", body={"n": n}) for n in range(3)])
+    with open_services(load(settled.folder / "rrsync.toml")) as app:
+        app.access_log.append([Draft("demo", Kind.VIEW, "", body={"n": n}) for n in range(3)])
     said = exported(settled, "out", "tiles")
     assert said.out.startswith(f"{size} entries in ")
     assert "Without the 3 entries after its last checkpoint" in said.out

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rrsync.app.runtime import chance
-from rrsync.app.services import open_app
+from rrsync.app.runtime import system_runtime
+from rrsync.app.services import open_services
 from rrsync.config.load import load
 from rrsync.core.belgian_time import midnight
 from rrsync.core.log_entry import Actor, ActorKind
@@ -44,8 +44,10 @@ def add(place: Place, name: str, of: int) -> None:
 
 def refresh(place: Place, member_no: str, *, by: str = "an.peeters", at: datetime | None = None) -> None:
     """Refresh a member, at a time of the test's."""
-    luck = chance()
-    with open_app(load(place.folder / "rrsync.toml"), luck if at is None else replace(luck, clock=lambda: at)) as app:
+    runtime = system_runtime()
+    with open_services(
+        load(place.folder / "rrsync.toml"), runtime if at is None else replace(runtime, clock=lambda: at)
+    ) as app:
         actor = Actor(ActorKind.PERSON, by)
         app.desk().refresh("demo", member_no, actor=actor, purpose="desk", case="brief-118", preview=False)
 

@@ -371,7 +371,7 @@ def settle(place: Place, number: str, address: Address) -> None:
     with opened(place.settings) as app:
         body = {"actor": {"t": "process", "id": "night"}}
         intent = Draft("demo", Kind.INTENT, "ref-1", subject=member.insz, run="run-1", body=body)  # type: ignore[arg-type]
-        app.ledger.append([intent])
+        app.access_log.append([intent])
         outcome = Draft("demo", Kind.OUTCOME, "ref-1", subject=member.insz, run="run-1", body=body)  # type: ignore[arg-type]
         answer = Found("ref-1", Person(after.name, after.birth_date, address, after.address_since))
         app.settlement.settle([Item("demo", number, answer, outcome)], judge)
@@ -740,7 +740,7 @@ class TestExport:
         place.take(f"member_no,insz\nA,{insz(1)}\nB,{insz(2)}\n")
         settle(place, "A", Address("Dorpsstraat"))
         with opened(place.settings) as app:
-            now = app.chance.clock()
+            now = app.runtime.clock()
         with sqlite3.connect(place.folder / "rrsync.db") as database:
             database.execute(
                 "INSERT INTO run (id, opened_at, mass_change) VALUES ('run-1', '2026-07-01 02:00:00.000000', 0)"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rrsync.app.runtime import Chance, chance
-from rrsync.app.services import open_app
+from rrsync.app.runtime import Runtime, system_runtime
+from rrsync.app.services import open_services
 from rrsync.cli.context import Voices
 from rrsync.cli.night import _progress
 from rrsync.config.load import load
@@ -244,10 +244,13 @@ class TestProgress:
     def test_a_file_gets_a_line_every_ten_seconds(self, place: Place) -> None:
         """A timer's journal is not flooded."""
         clock, text = Clock(NOW), io.StringIO()
-        luck = chance()
+        runtime = system_runtime()
         settings = load(place.folder / "rrsync.toml")
         speak = Voices(Console(file=io.StringIO()), Console(file=text, width=100))
-        with open_app(settings, Chance(clock, luck.new_reference, luck.random)) as app, _progress(app, speak) as told:
+        with (
+            open_services(settings, Runtime(clock, runtime.new_reference, runtime.random)) as app,
+            _progress(app, speak) as told,
+        ):
             for second in range(25):
                 told(Progress(second, 25, 25 - second))
                 clock.pass_by(seconds=1)

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from rrsync.app.services import App, Entrance, entrance
+from rrsync.app.services import Services
+from rrsync.app.web_services import WebServices, web_services
 from rrsync.cli import serve
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.errors import LedgerError
-from rrsync.web.server import Listening
+from rrsync.web.server import PageServer
 from tests.cli.conftest import Place
 
 
@@ -109,18 +110,18 @@ def test_what_the_pages_write_is_signed_while_they_run(place: Place, monkeypatch
     monkeypatch.setattr(serve, "_BEAT_S", 0.05)
     port = _free_port()
     place.env(WEB__PORT=str(port))
-    rooms: list[App] = []
+    rooms: list[Services] = []
 
-    def opened(app: App) -> Entrance:
+    def opened(app: Services) -> WebServices:
         rooms.append(app)
-        return entrance(app)
+        return web_services(app)
 
-    monkeypatch.setattr(serve, "entrance", opened)
+    monkeypatch.setattr(serve, "web_services", opened)
 
     def write() -> None:
         _answered(f"http://127.0.0.1:{port}/login")
         (app,) = rooms
-        app.ledger.append([Draft("demo", Kind.VIEW, "", body={"view": {"what": "test"}})])
+        app.access_log.append([Draft("demo", Kind.VIEW, "", body={"view": {"what": "test"}})])
         for _ in range(200):
             last = app.checkpoints.last("demo")
             if last is not None and last.size == 1:
@@ -139,13 +140,13 @@ def test_what_cannot_be_signed_is_told_and_tried_again(
     monkeypatch.setattr(serve, "_BEAT_S", 0.05)
     tried = threading.Event()
 
-    def fails(_: App) -> None:
+    def fails(_: Services) -> None:
         tried.set()
         raise LedgerError("The log cannot be signed now")
 
     port = _free_port()
     place.env(WEB__PORT=str(port))
-    monkeypatch.setattr(App, "sign_off", fails)
+    monkeypatch.setattr(Services, "sign_off", fails)
 
     def look() -> None:
         assert tried.wait(20)
@@ -159,7 +160,7 @@ def test_what_cannot_be_signed_is_told_and_tried_again(
 
 def test_pages_that_stop_by_themselves_are_no_success(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that whoever watches the process starts them again."""
-    monkeypatch.setattr(Listening, "is_alive", property(lambda _: False))
+    monkeypatch.setattr(PageServer, "is_alive", property(lambda _: False))
     place.env(WEB__PORT=str(_free_port()))
     said = place.run("serve")
     assert said.code == 1

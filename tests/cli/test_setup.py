@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from rrsync.app.runtime import Chance, chance
-from rrsync.app.services import open_app
+from rrsync.app.runtime import Runtime, system_runtime
+from rrsync.app.services import open_services
 from rrsync.config.load import load
 from rrsync.core.log_entry import Draft, Kind
 from tests.cli.conftest import Place
@@ -308,9 +308,9 @@ class TestCheck:
 
     def test_a_clock_that_is_behind_the_log_is_a_fault(self, place: Place) -> None:
         """Times in the log would go backwards."""
-        luck = chance()
-        ahead = Chance(lambda: luck.clock() + timedelta(hours=1), luck.new_reference, luck.random)
-        with open_app(load(place.folder / "rrsync.toml"), ahead) as app:
-            app.ledger.append([Draft("demo", Kind.RUN_OPEN, "", run="later")])
+        runtime = system_runtime()
+        ahead = Runtime(lambda: runtime.clock() + timedelta(hours=1), runtime.new_reference, runtime.random)
+        with open_services(load(place.folder / "rrsync.toml"), ahead) as app:
+            app.access_log.append([Draft("demo", Kind.RUN_OPEN, "", run="later")])
         (line,) = self._faults(place)
         assert "clock: it is behind the last entry" in line

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rrsync.app.runtime import Chance, chance
-from rrsync.app.services import open_app
+from rrsync.app.runtime import Runtime, system_runtime
+from rrsync.app.services import open_services
 from rrsync.audit.letter import Letter
 from rrsync.audit.letter_texts import ANSWERED, FAILED, LABELS, PART, REASONS, TEXT, VERDICTS
 from rrsync.audit.review import Review
@@ -323,9 +323,13 @@ class TestLetter:
 def ask_long_after(place: Place, year: int) -> str:
     """Ask in a later year, as the machine's clock would then say."""
     later = datetime(year + 11, 5, 1, tzinfo=BELGIUM)
-    luck = chance()
-    with open_app(load(place.folder / "rrsync.toml"), Chance(lambda: later, luck.new_reference, luck.random)) as app:
-        told = Review(app.ledger, app.search).who(["demo"], Actor(ActorKind.PERSON, "dpo"), WORLD.citizen(39).insz)
+    runtime = system_runtime()
+    with open_services(
+        load(place.folder / "rrsync.toml"), Runtime(lambda: later, runtime.new_reference, runtime.random)
+    ) as app:
+        told = Review(app.access_log, app.log_search).who(
+            ["demo"], Actor(ActorKind.PERSON, "dpo"), WORLD.citizen(39).insz
+        )
     return Letter({"demo": "Bibliotheek Demo"}, "nl").write(told, later)
 
 

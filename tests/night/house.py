@@ -19,8 +19,8 @@ from typing import Any, Final, cast
 from uuid import uuid4
 
 from rrsync.app.installation import fresh_keys, fresh_signing_key, usual_scope
-from rrsync.app.runtime import Chance
-from rrsync.app.services import App, open_app
+from rrsync.app.runtime import Runtime
+from rrsync.app.services import Services, open_services
 from rrsync.cli.setup import TEMPLATE
 from rrsync.config.load import load
 from rrsync.config.settings import Settings
@@ -108,7 +108,7 @@ class House:
     excused: bool = False
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     rows: list[Row] = field(default_factory=list)
-    _app: App | None = None
+    _app: Services | None = None
 
     @property
     def raw(self) -> Raw:
@@ -116,7 +116,7 @@ class House:
         return self.audit.raw
 
     @property
-    def app(self) -> App:
+    def app(self) -> Services:
         """The rooms, opened once for a test; anew after ``reopen``."""
         if self._app is None:
             self._app = self.stack.enter_context(self.opened())
@@ -127,10 +127,10 @@ class House:
         self._app = None
 
     @contextmanager
-    def opened(self) -> Iterator[App]:
+    def opened(self) -> Iterator[Services]:
         """Open the rooms as wiring does, with the test's clock and a stop that nobody waits for."""
-        luck = Chance(self.clock, lambda: str(uuid4()), os.urandom, self.stopwatch)
-        with open_app(self.settings, luck) as app:
+        runtime = Runtime(self.clock, lambda: str(uuid4()), os.urandom, self.stopwatch)
+        with open_services(self.settings, runtime) as app:
             yield replace(app, stop=Impatient(self.stopwatch))
 
     def take(self, rows: Iterable[Row], *, library: str = LIBRARY, import_id: str = "") -> list[Taken]:
@@ -224,7 +224,7 @@ class House:
             assert size == len(state.entries[library])
             assert self.app.notary.verify(library).root == root
         if report.stopped is None and not report.interrupted:
-            assert not self.app.ledger.pending()
+            assert not self.app.access_log.pending()
 
     def last(self, everything: str) -> list[str]:
         """Look one last time: the log is whole, and nothing anywhere is in clear; ``everything`` is what was said."""

@@ -84,7 +84,7 @@ class TestSigning:
         assert [one.size for one in signed][-1] == len(leaves) > 2_400
         assert all(new.size - old.size <= 1_000 + 4 * 8 for old, new in pairwise(signed))
         for old, new in pairwise(signed):
-            proof = house.app.tiles.consistency(LIBRARY, old.size, new.size)
+            proof = house.app.log_tree.consistency(LIBRARY, old.size, new.size)
             assert verify_consistency(old=old.size, new=new.size, proof=proof, old_root=old.root, new_root=new.root)
         for one in signed:
             assert Edge().extend(leaves[: one.size]).root() == one.root
@@ -104,7 +104,7 @@ class TestSigning:
         with house.opened() as app:
             refreshed(app.desk().refresh)
             app.sign_off()
-        assert [one.size for one in checkpoints(house)][-1] == house.app.ledger.head(LIBRARY).size == 3
+        assert [one.size for one in checkpoints(house)][-1] == house.app.access_log.head(LIBRARY).size == 3
 
 
 def refreshed(refresh: Callable[..., object]) -> None:
@@ -295,7 +295,7 @@ class TestAnchoring:
             for name in (LIBRARY, "genk"):
                 kept = newest(name, mail, house.app.notary.key(name), source="the mail")
                 assert kept is not None
-                assert kept.root == house.app.tiles.root(name, kept.size)
+                assert kept.root == house.app.log_tree.root(name, kept.size)
 
     def test_settings_that_matter_are_in_the_log_when_they_change(self, library_night: LibraryNight) -> None:
         """Once for what they were first, and once for each change, naming which."""
@@ -308,7 +308,7 @@ class TestAnchoring:
         scope.write_text(scope.read_text(encoding="utf-8").replace("Persoon/Geboorte", "# Persoon/Geboorte"), "utf-8")
         house.reopen()
         house.night(full=True)
-        lines = [line for _, line in house.app.search.deeds(LIBRARY, {Kind.SETTINGS})]
+        lines = [line for _, line in house.app.log_search.deeds(LIBRARY, {Kind.SETTINGS})]
         changed = [line["terms"]["changed"] for line in lines if isinstance(line["terms"], dict)]
         assert changed[0] == [
             "anchors",
@@ -346,7 +346,7 @@ def test_messages_are_kept_when_they_explain_a_failure(
     rows = house.raw.rows("SELECT seq FROM evidence")
     assert len(rows) == kept
     for (seq,) in rows:
-        found = house.app.ledger.evidence(LIBRARY, int(str(seq)))
+        found = house.app.access_log.evidence(LIBRARY, int(str(seq)))
         assert found is not None
         assert b"GeefPersoon" in found.request
         assert b"Repliek" in found.reply

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from rrsync.app.services import entrance
+from rrsync.app.web_services import web_services
 from rrsync.core.log_entry import Actor, ActorKind, Kind
 from rrsync.core.person import Address
 from rrsync.errors import ConfigError, StoreError
@@ -43,7 +43,7 @@ def house(library_night: LibraryNight) -> House:
 @pytest.fixture
 def counter(house: House) -> Counter:
     """Give its counter, as the pages have it."""
-    return entrance(house.app).counter
+    return web_services(house.app).desk_service
 
 
 def standing(house: House, number: str = MOVED) -> Standing:
@@ -219,7 +219,7 @@ class TestInForce:
         assert deeds(house)[-1]["actor"] == ITSELF
         assert house.app.corrections.of(LIBRARY, MOVED) is None
         assert at(house).nis_code == theirs.nis_code
-        assert house.app.notary.verify(LIBRARY).size == house.app.ledger.head(LIBRARY).size
+        assert house.app.notary.verify(LIBRARY).size == house.app.access_log.head(LIBRARY).size
 
 
 class TestEnding:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from rrsync.app.services import entrance
+from rrsync.app.web_services import web_services
 from rrsync.core.exchange import Reason
 from rrsync.core.log_entry import REUSED, Actor, ActorKind, Kind
 from rrsync.core.person import Address, Member
@@ -45,7 +45,7 @@ def house(library_night: LibraryNight) -> House:
 @pytest.fixture
 def counter(house: House) -> Counter:
     """Give its counter, as the pages have it."""
-    return entrance(house.app).counter
+    return web_services(house.app).desk_service
 
 
 def ask(counter: Counter, number: str = MOVED, actor: Actor = AN, **words: str) -> Offer:
@@ -111,7 +111,7 @@ class TestAsking:
         assert set(outcome["out"]["got"]) == set(offer.got) != set()
         assert counter.recent(LIBRARY, MOVED) == offer
         assert (counter.seen(offer, "An.Peeters "), counter.seen(offer, BO.name)) == (True, False)
-        assert [look.is_offered for look in house.app.search.accesses(Wanted(LIBRARY))] == [True]
+        assert [look.is_offered for look in house.app.log_search.accesses(Wanted(LIBRARY))] == [True]
 
     def test_what_is_the_same_is_settled_at_once(self, house: House, counter: Counter) -> None:
         """The member was asked about, and what the register adds is written."""
@@ -163,7 +163,7 @@ class TestAsking:
             ask(counter)
         assert (standing(house), counter.recent(LIBRARY, MOVED)) == (before, None)
         house.simulator.faults = ()
-        assert ask(entrance(house.app).counter).state == "open"
+        assert ask(web_services(house.app).desk_service).state == "open"
 
     def test_a_member_with_another_number_since(self, house: House, counter: Counter) -> None:
         """The answer is dropped, and the log says that it was about nobody's number."""
@@ -203,7 +203,7 @@ class TestAgain:
         assert line["why"]["code"] == "member-administration"
         assert line["why"]["case"] == "letter-119"
         assert line["ref"] != first.reference
-        looks = list(house.app.search.accesses(Wanted(LIBRARY)))
+        looks = list(house.app.log_search.accesses(Wanted(LIBRARY)))
         assert [(look.status, look.of, look.verdict) for look in looks] == [
             ("ok", "", "change"),
             (REUSED, first.reference, "change"),
@@ -264,7 +264,7 @@ class TestAgain:
         house.clock.now = NOW + KEPT
         house.night()
         assert house.raw.rows("SELECT count(*) FROM offer")[0][0] == 0
-        assert house.app.offers.sweep() == 0
+        assert house.app.desk_answers.sweep() == 0
 
     @pytest.mark.parametrize("how", ["import", "night", "correction"])
     def test_a_member_that_was_written_to_is_asked_about_anew(self, house: House, counter: Counter, how: str) -> None:
@@ -421,7 +421,7 @@ class TestAtOnce:
 
     def test_another_process_asks_nothing_meanwhile(self, house: House, counter: Counter) -> None:
         """It is told so; when the answer is there, it shows that one."""
-        other = entrance(house.stack.enter_context(house.opened())).counter
+        other = web_services(house.stack.enter_context(house.opened())).desk_service
         told: list[str] = []
 
         def meanwhile(_: str) -> None:
@@ -439,8 +439,8 @@ class TestAtOnce:
 
     def test_an_answer_that_came_between_is_shown(self, house: House, counter: Counter) -> None:
         """Who looked before the other process had its answer, and may ask after, looks again."""
-        other = entrance(house.stack.enter_context(house.opened())).counter
-        offers = house.app.offers
+        other = web_services(house.stack.enter_context(house.opened())).desk_service
+        offers = house.app.desk_answers
         claim = offers.claim
 
         class Late:
@@ -461,7 +461,7 @@ class TestAtOnce:
 
     def test_who_died_while_asking_keeps_others_for_two_minutes(self, house: House, counter: Counter) -> None:
         """Then somebody may ask."""
-        assert house.app.offers.claim(LIBRARY, MOVED) is not None
+        assert house.app.desk_answers.claim(LIBRARY, MOVED) is not None
         house.clock.pass_by(seconds=119)
         with pytest.raises(Busy, match="Nothing was asked"):
             ask(counter)

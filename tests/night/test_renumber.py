@@ -99,7 +99,7 @@ def test_the_whole_way(house: House) -> None:
     assert [one.kind for one in old] == ["access.intent", "access.outcome"]
     assert [one.kind for one in new] == ["access.intent", "access.outcome"] * 2
     assert {one.line["actor"]["id"] for one in (*old, *new) if one.kind == "access.intent"} == {AN.name}
-    assert not house.app.ledger.pending()
+    assert not house.app.access_log.pending()
     assert all(house.audit.recorded.values())
     house.clock.pass_by(days=31)
     assert house.night().open == 0
@@ -226,7 +226,7 @@ def test_a_register_that_ends_and_makes_no_subscription(house: House) -> None:
     house.simulator.faults = ()
     assert registrar.drain([LIBRARY], NIGHT) == 1
     assert state(house, citizen.insz) == "ended"
-    assert not house.app.ledger.pending()
+    assert not house.app.access_log.pending()
 
 
 def test_a_reply_about_another_question_stops_and_is_told(house: House) -> None:
@@ -244,4 +244,4 @@ def test_a_reply_about_another_question_stops_and_is_told(house: House) -> None:
     with pytest.raises(Stopped) as stopped:
         house.app.registrar(desk.gate).drain([LIBRARY], NIGHT)
     assert stopped.value.reason == "mix_up"
-    assert not house.app.ledger.pending()
+    assert not house.app.access_log.pending()

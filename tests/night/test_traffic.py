@@ -170,6 +170,6 @@ def test_what_came_beside_something_unexpected_is_settled(library_night: Library
     house.fill()
     with pytest.raises(RuntimeError, match="a bug"):
         house.night(change=lambda night: replace(night, gate=Breaks(night.gate, 7)))  # type: ignore[arg-type]
-    assert len(house.app.ledger.pending()) == 1
+    assert len(house.app.access_log.pending()) == 1
     house.reopen()
     assert house.night().exit_code == 0

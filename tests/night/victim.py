@@ -9,8 +9,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from rrsync import logging
-from rrsync.app.runtime import chance
-from rrsync.app.services import open_app
+from rrsync.app.runtime import system_runtime
+from rrsync.app.services import open_services
 from rrsync.config.load import load
 from rrsync.core.planning import tonight
 from rrsync.store.engine import Database
@@ -30,9 +30,9 @@ def night(folder: str, now: datetime) -> None:
     """Run a whole night over everybody, or go on with the one that is open."""
     logging.configure("debug")
     settings = load(Path(folder) / "rrsync.toml")
-    luck = replace(chance(), clock=Clock(now))
-    with open_app(settings, luck) as app:
-        plan = tonight(now=app.chance.clock(), stale_after_days=30, full=True, most=None)
+    runtime = replace(system_runtime(), clock=Clock(now))
+    with open_services(settings, runtime) as app:
+        plan = tonight(now=app.runtime.clock(), stale_after_days=30, full=True, most=None)
         report = app.night().run([each.id for each in settings.library], plan, progress=lambda _: None)
     raise SystemExit(report.exit_code)
 

@@ -117,7 +117,7 @@ class Place:
 
     def log(self, library: str = "hasselt") -> list[dict[str, Any]]:
         """Give the access log."""
-        return [decode(data) for _, data in self.scene.app.ledger.entries(library)]
+        return [decode(data) for _, data in self.scene.app.access_log.entries(library)]
 
     def kinds(self, *wanted: str) -> list[str]:
         """Give the kinds of what stands in Hasselt's log, of those that are named."""
@@ -125,7 +125,7 @@ class Place:
 
     def hold(self, number: str) -> int:
         """Give the number of a member's open hold."""
-        found = self.scene.entrance.worklist.of("hasselt", number)
+        found = self.scene.app.worklist.of("hasselt", number)
         assert found is not None
         return found.id
 

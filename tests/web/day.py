@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page
 from rrsync.core.insz import holds_insz
 from rrsync.simulator.citizens import Situation, member_rows
 from rrsync.store.members import Incoming
-from rrsync.web.server import Listening
+from rrsync.web.server import PageServer
 from tests.night.house import member_of
 from tests.support import Clock
 from tests.web.browser import lead
@@ -171,7 +171,7 @@ def day(
         with (
             town(folder, clock=clock, public=public, issuer=op.url, prepare=prepare) as made,
             opened(made.settings, clock, op) as scene,
-            Listening(scene.made, "127.0.0.1", port),
+            PageServer(scene.made, "127.0.0.1", port),
         ):
             context = chrome.new_context(**MODES[mode], locale="nl-BE", reduced_motion="reduce")
             context.set_default_timeout(15_000)

@@ -22,7 +22,6 @@ from rrsync.web import (
     log,
     log_pages,
     login,
-    member,
     member_decisions,
     member_search,
     officer,
@@ -30,10 +29,12 @@ from rrsync.web import (
     outside_query,
     person,
     render,
+    run_pages,
     runs,
     sample,
 )
 from rrsync.web import holds as web_holds
+from rrsync.web import member as web_member
 from rrsync.web import person as web_person
 from rrsync.web.paths import path
 from rrsync.web.render import Choice, Filled, Flash, Frame, Page, Pages, Place, Visitor
@@ -92,11 +93,11 @@ def _moved() -> tuple[desk_pages.Differing, ...]:
     )
 
 
-def _member() -> member.MemberPage:
-    return member.MemberPage(
+def _member() -> web_member.MemberPage:
+    return web_member.MemberPage(
         who=WHO,
         address=HELD,
-        source=desk_pages.Source.REGISTER,
+        source=web_member.Source.REGISTER,
         age=desk_pages.Age.STALE,
         purposes=("desk", "member-administration"),
         asked_at=NOW - 214 * DAY,
@@ -105,9 +106,9 @@ def _member() -> member.MemberPage:
         membership_end=date(2027, 2, 28),
         open_items=2,
         looks=(
-            desk_pages.Asked(NOW - 214 * DAY, "", "member-administration", "", "same"),
-            desk_pages.Asked(NOW - 230 * DAY, "Noor Aerts", "desk", "brief-2026-118", "no_reply"),
-            desk_pages.Asked(NOW - 400 * DAY, "Wim Peeters", "desk", "vraag-2025-77", "change"),
+            web_member.PastQuery(NOW - 214 * DAY, "", "member-administration", "", "same"),
+            web_member.PastQuery(NOW - 230 * DAY, "Noor Aerts", "desk", "brief-2026-118", "no_reply"),
+            web_member.PastQuery(NOW - 400 * DAY, "Wim Peeters", "desk", "vraag-2025-77", "change"),
         ),
         case_example="brief-2026-118",
     )
@@ -122,12 +123,12 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
     working = replace(DESK, here=Place.HOLDS)
     member = _member()
     found = (
-        desk_pages.MemberLine(WHO, HELD, desk_pages.Age.STALE, NOW - 214 * DAY),
-        desk_pages.MemberLine(OTHERS[0], HELD, desk_pages.Age.FRESH, NOW - 20 * HOUR),
-        desk_pages.MemberLine(
+        member_search.MemberLine(WHO, HELD, desk_pages.Age.STALE, NOW - 214 * DAY),
+        member_search.MemberLine(OTHERS[0], HELD, desk_pages.Age.FRESH, NOW - 20 * HOUR),
+        member_search.MemberLine(
             OTHERS[1], Address("Rue de la Station", "7", "", "4000", "Liège", "", "BEL"), desk_pages.Age.NEVER, None
         ),
-        desk_pages.MemberLine(OTHERS[3], Address(), desk_pages.Age.STALE, NOW - 60 * DAY, has_hold=True),
+        member_search.MemberLine(OTHERS[3], Address(), desk_pages.Age.STALE, NOW - 60 * DAY, has_hold=True),
     )
     difference = member_decisions.DifferencePage(WHO, "change", NOW, _moved(), "t-81", NOW + timedelta(minutes=15))
     reasons = (Reason.NEW_NUMBER, Reason.DECEASED, Reason.PROTECTED, Reason.NAME_DIFFERS, Reason.MASS_CHANGE)
@@ -164,8 +165,8 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
             replace(
                 member,
                 age=desk_pages.Age.FRESH,
-                source=desk_pages.Source.STAFF,
-                correction=desk_pages.Correction(
+                source=web_member.Source.STAFF,
+                correction=web_member.CorrectionLine(
                     "verhuisd, toonde huurcontract", "Noor Aerts", NOW - HOUR, date(2027, 1, 31)
                 ),
             ),
@@ -176,7 +177,7 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
                 member,
                 who=OTHERS[3],
                 address=Address(),
-                source=desk_pages.Source.LIBRARY,
+                source=web_member.Source.LIBRARY,
                 age=desk_pages.Age.NEVER,
                 asked_at=None,
                 changed_at=None,
@@ -231,7 +232,8 @@ def _desk_pages() -> dict[str, tuple[Page, Frame]]:
 
 def _outside(working: Frame) -> dict[str, tuple[Page, Frame]]:
     """Give breaking the glass: the form, a wish at each stage for either side, and the answer."""
-    asked = outside_query.WishLine(
+    answer_page = outside_query.OutsideRequestPage
+    asked = outside_query.OutsideRequestLine(
         7, "noor.aerts", NOW, NOW + HOUR / 6, "desk", "inschrijving-7", Stage.WAITING, "", True
     )
     decided = {stage: replace(asked, stage=stage, decided_by="bram.claes") for stage in Stage}
@@ -242,24 +244,27 @@ def _outside(working: Frame) -> dict[str, tuple[Page, Frame]]:
     return {
         "outside": (outside_query.OutsidePage(purposes, wishes, 5), working),
         "outside-wrong": (outside_query.OutsidePage(purposes, (), 5, filled=wrong), working),
-        **{f"wish-{stage}": (outside_query.WishPage(decided[stage]), working) for stage in Stage},
-        "wish-colleague": (outside_query.WishPage(replace(asked, is_own=False)), working),
-        "wish-answer": (outside_query.WishPage(decided[Stage.ASKED], True, person, (Reason.ABROAD,)), working),
-        "wish-nobody": (outside_query.WishPage(decided[Stage.ASKED], True, None, (Reason.UNKNOWN,)), working),
+        **{f"wish-{stage}": (answer_page(decided[stage]), working) for stage in Stage},
+        "wish-colleague": (answer_page(replace(asked, is_own=False)), working),
+        "wish-answer": (
+            answer_page(decided[Stage.ASKED], True, person, (Reason.ABROAD,)),
+            working,
+        ),
+        "wish-nobody": (answer_page(decided[Stage.ASKED], True, None, (Reason.UNKNOWN,)), working),
     }
 
 
 DUE: Final = 118_204
 
 
-def _run(state: runs.State, *, stopped: str = "") -> runs.RunLine:
+def _run(state: run_pages.RunLineState, *, stopped: str = "") -> run_pages.RunLine:
     started = NOW.replace(hour=1, minute=0, second=4) if state != "running" else NOW - 2 * HOUR
     ended = None if state == "running" else started + timedelta(hours=2, minutes=41)
     asked = {"running": 61_880, "stopped": 98_112, "left": DUE - 311, "done": DUE}[state]
-    return runs.RunLine("n-20261103-7f31", started, ended, state, asked, 1_904, 37, DUE - asked, stopped)
+    return run_pages.RunLine("n-20261103-7f31", started, ended, state, asked, 1_904, 37, DUE - asked, stopped)
 
 
-def _run_page(run: runs.RunLine) -> runs.RunPage:
+def _run_page(run: run_pages.RunLine) -> runs.RunPage:
     return runs.RunPage(
         run,
         due=DUE,
@@ -268,11 +273,11 @@ def _run_page(run: runs.RunLine) -> runs.RunPage:
     )
 
 
-def _certificates() -> tuple[operator.Certificate, ...]:
+def _certificates() -> tuple[operator.CertificateLine, ...]:
     ends = datetime(2026, 11, 22, 22, 59, tzinfo=UTC)
     return (
-        operator.Certificate("client", "bibliotheek.hasselt.example", ends, 19, "warn"),
-        operator.Certificate("signing", "bibliotheek.hasselt.example", ends + 300 * DAY, 319, "good"),
+        operator.CertificateLine("client", "bibliotheek.hasselt.example", ends, 19, "warn"),
+        operator.CertificateLine("signing", "bibliotheek.hasselt.example", ends + 300 * DAY, 319, "good"),
     )
 
 
@@ -338,7 +343,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             replace(
                 _run_page(_run("left")),
                 can_resume=True,
-                trouble=runs.Trouble("Another night is running on this database", "Nothing was started", "Wait"),
+                trouble=runs.JobFailure("Another night is running on this database", "Nothing was started", "Wait"),
             ),
             nights,
         ),
@@ -346,10 +351,10 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             operator.RegisterPage(
                 "magdadomeinen.example",
                 "RR",
-                operator.Budget(8.0, 16, 2, 21_640, last=50, failed=3),
+                operator.RateLimitLine(8.0, 16, 2, 21_640, last=50, failed=3),
                 _certificates(),
                 (
-                    operator.Authorised(
+                    operator.AuthorisationLine(
                         "Bibliotheek Hasselt Limburg",
                         "RR 28/2009",
                         ("member-administration", "desk"),
@@ -357,7 +362,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
                         "good",
                     ),
                 ),
-                (operator.Subscribed("Bibliotheek Hasselt Limburg", 118_190, 4, 1, 14),),
+                (operator.SubscriptionLine("Bibliotheek Hasselt Limburg", 118_190, 4, 1, 14),),
             ),
             line,
         ),
@@ -365,7 +370,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             operator.RegisterPage(
                 "",
                 "RR",
-                operator.Budget(8.0, 16, 2, 21_640, share=0.5, last=50, failed=26, rests=timedelta(minutes=4)),
+                operator.RateLimitLine(8.0, 16, 2, 21_640, share=0.5, last=50, failed=26, rests=timedelta(minutes=4)),
                 (),
                 (),
                 (),
@@ -375,7 +380,7 @@ def _operator_pages() -> dict[str, tuple[Page, Frame]]:
             line,
         ),
         "register-new": (
-            operator.RegisterPage("127.0.0.1", "KSZ", operator.Budget(8.0, 16, 2, 0), (), (), ()),
+            operator.RegisterPage("127.0.0.1", "KSZ", operator.RateLimitLine(8.0, 16, 2, 0), (), (), ()),
             _on_trial(line),
         ),
     }
@@ -432,7 +437,7 @@ def _logs() -> tuple[officer.LogState, ...]:
             verified_size=81_004,
             signed_size=81_004,
             anchors=(),
-            fault=officer.Found(
+            fault=officer.LogFault(
                 "The access log of genk does not verify at entry 4118: the bytes were altered",
                 "Nothing was asked",
                 "Stop the nightly job, keep the database as it is, and call the data-protection officer",
@@ -451,7 +456,9 @@ def _logs() -> tuple[officer.LogState, ...]:
             signed_at=None,
             signed_size=0,
             anchors=(officer.AnchorLine("/mnt/elders", "file", "never"),),
-            trouble=officer.Found("The database stayed locked by another program", "Nothing was changed", "Close it"),
+            trouble=officer.LogFault(
+                "The database stayed locked by another program", "Nothing was changed", "Close it"
+            ),
         ),
     )
 
@@ -483,17 +490,19 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
         of="2b1f8a52-5a1d-4c66-9f3b-0d7f1f6a2b19",
         lines=((40_237, '{"actor":{"id":"noor.aerts","t":"person"},"kind":"access.intent"}'),),
         key="hasselt.example/bibliotheek/hasselt+5f0c9a52+AQpvbG9uZw",
-        decisions=(log_pages.Decided(NOW - DAY, "hilde.wouters", "justified"),),
+        decisions=(log_pages.DecisionLine(NOW - DAY, "hilde.wouters", "justified"),),
         has_evidence=True,
     )
     person = web_person.PersonPage(
         looks=_looks()[:3],
         deeds=(
-            log.Deed("hasselt", 40_300, NOW - HOUR, "hilde.wouters", "zocht op wat het logboek over deze persoon zegt"),
+            web_person.Deed(
+                "hasselt", 40_300, NOW - HOUR, "hilde.wouters", "zocht op wat het logboek over deze persoon zegt"
+            ),
         ),
         ticket="p-31",
-        forgotten=(web_person.Gone("hasselt", (2014, 2015)),),
-        noted=(web_person.Noted("hasselt", 40_403), web_person.Noted("genk", 1_207)),
+        forgotten=(web_person.ForgottenYears("hasselt", (2014, 2015)),),
+        noted=(web_person.SearchEntry("hasselt", 40_403), web_person.SearchEntry("genk", 1_207)),
         many=True,
     )
     state = officer.OfficerPage(
@@ -538,7 +547,7 @@ def _officer_pages() -> dict[str, tuple[Page, Frame]]:
         "person": (web_person.PersonPage(), at[Place.PERSON]),
         "person-found": (person, at[Place.PERSON]),
         "person-none": (
-            web_person.PersonPage(looks=(), ticket="p-32", noted=(web_person.Noted("hasselt", 40_404),)),
+            web_person.PersonPage(looks=(), ticket="p-32", noted=(web_person.SearchEntry("hasselt", 40_404),)),
             at[Place.PERSON],
         ),
         "letter": (_letter(), at[Place.PERSON]),
@@ -572,7 +581,7 @@ def _day() -> officer.DayPage:
             officer.DayPart("genk", "Bibliotheek Genk", 12, 1),
             officer.DayPart("tongeren", "Bibliotheek Tongeren", 0, 0),
         ),
-        (sample.Overdue("hasselt", "2026-08", 3, 20),),
+        (log_pages.OverdueMonth("hasselt", "2026-08", 3, 20),),
         date(2026, 11, 1),
         date(2026, 11, 3),
     )
@@ -595,7 +604,7 @@ def _samples() -> sample.SamplesPage:
 
 def _sample() -> sample.SamplePage:
     looks = _looks()
-    decided = (log_pages.Decided(NOW - DAY, "hilde.wouters", "justified"),)
+    decided = (log_pages.DecisionLine(NOW - DAY, "hilde.wouters", "justified"),)
     return sample.SamplePage(
         "hasselt",
         "Bibliotheek Hasselt Limburg",
@@ -604,7 +613,7 @@ def _sample() -> sample.SamplePage:
             sample.PickLine(looks[0], False),
             sample.PickLine(looks[1], True),
             sample.PickLine(looks[2], True, decided, can_decide=False),
-            sample.PickLine(looks[4], False, (log_pages.Decided(NOW - DAY, "els.maes", "unclear"),)),
+            sample.PickLine(looks[4], False, (log_pages.DecisionLine(NOW - DAY, "els.maes", "unclear"),)),
         ),
         411,
         3,
@@ -613,7 +622,7 @@ def _sample() -> sample.SamplePage:
         "2026-09",
         None,
         "",
-        (sample.Overdue("hasselt", "2026-08", 3, 20),),
+        (log_pages.OverdueMonth("hasselt", "2026-08", 3, 20),),
     )
 
 

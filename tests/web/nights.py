@@ -16,8 +16,9 @@ from uuid import uuid4
 import pytest
 from sqlmodel import func, select
 
-from rrsync.app.runtime import Chance
-from rrsync.app.services import App, open_app
+from rrsync.app.runtime import Runtime
+from rrsync.app.services import Services, open_services
+from rrsync.app.web_services import WebServices
 from rrsync.cli.setup import install
 from rrsync.config.load import load
 from rrsync.core.person import Address
@@ -28,7 +29,7 @@ from rrsync.simulator.server import Simulator
 from rrsync.store.members import Incoming
 from rrsync.store.rows import Standing
 from rrsync.store.tables import ChangeRow
-from rrsync.web.guard import House
+from rrsync.web.context import WebContext
 from tests.night.house import member_of
 from tests.registry.authority import issue
 from tests.support import Clock
@@ -121,15 +122,15 @@ class Nights:
     world: World
 
     @property
-    def app(self) -> App:
+    def app(self) -> WebServices:
         """The rooms of the pages."""
         return self.scene.app
 
     @property
-    def house(self) -> House:
-        """What the handlers have at hand."""
-        found = self.scene.made.state.house
-        assert isinstance(found, House)
+    def context(self) -> WebContext:
+        """What the handlers get."""
+        found = self.scene.made.state.context
+        assert isinstance(found, WebContext)
         return found
 
     @property
@@ -157,18 +158,18 @@ class Nights:
         """Import what a library holds of the population."""
         rows = (row | {"member_no": LETTERS[library] + row["member_no"][1:]} for row in member_rows(self.world, most))
         incoming = [Incoming(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
-        self.app.members.take(incoming, import_id=str(uuid4()), at=self.app.chance.clock())
+        self.app.members.take(incoming, import_id=str(uuid4()), at=self.app.runtime.clock())
 
     @contextmanager
-    def elsewhere(self) -> Iterator[App]:
+    def elsewhere(self) -> Iterator[Services]:
         """Give the rooms of another process, as of a timer."""
-        with open_app(self.app.settings, Chance(self.scene.clock, lambda: str(uuid4()), os.urandom)) as app:
+        with open_services(self.app.settings, Runtime(self.scene.clock, lambda: str(uuid4()), os.urandom)) as app:
             yield app
 
     def night(self, libraries: Sequence[str] = ("hasselt",), *, after: int = 0, full: bool = False) -> Report:
         """Run a night as the timer does, in rooms of its own; one that is told to stop ``after`` so many questions."""
         with self.elsewhere() as app:
-            plan = tonight(now=app.chance.clock(), stale_after_days=30, full=full, most=None)
+            plan = tonight(now=app.runtime.clock(), stale_after_days=30, full=full, most=None)
             night, asked = app.night(), count(1)
 
             def reference() -> str:
@@ -181,7 +182,7 @@ class Nights:
 
     def done(self, run: str, kind: str = "night") -> None:
         """Wait until what goes on behind the pages is done."""
-        assert self.house.jobs.wait(f"{kind} {run}", 60)
+        assert self.context.jobs.wait(f"{kind} {run}", 60)
 
 
 #: Gives nights; the words are those of ``at_night``.
@@ -237,4 +238,4 @@ def at_night(
                 yield nights
             finally:
                 waiting.go.set()
-                nights.house.jobs.end()
+                nights.context.jobs.end()

@@ -46,7 +46,7 @@ class Office:
 
     def log(self, library: str = "hasselt") -> list[dict[str, Any]]:
         """Give a whole log."""
-        return [orjson.loads(data) for _, data in self.scene.app.ledger.entries(library)]
+        return [orjson.loads(data) for _, data in self.scene.app.access_log.entries(library)]
 
     def inside(self, who: str = HOUSE) -> Browser:
         """Give the browser of an officer who proved just now who they are."""

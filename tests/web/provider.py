@@ -28,7 +28,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rrsync.web.server import Listening
+from rrsync.web.server import PageServer
 from tests.support import insz
 
 CLIENT: Final = "rrsync"
@@ -338,7 +338,7 @@ class Port:
 
     def __init__(self) -> None:
         self.app: ASGIApp = Response(status_code=503)
-        server = _SERVERS.enter_context(Listening(self, "127.0.0.1", 0))
+        server = _SERVERS.enter_context(PageServer(self, "127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{server.port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

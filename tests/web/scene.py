@@ -13,11 +13,12 @@ import httpx2 as httpx
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from rrsync.app.runtime import Chance
-from rrsync.app.services import App, Entrance, entrance, open_app
+from rrsync.app.runtime import Runtime
+from rrsync.app.services import open_services
+from rrsync.app.web_services import WebServices, web_services
 from rrsync.config.settings import Settings
-from rrsync.web.app import site
-from rrsync.web.guard import RULES
+from rrsync.web.access_rules import RULES
+from rrsync.web.app import create_app
 from tests.night.house import Impatient, Stopwatch
 from tests.support import Clock, Dice, References
 from tests.web.provider import Op
@@ -73,8 +74,7 @@ class Browser:
 class Scene:
     """The application, its rooms, its clock, and the provider, if it has one."""
 
-    app: App
-    entrance: Entrance
+    app: WebServices
     made: FastAPI
     clock: Clock
     op: Op | None
@@ -117,11 +117,10 @@ class Scene:
 def opened(settings: Settings, clock: Clock, op: Op | None = None, **built: Any) -> Iterator[Scene]:
     """Give the pages of an installation; what would wait before it tries again goes on at once."""
     stopwatch = Stopwatch()
-    luck = Chance(clock, References(), Dice("web"), stopwatch)
-    with open_app(settings, luck) as rooms:
-        app = replace(rooms, stop=Impatient(stopwatch))
-        way_in = entrance(app)
-        scene = Scene(app, way_in, site(app, way_in, **built), clock, op, settings.web.origin)
+    runtime = Runtime(clock, References(), Dice("web"), stopwatch)
+    with open_services(settings, runtime) as rooms:
+        app = web_services(replace(rooms, stop=Impatient(stopwatch)))
+        scene = Scene(app, create_app(app, **built), clock, op, settings.web.origin)
         if op is not None:
             op.redirects = [f"{scene.origin}/login/back"]
             op.leaves = [f"{scene.origin}/login/left"]

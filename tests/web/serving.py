@@ -17,8 +17,9 @@ from uuid import uuid4
 
 import httpx2 as httpx
 
-from rrsync.app.runtime import Chance
-from rrsync.app.services import App, Entrance, entrance, open_app
+from rrsync.app.runtime import Runtime
+from rrsync.app.services import open_services
+from rrsync.app.web_services import WebServices, web_services
 from rrsync.cli.setup import install
 from rrsync.config.load import load
 from rrsync.core.api_key import Scope
@@ -29,8 +30,8 @@ from rrsync.simulator.faults import Fault
 from rrsync.simulator.server import Simulator
 from rrsync.store.api_keys import ApiKey, Order
 from rrsync.store.members import Incoming
-from rrsync.web.app import site
-from rrsync.web.server import Listening
+from rrsync.web.app import create_app
+from rrsync.web.server import PageServer
 from tests.night.house import Impatient, Stopwatch, member_of
 from tests.support import Clock
 
@@ -71,9 +72,8 @@ valid_until = 2099-12-31
 class Serving:
     """The rooms, the pages, the register, and a client as a library system has one."""
 
-    app: App
-    entrance: Entrance
-    server: Listening
+    app: WebServices
+    server: PageServer
     register: Simulator
     world: World
     clock: Clock
@@ -83,7 +83,7 @@ class Serving:
     def key(self, library: str = "hasselt", scopes: frozenset[Scope] = EVERY, networks: tuple[str, ...] = ()) -> str:
         """Make a key, and give its text."""
         order = Order(library, f"system-{len(self.made)}", scopes, networks, self.clock() + timedelta(days=90))
-        key, text = self.entrance.served.keys.make(order, actor=ADMIN)
+        key, text = self.app.api_keys.make(order, actor=ADMIN)
         self.made.append(key)
         return text
 
@@ -113,7 +113,7 @@ class Serving:
         """Give the entries of a library's log."""
         from rrsync.core.log_entry import decode  # noqa: PLC0415 — used here alone
 
-        return [decode(data) for _, data in self.app.ledger.entries(library)]
+        return [decode(data) for _, data in self.app.access_log.entries(library)]
 
 
 def free_port() -> int:
@@ -156,16 +156,17 @@ def serving(
         install(folder / "rrsync.toml")
         settings = load(folder / "rrsync.toml")
         stopwatch = Stopwatch()
-        rooms = stack.enter_context(open_app(settings, Chance(clock, lambda: str(uuid4()), os.urandom, stopwatch)))
-        app = replace(rooms, stop=Impatient(stopwatch))
+        rooms = stack.enter_context(
+            open_services(settings, Runtime(clock, lambda: str(uuid4()), os.urandom, stopwatch))
+        )
+        app = web_services(replace(rooms, stop=Impatient(stopwatch)))
         for library, letter in LETTERS.items():
             rows = (row | {"member_no": letter + row["member_no"][1:]} for row in member_rows(world))
             batch = [Incoming(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
             app.members.take(batch, import_id=f"import-{library}", at=clock())
-        way_in = entrance(app)
-        server = stack.enter_context(Listening(site(app, way_in), "127.0.0.1", port))
+        server = stack.enter_context(PageServer(create_app(app), "127.0.0.1", port))
         client = stack.enter_context(httpx.Client(base_url=settings.web.origin, trust_env=False, timeout=30))
-        yield Serving(app, way_in, server, register, world, clock, client)
+        yield Serving(app, server, register, world, clock, client)
 
 
 def _shown(key: str) -> dict[str, str]:

@@ -53,7 +53,7 @@ def proved(scene: Scene, who: str = "dora.wouters") -> Browser:
 
 def deeds(scene: Scene, library: str = "hasselt") -> list[tuple[str, object, object]]:
     """Give who did what, by the access log."""
-    lines = [decode(data) for _, data in scene.app.ledger.entries(library)]
+    lines = [decode(data) for _, data in scene.app.access_log.entries(library)]
     found: list[tuple[str, object, object]] = []
     for line in lines:
         said = line.get("api_key") or line.get("session")
@@ -95,7 +95,7 @@ class TestKeys:
         dora = proved(scene)
         said = FORM | {"scopes": ["read", "refresh"], "networks": "192.0.2.7 2001:db8::/32"}
         assert dora.post("/admin/keys", said).status_code == 200  # type: ignore[arg-type] # a form may say a thing twice
-        (key,) = scene.entrance.served.keys.of(["hasselt"])
+        (key,) = scene.app.api_keys.of(["hasselt"])
         assert {scope.value for scope in key.scopes} == {"members:read", "members:refresh"}
         assert key.networks == ("192.0.2.7/32", "2001:db8::/32")
         assert (key.expires_at - key.made_at).days == 90
@@ -164,7 +164,7 @@ class TestHooks:
 
     def test_each_is_shown_and_one_that_waits_is_hastened(self, scene: Scene, clock: Clock) -> None:
         """By scheme and host alone: the rest of an address may hold a secret."""
-        dora, hooks = proved(scene), scene.entrance.served.hooks
+        dora, hooks = proved(scene), scene.app.webhook_deliveries
         page = dora.get("/admin/hooks").text
         assert page.count("nog niet begonnen") == 2
         assert "https://genk.example" in page
@@ -227,8 +227,8 @@ def test_a_key_that_was_made_is_no_change_of_terms(scene: Scene) -> None:
     """The terms of a library are noted when they change, and not again for every key."""
     dora = proved(scene)
     scene.app.notary.begin(["hasselt"])
-    before = scene.app.ledger.count("hasselt")
+    before = scene.app.access_log.count("hasselt")
     dora.post("/admin/keys", FORM)
     scene.app.notary.begin(["hasselt"])
-    lines = [decode(data) for _, data in scene.app.ledger.entries("hasselt", since=before)]
+    lines = [decode(data) for _, data in scene.app.access_log.entries("hasselt", since=before)]
     assert [line["kind"] for line in lines if "terms" in line] == []

@@ -138,7 +138,7 @@ class TestKeys:
     def test_a_key_that_ended_opens_nothing(self, served: Serving, clock: Clock) -> None:
         """Revoked, or past its day; a use is noted."""
         path, key, other = "/libraries/hasselt/changes", served.key(), served.key()
-        keys = served.entrance.served.keys
+        keys = served.app.api_keys
         assert served.get(path, key).status_code == 200
         assert keys.of(["hasselt"])[-1].used_at or keys.of(["hasselt"])[0].used_at
         keys.revoke(served.made[0].id, libraries=["hasselt"], actor=ADMIN)

@@ -138,7 +138,7 @@ def _keys(served: Serving) -> dict[str, str]:
     """Give the keys one may show: good ones, one that may only read, one that is revoked."""
     keys = {library: served.key(library) for library in LETTERS}
     keys |= {"read": served.key(scopes=frozenset({Scope.READ})), "dead": served.key()}
-    found = served.entrance.served.keys
+    found = served.app.api_keys
     found.revoke(served.made[-1].id, libraries=["hasselt"], actor=ADMIN)
     return keys
 

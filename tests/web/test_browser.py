@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, Request
 
 from rrsync.config.settings import Settings
-from rrsync.web.server import Listening
+from rrsync.web.server import PageServer
 from tests.support import Clock
 from tests.web.browser import browser, chromium, lead
 from tests.web.conftest import OIDC
@@ -61,7 +61,7 @@ def stage(make: Make, clock: Clock, op: Op) -> Iterator[Stage]:
     settings = make(OIDC.format(public=f"http://127.0.0.1:{port}", issuer=op.url))
     with (
         opened(settings, clock, op) as scene,
-        Listening(scene.made, "127.0.0.1", port),
+        PageServer(scene.made, "127.0.0.1", port),
         browser() as started,
         started.new_page() as page,
     ):

@@ -47,7 +47,7 @@ def ask(day: Day, case: str) -> None:
 
 def kinds(day: Day) -> list[str]:
     """Give the kinds of Hasselt's entries since this morning."""
-    lines = [json.loads(data) for _, data in day.scene.app.ledger.entries("hasselt")]
+    lines = [json.loads(data) for _, data in day.scene.app.access_log.entries("hasselt")]
     return [line["kind"] for line in lines if line["ts"] >= f"{day.scene.clock.now:%Y-%m-%dT%H:%M}"]
 
 
@@ -261,7 +261,9 @@ def test_the_desks_day(chrome: Browser, tmp_path: Path, database_url: str) -> No
     """On both databases: what was decided is written, and every question is in the log, which is whole."""
     with day(chrome, tmp_path, prepare=lambda _: database_url) as here:
         at_the_desk(here)
-        looks = list(here.scene.app.search.accesses(Wanted("hasselt", actor="an.peeters", since=here.scene.clock.now)))
+        looks = list(
+            here.scene.app.log_search.accesses(Wanted("hasselt", actor="an.peeters", since=here.scene.clock.now))
+        )
         assert [look.case for look in looks] == ["brief-118", "brief-119"]
         assert "member.correct" in kinds(here)
         here.scene.app.notary.verify("hasselt")

@@ -171,7 +171,7 @@ class TestAccept:
         ticket = field_of(an.answered(MOVED), "ticket")
         an.sends("difference", {"decision": "both", "ticket": ticket}, WRONG, member=MOVED)
         an.answered(SETTLED)
-        offer = desk.scene.entrance.counter.recent("hasselt", SETTLED)
+        offer = desk.scene.app.desk_service.recent("hasselt", SETTLED)
         assert offer is not None
         said = {"decision": "accept", "ticket": offer.reference}
         assert an.sends("difference", said, member=SETTLED) == f"/members/{SETTLED}"

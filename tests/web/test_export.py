@@ -135,7 +135,7 @@ def test_people_are_in_it_as_pseudonyms(at: Office, kind: Format) -> None:
 def test_no_cell_is_a_formula(at: Office) -> None:
     """Whatever somebody wrote as a case reference."""
     line: dict[str, JSON] = {"why": {"code": "desk", "case": "=HYPERLINK(1)", "basis": "-"}}
-    at.scene.app.ledger.append([Draft("hasselt", Kind.DENIED, "", body=line)])
+    at.scene.app.access_log.append([Draft("hasselt", Kind.DENIED, "", body=line)])
     rows = list(csv.DictReader(io.StringIO(taken(at).text)))
     assert rows[-1]["case"] == "'=HYPERLINK(1)"
     assert unescape(rows[-1]["case"]) == "=HYPERLINK(1)"
@@ -194,7 +194,7 @@ class TestForm:
 
     def test_no_more_than_the_last_twenty(self, at: Office) -> None:
         """Of all libraries together."""
-        ledger = at.scene.app.ledger
+        ledger = at.scene.app.access_log
         said: dict[str, JSON] = {"actor": {"t": "person", "id": "x"}, "export": {"format": "csv", "count": 1}}
         ledger.append([Draft(name, Kind.EXPORT, "", body=said) for name in ("hasselt", "genk") * 21])
         assert at.inside().get(PAGE).text.count("Rekenblad</td>") == 20
@@ -291,5 +291,5 @@ def _grow(at: Office, more: int) -> None:
                 Draft("hasselt", Kind.OUTCOME, f"grown-{number}", body=ended),
             )
         ]
-        at.scene.app.ledger.append(drafts)
+        at.scene.app.access_log.append(drafts)
     at.scene.app.sign_off()

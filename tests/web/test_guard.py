@@ -13,22 +13,23 @@ from rrsync.config.settings import Settings
 from rrsync.core.roles import Role, Staff
 from rrsync.errors import ConfigError
 from rrsync.web import login
-from rrsync.web.app import site
-from rrsync.web.guard import RULES, For, Guest, Inside, Open, Rule, Signed
+from rrsync.web.access_rules import RULES, Anybody, LoggedIn, Rule, SignedMessage
+from rrsync.web.app import create_app
+from rrsync.web.guard import Guest, Inside
 from tests.support import Clock
 from tests.web.provider import Op
 from tests.web.scene import DOOR, SESSION, START, Browser, Scene, opened
 
 MORE: Final[dict[tuple[str, str], Rule]] = {
-    ("GET", "/for/desk"): For(frozenset({Role.DESK})),
-    ("GET", "/for/operator"): For(frozenset({Role.OPERATOR})),
-    ("GET", "/for/dpo"): For(frozenset({Role.DPO})),
-    ("GET", "/for/admin"): For(frozenset({Role.ADMIN})),
-    ("GET", "/of/{library}"): For(frozenset(Role)),
-    ("POST", "/do"): For(frozenset({Role.DESK})),
-    ("POST", "/do/fresh"): For(frozenset({Role.DESK}), is_fresh=True),
-    ("GET", "/fresh"): For(frozenset({Role.DESK}), is_fresh=True),
-    ("DELETE", "/do"): For(frozenset({Role.DESK})),
+    ("GET", "/for/desk"): LoggedIn(frozenset({Role.DESK})),
+    ("GET", "/for/operator"): LoggedIn(frozenset({Role.OPERATOR})),
+    ("GET", "/for/dpo"): LoggedIn(frozenset({Role.DPO})),
+    ("GET", "/for/admin"): LoggedIn(frozenset({Role.ADMIN})),
+    ("GET", "/of/{library}"): LoggedIn(frozenset(Role)),
+    ("POST", "/do"): LoggedIn(frozenset({Role.DESK})),
+    ("POST", "/do/fresh"): LoggedIn(frozenset({Role.DESK}), is_fresh=True),
+    ("GET", "/fresh"): LoggedIn(frozenset({Role.DESK}), is_fresh=True),
+    ("DELETE", "/do"): LoggedIn(frozenset({Role.DESK})),
 }
 
 
@@ -56,7 +57,7 @@ def more(guarded: Settings, clock: Clock, op: Op, done: Done) -> Iterator[Scene]
         for method, path in MORE:
             app.add_api_route(path, named(f"{method} {path}"), methods=[method])
 
-    with opened(guarded, clock, op, parts=(login.mount, mount), rules=DOOR | MORE) as scene:
+    with opened(guarded, clock, op, subjects=(login.register_routes, mount), rules=DOOR | MORE) as scene:
         yield scene
 
 
@@ -78,7 +79,7 @@ def test_a_library_that_is_gone_from_the_settings_has_nobody_inside(more: Scene,
     gone, here = more.browser(), more.browser()
     for browser, library in ((gone, "tongeren"), (here, "hasselt")):
         staff = Staff("an.peeters", library, frozenset({Role.DESK}))
-        token = more.entrance.sessions.start(staff, person=library, proved_at=more.clock())
+        token = more.app.sessions.start(staff, person=library, proved_at=more.clock())
         browser.client.cookies.set(SESSION, token, domain="rrsync.example", path="/")
         browser.get("/for/desk")
     assert done == ["GET /for/desk an.peeters"]
@@ -257,10 +258,10 @@ def test_a_session_that_ended_opens_nothing(more: Scene, done: Done, clock: Cloc
 def test_a_session_that_was_ended_elsewhere_opens_nothing(more: Scene, done: Done) -> None:
     """At once: of the next request nothing is done."""
     an, again = more.inside(), more.inside()
-    more.entrance.sessions.end(an.cookie())
+    more.app.sessions.end(an.cookie())
     assert an.post("/do").status_code == 401
     assert again.post("/do").status_code == 200
-    more.entrance.sessions.end_all(person=f"{more.op.url} an.peeters", until=more.clock())  # type: ignore[union-attr] # it has one
+    more.app.sessions.end_all(person=f"{more.op.url} an.peeters", until=more.clock())  # type: ignore[union-attr] # it has one
     assert again.post("/do").status_code == 401
     assert len(done) == 1
 
@@ -308,12 +309,12 @@ class TestTable:
     def test_a_route_without_a_row(self, scene: Scene, add: Callable[[FastAPI], None], says: str) -> None:
         """However it is added."""
         with pytest.raises(ConfigError, match=says):
-            site(scene.app, scene.entrance, parts=(login.mount, add), rules=DOOR)
+            create_app(scene.app, subjects=(login.register_routes, add), rules=DOOR)
 
     def test_a_row_without_a_route(self, scene: Scene) -> None:
         """It would open what somebody adds later."""
         with pytest.raises(ConfigError, match="GET /later has no route"):
-            site(scene.app, scene.entrance, rules={**RULES, ("GET", "/later"): Open()})
+            create_app(scene.app, rules={**RULES, ("GET", "/later"): Anybody()})
 
     def test_nothing_shows_how_the_pages_are_made(self, scene: Scene) -> None:
         """No documentation of FastAPI's own, no OpenAPI document."""
@@ -323,7 +324,7 @@ class TestTable:
 
     def test_only_the_providers_message_is_let_through_unsigned_in(self) -> None:
         """One row is for no browser; everything that changes something is sent."""
-        assert [key for key, rule in RULES.items() if isinstance(rule, Signed)] == [("POST", "/login/ended")]
+        assert [key for key, rule in RULES.items() if isinstance(rule, SignedMessage)] == [("POST", "/login/ended")]
         assert {method for method, _ in RULES} == {"GET", "POST"}
 
 
@@ -342,8 +343,8 @@ def test_a_handler_may_ask_who_is_there(guarded: Settings, clock: Clock, op: Op)
     def mount(app: FastAPI) -> None:
         app.add_api_route("/who", handle, methods=["GET"])
 
-    rules = {**DOOR, ("GET", "/who"): Open()}
-    with opened(guarded, clock, op, parts=(login.mount, mount), rules=rules) as scene:
+    rules = {**DOOR, ("GET", "/who"): Anybody()}
+    with opened(guarded, clock, op, subjects=(login.register_routes, mount), rules=rules) as scene:
         assert scene.browser().get("/who").text == "nobody"
         assert scene.inside().get("/who").text == "an.peeters"
 
@@ -357,7 +358,7 @@ def test_a_handler_for_staff_on_an_open_page_lets_nobody_in(guarded: Settings, c
     def mount(app: FastAPI) -> None:
         app.add_api_route("/who", handle, methods=["GET"])
 
-    rules = {**DOOR, ("GET", "/who"): Open()}
-    with opened(guarded, clock, op, parts=(login.mount, mount), rules=rules) as scene:
+    rules = {**DOOR, ("GET", "/who"): Anybody()}
+    with opened(guarded, clock, op, subjects=(login.register_routes, mount), rules=rules) as scene:
         browser: Browser = scene.browser()
         assert browser.get("/who").status_code == 401

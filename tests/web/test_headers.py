@@ -24,8 +24,8 @@ from rrsync.errors import (
     StoreError,
 )
 from rrsync.web import login
-from rrsync.web.guard import Open, Rule
-from rrsync.web.headers import Envelope, Policy
+from rrsync.web.access_rules import Anybody, Rule
+from rrsync.web.headers import Policy, SecurityHeaders
 from tests.support import Clock, insz
 from tests.web.provider import Op
 from tests.web.scene import DOOR, SESSION, START, Scene, opened
@@ -45,9 +45,9 @@ ERRORS: Final[dict[str, tuple[Exception, int]]] = {
     "other": (RrsyncError("Something else"), 500),
 }
 MORE: Final[dict[tuple[str, str], Rule]] = {
-    **{("GET", f"/fails/{name}"): Open() for name in ERRORS},
-    ("POST", "/typed"): Open(),
-    ("GET", "/number/{of}"): Open(),
+    **{("GET", f"/fails/{name}"): Anybody() for name in ERRORS},
+    ("POST", "/typed"): Anybody(),
+    ("GET", "/number/{of}"): Anybody(),
 }
 
 
@@ -73,7 +73,7 @@ def failing(guarded: Settings, clock: Clock, op: Op) -> Iterator[Scene]:
         app.add_api_route("/typed", typed, methods=["POST"])
         app.add_api_route("/number/{of}", numbered, methods=["GET"])
 
-    with opened(guarded, clock, op, parts=(login.mount, mount), rules=DOOR | MORE) as scene:
+    with opened(guarded, clock, op, subjects=(login.register_routes, mount), rules=DOOR | MORE) as scene:
         yield scene
 
 
@@ -192,7 +192,9 @@ def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
     async def unasked(*_: object) -> None:
         raise AssertionError
 
-    envelope = Envelope(unasked, policy=Policy("https://x"), refused=lambda _, status: Response(status_code=status))
+    envelope = SecurityHeaders(
+        unasked, policy=Policy("https://x"), refused=lambda _, status: Response(status_code=status)
+    )
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"x"), (b"content-length", b"5")]}
     asyncio.run(envelope(scope, never, keep))
     assert sent[0]["status"] == 408
@@ -211,7 +213,7 @@ def test_what_ends_before_its_end_is_handed_on_as_far_as_it_came() -> None:
     async def keep(_message: Message) -> None:
         raise AssertionError
 
-    envelope = Envelope(app, policy=Policy("https://x"), refused=lambda _, status: Response(status_code=status))
+    envelope = SecurityHeaders(app, policy=Policy("https://x"), refused=lambda _, status: Response(status_code=status))
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"x")]}
     asyncio.run(envelope(scope, gone, keep))
     assert [message["type"] for message in got] == ["http.request", "http.disconnect"]
@@ -241,7 +243,7 @@ def test_without_a_database_there_is_a_page_too(scene: Scene, op: Op) -> None:
 
 def test_when_no_page_can_be_made_there_is_a_word(failing: Scene, op: Op) -> None:
     """And the headers of all."""
-    object.__setattr__(failing.made.state.house, "pages", None)
+    object.__setattr__(failing.made.state.context, "pages", None)
     answer = failing.browser().get("/fails/unexpected")
     assert (answer.status_code, answer.headers["content-type"]) == (500, "text/plain; charset=utf-8")
     assert_sealed(answer, op)

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from structlog.testing import capture_logs
 
-from rrsync.app.services import App
+from rrsync.app.services import Services
 from rrsync.core.exchange import Reason
 from rrsync.core.planning import tonight
 from rrsync.registry.pace import Pace
@@ -61,7 +61,7 @@ class TestList:
         """In words, and how many there are, also beside the menu."""
         an = night.clerk()
         page = an.sees("holds")
-        holds, _ = night.scene.entrance.worklist.page("hasselt")
+        holds, _ = night.scene.app.worklist.page("hasselt")
         assert f"{len(holds)} leden te bekijken" in text(page)
         assert tree(page).xpath("//tbody//a/@href") == [f"/holds/{hold.id}" for hold in holds]
         for said in ("woont in het buitenland", "nieuw rijksregisternummer", "referentieadres"):
@@ -189,7 +189,7 @@ class TestDecide:
         """To the end of the list."""
         an = night.clerk()
         at = tree(an.sees("holds")).xpath("//div[@class='row-head']//a/@href")[0]
-        for _ in range(len(night.scene.entrance.worklist.page("hasselt")[0])):
+        for _ in range(len(night.scene.app.worklist.page("hasselt")[0])):
             at = decides(an, int(at.rpartition("/")[2]), "dismiss")
         assert at == "/holds"
         assert "Er is niets te bekijken" in text(an.at(at))
@@ -230,18 +230,18 @@ class TestDecide:
         assert night.register.counts[PERSON.operation] == asked + 1
         assert night.kinds(*DECIDED) == ["hold.decision"]
         assert is_clean(page + repr(logged))
-        quotas = night.scene.entrance.quotas.left("hasselt", "an.peeters")
+        quotas = night.scene.app.quotas.left("hasselt", "an.peeters")
         assert min(quotas.values()) == 4
 
     def test_it_goes_at_the_pace_of_all_other_questions(self, night: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         """One desk asks for all pages of a process: a second would not know what the first one has in flight."""
-        built, build = count(), App.desk
+        built, build = count(), Services.desk
 
-        def counted(app: App, pace: Pace | None = None) -> Desk:
+        def counted(app: Services, pace: Pace | None = None) -> Desk:
             next(built)
             return build(app, pace)
 
-        monkeypatch.setattr(App, "desk", counted)
+        monkeypatch.setattr(Services, "desk", counted)
         an = night.clerk()
         an.answered(MOVED)
         decides(an, night.hold(RENUMBERED), "accept")

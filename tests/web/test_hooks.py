@@ -21,12 +21,12 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
-from rrsync.app.services import Hook
+from rrsync.app.web_services import WebhookTarget
 from rrsync.core.insz import holds_insz
 from rrsync.errors import ConfigError
 from rrsync.simulator.citizens import Situation
 from rrsync.store.change_feed import Hooks
-from rrsync.web.server import Jobs
+from rrsync.web.server import BackgroundJobs
 from rrsync.web.webhooks import Message, WebhookClient, WebhookDispatcher, retry_delay
 from tests.anchor.scene import Trust, certified
 from tests.support import Clock, Dice, Store
@@ -122,11 +122,8 @@ def courier(served: Serving, stop: Event | None = None) -> WebhookDispatcher:
     """Give who tells, whose threads nobody started."""
     stop = stop or Event()
     return WebhookDispatcher(
-        served.entrance.served,
-        jobs=Jobs(stop),
-        stop=stop,
-        clock=served.clock,
-        random=Dice("courier"),
+        replace(served.app, stop=stop, runtime=replace(served.app.runtime, random=Dice("courier"))),
+        jobs=BackgroundJobs(stop),
         deadline_s=5.0,
     )
 
@@ -138,7 +135,7 @@ def change(served: Serving, count: int = 2) -> list[int]:
     for at in moved[:count]:
         said = served.refresh(f"M{at + 1:06d}", key, f"a-call-of-some-length-{at}").json()
         assert said["state"] == "accepted"
-    found = served.entrance.served.feed.after("hasselt", -1, most=100)
+    found = served.app.change_feed.after("hasselt", -1, most=100)
     assert len(found) == count
     return [news.seq for news in found]
 
@@ -179,20 +176,20 @@ class TestTelling:
         assert [(line["event"], line["reason"], line["tries"]) for line in logged] == [
             ("hook.failed", f"status {status}", 1)
         ]
-        state = served.entrance.served.hooks.states(["hasselt"])["hasselt"]
+        state = served.app.webhook_deliveries.states(["hasselt"])["hasselt"]
         assert (state.failures, state.why, state.told_at) == (1, f"status {status}", None)
         assert timedelta(seconds=5) <= state.next_at - served.clock() <= timedelta(seconds=6)
         assert courier(served).tell("hasselt") == 0
         assert receiver.places == places[:1]
         served.clock.pass_by(seconds=6)
         assert courier(served).tell("hasselt") == 0
-        assert served.entrance.served.hooks.states(["hasselt"])["hasselt"].failures == 2
+        assert served.app.webhook_deliveries.states(["hasselt"])["hasselt"].failures == 2
         receiver.status = 200
         served.clock.pass_by(seconds=12)
         assert courier(served).tell("hasselt") == len(places)
         assert receiver.places == [places[0], places[0], *places]
         assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == len(places)
-        state = served.entrance.served.hooks.states(["hasselt"])["hasselt"]
+        state = served.app.webhook_deliveries.states(["hasselt"])["hasselt"]
         assert (state.failures, state.cursor, state.told_at) == (0, places[-1], served.clock())
 
     def test_no_redirect_is_followed(self, served: Serving, receiver: Receiver) -> None:
@@ -212,25 +209,25 @@ class TestTelling:
         served.clock.pass_by(minutes=1)
         assert courier(served).tell("hasselt") == 1
         assert receiver.places == places * 2
-        away = Hook("hasselt", "http://127.0.0.1:9/", (b"a" * 32,))
+        away = WebhookTarget("hasselt", "http://127.0.0.1:9/", (b"a" * 32,))
         assert WebhookClient(away, 1.0).send(Message("msg_x", b"{}"), served.clock()) == "away"
 
     def test_one_who_hangs_is_left_after_the_deadline(self) -> None:
         """Whatever it drips."""
         with socket.create_server(("127.0.0.1", 0)) as silent:
-            hook = Hook("hasselt", f"http://127.0.0.1:{silent.getsockname()[1]}/", (b"a" * 32,))
+            hook = WebhookTarget("hasselt", f"http://127.0.0.1:{silent.getsockname()[1]}/", (b"a" * 32,))
             assert WebhookClient(hook, 0.3).send(Message("msg_x", b"{}"), Clock()()) == "slow"
 
     def test_words_go_in_clear_to_this_machine_alone(self) -> None:
         """Whatever the settings were."""
-        hook = Hook("hasselt", "http://library.example/", (b"a" * 32,))
+        hook = WebhookTarget("hasselt", "http://library.example/", (b"a" * 32,))
         assert WebhookClient(hook, 1.0).send(Message("m", b""), Clock()()) == "clear"
 
     def test_over_tls_to_whom_the_settings_trust(self, tmp_path: Path) -> None:
         """And to nobody else: not by the system's authorities, nor with a file that is none."""
         trust, now = certified(tmp_path), Clock()()
         with receiving(trust) as far:
-            hook = Hook("hasselt", far.url, (b"a" * 32,), trust.ca)
+            hook = WebhookTarget("hasselt", far.url, (b"a" * 32,), trust.ca)
             assert WebhookClient(hook, 5.0).send(Message("msg_x", b'{"data": {"seq": 1}}'), now) == ""
             assert WebhookClient(replace(hook, ca=""), 5.0).send(Message("msg_x", b"{}"), now) == "untrusted"
             with pytest.raises(ConfigError):

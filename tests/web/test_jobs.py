@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from rrsync.errors import Busy
-from rrsync.web.server import Jobs, OwnStop
+from rrsync.web.server import BackgroundJobs, JobStop
 
 
 @pytest.fixture
@@ -18,17 +18,17 @@ def stop() -> Event:
 
 
 @pytest.fixture
-def jobs(stop: Event) -> Iterator[Jobs]:
+def jobs(stop: Event) -> Iterator[BackgroundJobs]:
     """Give what runs jobs, and end them with the test."""
-    made = Jobs(stop)
+    made = BackgroundJobs(stop)
     yield made
     made.end()
 
 
 class TestJobs:
-    """Jobs of one process."""
+    """BackgroundJobs of one process."""
 
-    def test_one_runs_behind_and_is_done(self, jobs: Jobs) -> None:
+    def test_one_runs_behind_and_is_done(self, jobs: BackgroundJobs) -> None:
         """Its name is free again when it is done."""
         go, did = Event(), list[int]()
 
@@ -47,7 +47,7 @@ class TestJobs:
         assert jobs.wait("night 1", 10)
         assert did == [1, 1]
 
-    def test_a_second_of_the_same_name_is_not_begun(self, jobs: Jobs) -> None:
+    def test_a_second_of_the_same_name_is_not_begun(self, jobs: BackgroundJobs) -> None:
         """Another name is another job."""
         go, did = Event(), list[str]()
 
@@ -64,7 +64,7 @@ class TestJobs:
         assert jobs.wait("release 1", 10)
         assert sorted(did) == ["first", "other"]
 
-    def test_why_one_failed_is_kept_until_the_next(self, jobs: Jobs) -> None:
+    def test_why_one_failed_is_kept_until_the_next(self, jobs: BackgroundJobs) -> None:
         """For the page, in the error's own sentences; the program's log has the kind of error alone."""
         error = Busy("Another night is running", kept="Nothing was started", todo="Wait")
 
@@ -74,14 +74,14 @@ class TestJobs:
         with capture_logs() as logged:
             assert jobs.start("night 1", fail)
             assert jobs.wait("night 1", 10)
-        assert jobs.trouble("night 1") is error
+        assert jobs.failure("night 1") is error
         assert logged == [{"event": "job.failed", "code": "night", "reason": "Busy", "log_level": "warning"}]
-        assert jobs.trouble("night 2") is None
+        assert jobs.failure("night 2") is None
         assert jobs.start("night 1", lambda: None)
         assert jobs.wait("night 1", 10)
-        assert jobs.trouble("night 1") is None
+        assert jobs.failure("night 1") is None
 
-    def test_what_nobody_foresaw_says_nothing_of_anybody(self, jobs: Jobs) -> None:
+    def test_what_nobody_foresaw_says_nothing_of_anybody(self, jobs: BackgroundJobs) -> None:
         """A bug's own text may hold anything, so that neither page nor log has it."""
 
         def broken() -> None:
@@ -91,12 +91,12 @@ class TestJobs:
             jobs.start("hooks", broken)
             assert jobs.wait("hooks", 10)
         assert logged == [{"event": "job.broke", "code": "hooks", "reason": "ValueError", "log_level": "error"}]
-        trouble = jobs.trouble("hooks")
+        trouble = jobs.failure("hooks")
         assert trouble is not None
         assert "Kanarie" not in str(trouble)
         assert trouble.kept == "What was committed is kept"
 
-    def test_the_end_stops_all_and_waits_for_them(self, jobs: Jobs, stop: Event) -> None:
+    def test_the_end_stops_all_and_waits_for_them(self, jobs: BackgroundJobs, stop: Event) -> None:
         """What is begun after it is not."""
         ended = list[bool]()
 
@@ -116,7 +116,7 @@ class TestOwnStop:
     def test_its_own_does_not_stop_the_process(self) -> None:
         """A night that stops itself leaves the pages open."""
         whole = Event()
-        own = OwnStop(whole)
+        own = JobStop(whole)
         assert not own.is_set()
         assert not own.wait(0)
         own.set()
@@ -127,7 +127,7 @@ class TestOwnStop:
     def test_the_process_s_stops_it(self) -> None:
         """Also while it is waited for, however long that was to be."""
         whole = Event()
-        own = OwnStop(whole)
+        own = JobStop(whole)
         waited = list[bool]()
         thread = Thread(target=lambda: waited.append(own.wait(60)))
         thread.start()
@@ -138,6 +138,6 @@ class TestOwnStop:
 
     def test_it_is_waited_for_no_longer_than_was_said(self) -> None:
         """Whole or part of what it looks up at a time."""
-        own = OwnStop(Event())
+        own = JobStop(Event())
         assert not own.wait(0.01)
         assert not own.wait(0.45)

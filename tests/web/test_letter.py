@@ -38,7 +38,7 @@ def found(at: Office, who: str = HOUSE, number: str = "") -> tuple[Browser, dict
 
 def places(at: Office, library: str) -> set[int]:
     """Give where the log of a library speaks of the member."""
-    about = at.scene.app.ledger.of_subject(library, Insz.parse(at.settled(), production=False))
+    about = at.scene.app.access_log.of_subject(library, Insz.parse(at.settled(), production=False))
     return {seq for seq, data in about if orjson.loads(data)["kind"] != "access.outcome"}
 
 

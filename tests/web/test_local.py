@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from rrsync.app.services import entrance, open_app
+from rrsync.app.services import open_services
+from rrsync.app.web_services import web_services
 from rrsync.config.settings import Settings
 from rrsync.core.roles import Role, are_apart
 from rrsync.errors import ConfigError
-from rrsync.web.app import site
-from rrsync.web.login import people
+from rrsync.web.app import create_app
+from rrsync.web.login import trial_staff
 from tests.support import Clock
 from tests.web.provider import Op
 from tests.web.scene import HERE, Scene, opened
@@ -30,7 +31,7 @@ def test_somebody_comes_in_as_an_invented_person(trial: Scene) -> None:
     assert "Proefopstelling" in home.text
     assert "an.peeters" in home.text
     assert "Proefopstelling" in browser.get("/nothing").text
-    visit = trial.entrance.sessions.find(browser.cookie("rrs"))
+    visit = trial.app.sessions.find(browser.cookie("rrs"))
     assert visit is not None
     assert (visit.staff.library, visit.staff.roles) == ("hasselt", frozenset({Role.DESK}))
     assert browser.post("/logout").headers["location"] == "/login/left"
@@ -39,7 +40,7 @@ def test_somebody_comes_in_as_an_invented_person(trial: Scene) -> None:
 
 def test_the_invented_people_keep_to_the_rules(trial: Scene) -> None:
     """Some for each library, some for all; nobody who must be two."""
-    found = people(trial.made.state.house)
+    found = trial_staff(trial.made.state.context)
     assert {staff.library for staff in found.values()} == {"hasselt", "genk", None}
     assert all(are_apart(staff.roles) for staff in found.values())
     assert {role for staff in found.values() for role in staff.roles} == set(Role)
@@ -72,8 +73,8 @@ def test_a_session_before_is_over(trial: Scene) -> None:
     before = browser.cookie("rrs")
     browser.get(browser.get("/").headers["location"])
     browser.post("/login/local", {"who": "cis.maes@hasselt"})
-    assert trial.entrance.sessions.find(before) is None
-    assert trial.entrance.sessions.find(browser.cookie("rrs")) is not None
+    assert trial.app.sessions.find(before) is None
+    assert trial.app.sessions.find(browser.cookie("rrs")) is not None
 
 
 @pytest.mark.parametrize("client", ["192.0.2.7", "10.0.0.1", "2001:db8::1", "testclient", ""])
@@ -125,10 +126,10 @@ def test_elsewhere_the_pages_do_not_start_without_a_provider(make: Make, clock: 
     settings = make('[web]\n[registry]\nenvironment = "simulator"')
     changed = make(text) if "registry" not in text else _in(settings, text)
     with (
-        open_app(changed) as app,
+        open_services(changed) as app,
         pytest.raises(ConfigError, match=r"Nobody could come in.*\[web\.oidc\]"),
     ):
-        site(app, entrance(app))
+        create_app(web_services(app))
     with opened(settings, clock) as scene:
         assert scene.origin == HERE
 

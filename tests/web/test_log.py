@@ -182,7 +182,7 @@ class TestEntry:
         assert look.request in said
         assert look.reply in said
         for seq in (look.seq, look.outcome_seq):
-            ((_, data),) = watch.app.ledger.entries("hasselt", since=seq or 0, most=1)
+            ((_, data),) = watch.app.access_log.entries("hasselt", since=seq or 0, most=1)
             assert data.decode() in read(answer).text_content()
         assert watch.app.notary.key("hasselt").text in said
         assert watch.last()["view"] == {"what": "show", "filter": {"entry": look.seq}, "count": 1}
@@ -208,7 +208,7 @@ class TestEntry:
 
     def test_what_reviewers_decided(self, watch: Watch) -> None:
         """All decisions, in their order."""
-        samples = watch.app.oversight.samples
+        samples = watch.app.samples
         pick = samples.of("hasselt", samples.last()).picks[0]
         for finding, name in ((Finding.UNCLEAR, "els.smets"), (Finding.JUSTIFIED, "dpo.all")):
             actor = type(JAN)(JAN.kind, name)
@@ -262,7 +262,7 @@ class TestProof:
             check=False,
         )
         assert checked.returncode == 0, checked.stderr
-        ((_, data),) = watch.app.ledger.entries("hasselt", since=7, most=1)
+        ((_, data),) = watch.app.access_log.entries("hasselt", since=7, most=1)
         Proof.parse(answer.text).check(leaf_hash(data), key)
 
     @pytest.mark.parametrize("entry", ["1000000", "x"])

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from rrsync.config.settings import Settings
 from rrsync.core.roles import Role
-from rrsync.web.session_cookies import Start
+from rrsync.web.session_cookies import LoginStart
 from tests.support import Clock, Dice, insz
 from tests.web.provider import KEYS, ROLES, SECRET, Claims, Op, altered, by_secret, critical, unsigned
 from tests.web.scene import SESSION, START, Browser, Scene, opened
@@ -34,7 +34,7 @@ def refused(scene: Scene, who: str = "an.peeters") -> tuple[int, str]:
 
 def found(scene: Scene, browser: Browser) -> Any:
     """Give the session of a browser."""
-    return scene.entrance.sessions.find(browser.cookie())
+    return scene.app.sessions.find(browser.cookie())
 
 
 def test_somebody_logs_in_and_out(scene: Scene, op: Op) -> None:
@@ -61,7 +61,7 @@ def test_somebody_logs_in_and_out(scene: Scene, op: Op) -> None:
         "post_logout_redirect_uri": [f"{scene.origin}/login/left"],
     }
     assert not browser.cookie(SESSION)
-    assert scene.entrance.sessions.find(token) is None
+    assert scene.app.sessions.find(token) is None
     with httpx.Client(trust_env=False) as outside:
         assert outside.get(out.headers["location"]).headers["location"] == f"{scene.origin}/login/left"
     assert "afgemeld" in browser.get("/login/left").text
@@ -489,7 +489,7 @@ def test_another_site_s_link_to_the_door_logs_nobody_out(scene: Scene) -> None:
     assert not [
         said for said in stranger.get("/login").headers.get_list("set-cookie") if said.startswith(f"{SESSION}=")
     ]
-    scene.entrance.sessions.end(browser.cookie())
+    scene.app.sessions.end(browser.cookie())
     browser.get("/login")
     assert browser.cookie() == ""
 
@@ -504,11 +504,11 @@ def test_a_session_is_new_at_every_login(scene: Scene, op: Op) -> None:
     browser.client.cookies.set(SESSION, planted, domain="rrsync.example", path="/")
     assert browser.get(back).status_code == 200
     assert browser.cookie() != planted
-    assert scene.entrance.sessions.find(planted) is None
+    assert scene.app.sessions.find(planted) is None
     first = browser.cookie()
     scene.log_in(browser)
     assert browser.cookie() != first
-    assert scene.entrance.sessions.find(first) is None
+    assert scene.app.sessions.find(first) is None
 
 
 def test_the_provider_ends_a_session(scene: Scene, op: Op) -> None:
@@ -587,13 +587,13 @@ def test_whatever_is_sent_to_the_open_doors_is_answered(scene: Scene, op: Op) ->
 def test_what_a_login_keeps_in_the_browser_says_nothing() -> None:
     """A moment and random bits; what is derived from it is not read off it, nor shown."""
     clock = Clock()
-    start = Start.fresh(clock(), Dice())
-    assert Start.read(start.text, clock()) == start
+    start = LoginStart.fresh(clock(), Dice())
+    assert LoginStart.read(start.text, clock()) == start
     assert len({start.state, start.nonce, start.verifier, start.token}) == 4
     assert all(each not in start.text for each in (start.state, start.nonce, start.verifier, start.token))
-    assert repr(start) == "Start(***)"
+    assert repr(start) == "LoginStart(***)"
     later = start.text.replace(str(int(clock().timestamp())), str(int(clock().timestamp()) + 1))
-    assert Start.read(later, clock.pass_by(seconds=2)).state != start.state  # type: ignore[union-attr] # it is one
+    assert LoginStart.read(later, clock.pass_by(seconds=2)).state != start.state  # type: ignore[union-attr] # it is one
 
 
 @pytest.mark.parametrize(
@@ -602,5 +602,5 @@ def test_what_a_login_keeps_in_the_browser_says_nothing() -> None:
 def test_what_was_never_begun_is_no_login(text: str) -> None:
     """Nor one that is old, or of the future."""
     clock = Clock()
-    assert Start.read(text, clock()) is None
-    assert Start.read(f"{int(clock().timestamp()) + 3}.r.{'A' * 43}", clock()) is None
+    assert LoginStart.read(text, clock()) is None
+    assert LoginStart.read(f"{int(clock().timestamp()) + 3}.r.{'A' * 43}", clock()) is None

@@ -26,7 +26,7 @@ from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.roles import Role, Staff
 from rrsync.simulator.citizens import Situation
 from rrsync.store.api_keys import Order
-from rrsync.web.guard import RULES
+from rrsync.web.access_rules import RULES
 from tests.support import Clock, insz
 from tests.web.provider import SECRET, running
 from tests.web.scene import PUBLIC, SESSION, START, Scene, opened
@@ -189,7 +189,7 @@ class Stand:
             found = _TOKEN.search(answer.text)
             assert found is not None
             return Visitor({"Cookie": f"{START}={answer.cookies[START]}"}, found[1])
-        sessions = self.scene.entrance.sessions
+        sessions = self.scene.app.sessions
         cookie = sessions.start(caller, person=f"person {who}", proved_at=self.scene.clock())
         visit = sessions.find(cookie)
         assert visit is not None
@@ -214,7 +214,7 @@ class Stand:
 
     def sizes(self) -> list[int]:
         """Give how many entries each log has."""
-        return [head.size for head in self.scene.app.ledger.heads()]
+        return [head.size for head in self.scene.app.access_log.heads()]
 
 
 def _shows(stand: Stand, text: str) -> list[str]:
@@ -253,7 +253,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Iter
 def _keys(scene: Scene) -> dict[str, str]:
     """Give a key of Hasselt's for each thing a key can be good for."""
     ends, admin = scene.clock.now + timedelta(days=30), Actor(ActorKind.PERSON, "dora.wouters")
-    make = scene.entrance.served.keys.make
+    make = scene.app.api_keys.make
     return {
         f"key-{scope}": make(Order("hasselt", f"{scope}", frozenset({scope}), (), ends), actor=admin)[1]
         for scope in Scope
@@ -266,7 +266,7 @@ def _parts(made: Town, scene: Scene) -> dict[str, dict[str, str]]:
     person = Actor(ActorKind.PERSON, "jan.baert")
     parts: dict[str, dict[str, str]] = {}
     for target, library, serial in (("own", "hasselt", 1), ("other", "genk", 2)):
-        wish = scene.entrance.outside.want(library, insz(serial), actor=person, purpose="desk", case="brief-1")
+        wish = scene.app.outside_queries.want(library, insz(serial), actor=person, purpose="desk", case="brief-1")
         parts[target] = {
             "member": f"{LETTERS[library]}{number[1:]}",
             "hold": str(next(hold.id for hold in scene.app.holds.open(library=library))),
@@ -425,7 +425,7 @@ def test_a_session_that_is_over_opens_nothing(stand: Stand, method: str, path: s
     """Ended by hand, by doing nothing, by its age; nor does one that never was."""
     who = next(who for who, staff in CALLERS.items() if isinstance(staff, Staff) and _may(method, path, who))
     visitor = stand.visit(who)
-    sessions, clock = stand.scene.entrance.sessions, stand.scene.clock
+    sessions, clock = stand.scene.app.sessions, stand.scene.clock
     now, spans = clock.now, {"idle": {"minutes": 16.0}, "old": {"hours": 8.1}}
     if how == "ended":
         sessions.end(visitor.headers["Cookie"].removeprefix(f"{SESSION}="))

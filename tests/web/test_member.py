@@ -310,7 +310,7 @@ class TestTrouble:
 
     def test_somebody_else_who_is_asking(self, desk: Place) -> None:
         """In another process: then nothing is asked here, and a moment later it may be."""
-        an, offers = desk.clerk(), desk.scene.app.offers
+        an, offers = desk.clerk(), desk.scene.app.desk_answers
         claim = offers.claim("hasselt", MOVED)
         assert claim is not None
         page = an.asks(MOVED, BUSY)

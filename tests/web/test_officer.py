@@ -103,7 +103,7 @@ class TestAnchors:
         browser = watch.officer()
         assert "nog nooit" in words(browser.get("/officer"))
         assert watch.app.notary.close(["hasselt", "genk"]) == []
-        size = watch.app.ledger.head("hasselt").size
+        size = watch.app.access_log.head("hasselt").size
         said = words(browser.get("/officer"))
         assert "bestand elders" in said
         assert "nog nooit" not in said
@@ -164,7 +164,7 @@ class TestVerify:
 
     def test_while_it_goes_on(self, watch: Watch) -> None:
         """The page says so, and has no second button; then it says what came of it."""
-        jobs, over = watch.scene.made.state.house.jobs, Event()
+        jobs, over = watch.scene.made.state.context.jobs, Event()
         assert jobs.start("verify hasselt", over.wait)
         try:
             browser = watch.officer()
@@ -224,7 +224,7 @@ class TestBroken:
     def test_a_log_that_was_cut(self, watch: Watch) -> None:
         """Is seen at once; nothing of it is shown, searched or counted, and nothing is added."""
         watch.tamper(CUT)
-        size = watch.app.ledger.count("hasselt")
+        size = watch.app.access_log.count("hasselt")
         browser = watch.officer()
         said = words(browser.get("/officer"))
         assert "Niet volledig" in said
@@ -238,7 +238,7 @@ class TestBroken:
         assert browser.post("/log", {"library": "hasselt"}).status_code == 503
         assert browser.post("/log/entries/hasselt/3/proof").status_code == 503
         assert browser.post("/log/entries/hasselt/3/evidence", {"reason": "klacht"}).status_code == 503
-        assert watch.app.ledger.count("hasselt") == size
+        assert watch.app.access_log.count("hasselt") == size
 
     def test_a_head_that_is_damaged(self, watch: Watch) -> None:
         """The page stands, and says so; other logs are shown as they are."""

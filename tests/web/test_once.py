@@ -9,7 +9,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from rrsync.web.idempotency import Once
+from rrsync.web.idempotency import FormSubmissions
 from tests.support import NOW
 
 
@@ -34,11 +34,11 @@ class Work:
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_second_waits_for_the_first_and_ends_as_it_did(fails: bool) -> None:
     """Also when that failed; after that it is tried again."""
-    once, work = Once(), Work(lambda: fails)
+    once, work = FormSubmissions(), Work(lambda: fails)
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(once.do, ("key",), NOW, work)
+        first = threads.submit(once.run_once, ("key",), NOW, work)
         assert work.begun.wait(10)
-        second = threads.submit(once.do, ("key",), NOW, work)
+        second = threads.submit(once.run_once, ("key",), NOW, work)
         work.may_end.set()
         ends = [repr(each.exception(10)) if each.exception(10) else each.result() for each in (first, second)]
     assert len(set(ends)) <= work.done
@@ -46,31 +46,31 @@ def test_the_second_waits_for_the_first_and_ends_as_it_did(fails: bool) -> None:
     if fails:
         before = work.done
         with pytest.raises(LookupError):
-            once.do(("key",), NOW, work)
+            once.run_once(("key",), NOW, work)
         assert work.done == before + 1
 
 
 def test_what_was_done_stands_for_ten_seconds() -> None:
     """Then it is something new; another form is at once."""
-    once, work = Once(), Work()
+    once, work = FormSubmissions(), Work()
     work.may_end.set()
-    assert [once.do(("a",), NOW + timedelta(seconds=s), work) for s in (0, 9, 10, 10)] == [
+    assert [once.run_once(("a",), NOW + timedelta(seconds=s), work) for s in (0, 9, 10, 10)] == [
         "/done/1",
         "/done/1",
         "/done/2",
         "/done/2",
     ]
-    assert once.do(("b",), NOW, work) == "/done/3"
+    assert once.run_once(("b",), NOW, work) == "/done/3"
 
 
 def test_of_many_at_once_one_is_done() -> None:
     """Whoever is first."""
-    once, work, start = Once(), Work(), Barrier(8)
+    once, work, start = FormSubmissions(), Work(), Barrier(8)
     work.may_end.set()
 
     def send() -> str:
         start.wait(10)
-        return once.do(("key",), NOW, work)
+        return once.run_once(("key",), NOW, work)
 
     with ThreadPoolExecutor(8) as threads:
         sent = [threads.submit(send) for _ in range(8)]

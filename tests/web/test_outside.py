@@ -58,7 +58,7 @@ class Street:
 
     def logged(self, *kinds: str) -> list[dict[str, JSON]]:
         """Give what the log of Hasselt says of these kinds since the morning."""
-        lines = (orjson.loads(data) for _, data in self.scene.app.ledger.entries("hasselt"))
+        lines = (orjson.loads(data) for _, data in self.scene.app.access_log.entries("hasselt"))
         return [line for line in lines if line["kind"] in kinds and line["ts"] >= MORNING.isoformat()[:19]]
 
 
@@ -165,7 +165,7 @@ def test_what_lapsed_is_not_approved(street: Street, minutes: int) -> None:
 def test_a_clock_that_was_set_back_gives_no_more_time(street: Street) -> None:
     """What was approved in a time to come has lapsed, and its number goes."""
     street.wish()
-    room, clock = street.scene.entrance.outside, street.town.clock
+    room, clock = street.scene.app.outside_queries, street.town.clock
     wish = room.glasses.find("hasselt", 1)
     assert wish is not None
     room.decide(wish, Actor(ActorKind.PERSON, "jan.baert"), is_approved=True)
@@ -231,7 +231,7 @@ def test_what_is_no_wish_is_not_there(street: Street, number: str) -> None:
 def test_the_number_is_forgotten_once_the_wish_is_over(street: Street) -> None:
     """Who wanted, why and what became of it stays; the person's number does not."""
     an, _ = street.wish()
-    room, database = street.scene.entrance.outside, street.scene.app.database
+    room, database = street.scene.app.outside_queries, street.scene.app.database
     street.town.clock.pass_by(minutes=19, seconds=59)
     room.glasses.sweep()
     with database.read() as session:
@@ -270,7 +270,7 @@ def test_a_number_is_no_case(street: Street) -> None:
 def test_two_words_at_once_are_one(street: Street) -> None:
     """The second finds it decided."""
     street.wish()
-    room = street.scene.entrance.outside
+    room = street.scene.app.outside_queries
     wish = room.glasses.find("hasselt", 1)
     assert wish is not None
     jan = Actor(ActorKind.PERSON, "jan.baert")

@@ -12,8 +12,10 @@ from structlog.testing import capture_logs
 from rrsync.config.settings import Settings
 from rrsync.core.roles import Role
 from rrsync.web import login
-from rrsync.web.desk_pages import own, take_turn
-from rrsync.web.guard import For, Inside
+from rrsync.web.access_rules import LoggedIn
+from rrsync.web.context import Context
+from rrsync.web.desk_pages import own_library, take_turn
+from rrsync.web.guard import Inside
 from rrsync.web.login import HomePage
 from rrsync.web.render import Flash, Place
 from rrsync.web.responses import respond, say
@@ -22,8 +24,8 @@ from tests.web.provider import Op
 from tests.web.scene import DOOR, Scene, opened
 
 
-def ask(request: Request, visit: Inside) -> Response:
-    near = take_turn(request, own(visit), visit.staff.name)
+def ask(ctx: Context, visit: Inside) -> Response:
+    near = take_turn(ctx, own_library(visit), visit.staff.name)
     return Response(" ".join(near) or "free")
 
 
@@ -36,13 +38,13 @@ def tell(request: Request, visit: Inside) -> Response:
 def desk(guarded: Settings, clock: Clock, op: Op) -> Iterator[Scene]:
     """Give the pages, with one that takes turns."""
 
-    def mount(app: FastAPI) -> None:
+    def register_routes(app: FastAPI) -> None:
         app.add_api_route("/ask", ask, methods=["POST"])
         app.add_api_route("/desk", tell, methods=["GET"])
 
-    everybody = For(frozenset(Role))
+    everybody = LoggedIn(frozenset(Role))
     rules = {**DOOR, ("POST", "/ask"): everybody, ("GET", "/desk"): everybody}
-    with opened(guarded, clock, op, parts=(login.mount, mount), rules=rules) as scene:
+    with opened(guarded, clock, op, subjects=(login.register_routes, register_routes), rules=rules) as scene:
         yield scene
 
 

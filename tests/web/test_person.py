@@ -94,7 +94,7 @@ class TestSearch:
 
     def test_what_the_log_forgot_is_said(self, at: Office, monkeypatch: pytest.MonkeyPatch) -> None:
         """With the library, when there are several."""
-        monkeypatch.setattr(type(at.scene.app.search), "forgotten", lambda *_: [2014, 2015])
+        monkeypatch.setattr(type(at.scene.app.log_search), "forgotten", lambda *_: [2014, 2015])
         words = told(at.inside().post(PAGE, {"insz": at.settled()}).text)
         assert "Over 2014, 2015 kan het logboek van genk niets meer zeggen" in words
         words = told(at.inside(GENK).post(PAGE, {"insz": at.settled()}).text)
@@ -102,7 +102,7 @@ class TestSearch:
 
     def test_when_it_cannot_be_noted_nothing_is_shown(self, at: Office, monkeypatch: pytest.MonkeyPatch) -> None:
         """An error page, and not a line of the log."""
-        ledger = at.scene.app.ledger
+        ledger = at.scene.app.access_log
 
         def fail(*_: object) -> None:
             raise LedgerError("The log cannot be written")
@@ -120,7 +120,7 @@ class TestTicket:
     @pytest.fixture
     def tickets(self, at: Office) -> Tickets:
         """Give what the pages give tickets with."""
-        return at.scene.entrance.tickets
+        return at.scene.app.search_tokens
 
     def test_it_is_opaque_and_never_the_same(self, at: Office) -> None:
         """Nobody sees whether two are one person's."""
@@ -131,7 +131,7 @@ class TestTicket:
 
     def test_it_is_good_in_its_session_for_a_quarter_of_an_hour(self, at: Office, tickets: Tickets) -> None:
         """In another session, altered, or late it is nothing."""
-        sessions, clock = at.scene.entrance.sessions, at.scene.clock
+        sessions, clock = at.scene.app.sessions, at.scene.clock
         mine, other = (sessions.find(at.inside().cookie()) for _ in range(2))
         assert mine is not None
         assert other is not None
@@ -157,8 +157,8 @@ class TestTicket:
     def test_a_test_number_is_nothing_in_production(self, at: Office) -> None:
         """A ticket of before the settings were changed stands for nobody."""
         clock = Clock(at.scene.clock.now)
-        seal = at.scene.entrance.tickets._seal
-        visit = at.scene.entrance.sessions.find(at.inside().cookie())
+        seal = at.scene.app.search_tokens._seal
+        visit = at.scene.app.sessions.find(at.inside().cookie())
         assert visit is not None
         given = Tickets(seal, clock, production=False).give(visit, insz(1, born="606102"))
         assert Tickets(seal, clock, production=True).take(visit, given) is None
@@ -186,4 +186,4 @@ class TestDeeds:
 )
 def test_days_of_a_form(since: str, until: str, errors: dict[str, str]) -> None:
     """A span by the clock in Belgium, or what is wrong with it."""
-    assert log_pages.read(since, until).errors == errors
+    assert log_pages.read_period(since, until).errors == errors

@@ -48,7 +48,7 @@ def rows(tree: Any, section: str) -> list[list[str]]:
 
 def busy(house: Nights, *went: Went, wait_s: float | None = None) -> None:
     """Let calls go so, as those of any process do."""
-    share = Shared(house.app.database, house.app.chance.stopwatch)
+    share = Shared(house.app.database, house.app.runtime.stopwatch)
     share(lambda state, now: (told(state, now, went, wait_s), None))
 
 

@@ -163,7 +163,7 @@ class TestRun:
         report = house.night(after=10)
         with house.app.database.write() as session:
             session.execute(text("UPDATE step SET state = 'open', verdict = '' WHERE place > 6"))
-        house.app.ledger.append([Draft("hasselt", Kind.RUN_OPEN, "", run=report.run)])
+        house.app.access_log.append([Draft("hasselt", Kind.RUN_OPEN, "", run=report.run)])
         page = house.operator().get(f"/runs/{report.run}").text
         assert "niet af" in page
         assert "Verdergaan" in page
@@ -201,7 +201,7 @@ class TestResume:
         assert last.xpath("//@data-share") == ["100"]
         counts = figures(browser, run)
         assert (sum(counts.values()), counts["open"]) == (house.due, 0)
-        assert house.house.jobs.trouble(f"night {run}") is None
+        assert house.context.jobs.failure(f"night {run}") is None
         assert not house.app.stop.is_set()
 
     def test_a_night_of_the_timer_is_not_disturbed(self, nights: AtNight) -> None:
@@ -241,7 +241,7 @@ class TestResume:
         house.done(run)
         counts = figures(browser, run)
         assert counts["open"] > 0
-        assert not house.app.ledger.pending()
+        assert not house.app.access_log.pending()
         report = house.night()
         assert (report.run, report.open) == (run, 0)
 
@@ -299,7 +299,7 @@ class TestResume:
             answer = browser.post(f"/runs/{run}/{deed}", {"checked": "yes"})
             assert answer.status_code == 403
             assert "/login/again" in answer.text
-        assert not house.house.jobs.running(f"night {run}")
+        assert not house.context.jobs.running(f"night {run}")
 
 
 MASS: Final[dict[str, Any]] = {"world": OneHouse(seed=1, people=60), "in_flight": 2, "same": 5}
@@ -325,7 +325,7 @@ class TestRelease:
     @staticmethod
     def run_of(house: Nights) -> str:
         """Give the one run there is."""
-        (run,) = house.house.entrance.journal.runs(["hasselt"], most=5)
+        (run,) = house.context.run_history.runs(["hasselt"], most=5)
         return run.id
 
     def test_each_change_is_a_decision_under_the_person_s_name(self, nights: AtNight, database_url: str) -> None:
@@ -378,7 +378,7 @@ class TestRelease:
         browser.post(f"/runs/{run}/resume")
         tripped.done(run)
         held = [hold.id for hold in tripped.app.holds.open()]
-        release = Release(tripped.app.holds, tripped.app.settlement, tripped.house.entrance.journal, After(3))
+        release = Release(tripped.app.holds, tripped.app.settlement, tripped.context.run_history, After(3))
         assert release.run(run, ["hasselt"], Actor(ActorKind.PERSON, "house.op")) == 3
         assert [hold.id for hold in tripped.app.holds.open()] == held[3:]
         assert f"{len(held) - 3} wijzigingen worden tegengehouden" in words(browser.get(f"/runs/{run}").text)
@@ -400,7 +400,7 @@ class TestRelease:
                 text("UPDATE hold SET reason = 'deceased', reference = :other WHERE id = :id"),
                 {"other": "ref-of-another", "id": second.id},
             )
-        assert second.id not in set(tripped.house.entrance.journal.held(run, ["hasselt"]))
+        assert second.id not in set(tripped.context.run_history.held(run, ["hasselt"]))
         browser.post(f"/runs/{run}/release", {"checked": "yes"})
         tripped.done(run, "release")
         assert [hold.id for hold in tripped.app.holds.open()] == [second.id]
@@ -449,7 +449,7 @@ class TestRelease:
                 return hold
 
         slow = Slow(tripped.app.database, tripped.app.holds._rows)
-        release = Release(slow, tripped.app.settlement, tripped.house.entrance.journal, Event())
+        release = Release(slow, tripped.app.settlement, tripped.context.run_history, Event())
         assert release.run(run, ["hasselt"], Actor(ActorKind.PERSON, "house.op")) == 0
         assert {said["decision"] for said in _decisions(tripped)} == {"dismissed"}
 
@@ -467,7 +467,7 @@ class TestRelease:
                 return super().find(number)
 
         renewed = Renewed(tripped.app.database, tripped.app.holds._rows)
-        release = Release(renewed, tripped.app.settlement, tripped.house.entrance.journal, Event())
+        release = Release(renewed, tripped.app.settlement, tripped.context.run_history, Event())
         held = [hold.id for hold in tripped.app.holds.open()]
         assert release.run(run, ["hasselt"], Actor(ActorKind.PERSON, "house.op")) == 0
         assert [hold.id for hold in tripped.app.holds.open()] == held
@@ -477,7 +477,7 @@ class TestRelease:
         """While it goes on, the page follows it, and a second press says so."""
         run, browser = self.run_of(tripped), tripped.operator()
         go = Event()
-        tripped.house.jobs.start(f"release {run}", go.wait)
+        tripped.context.jobs.start(f"release {run}", go.wait)
         page = browser.get(f"/runs/{run}").text
         assert "data-live" in page
         assert "Vrijgeven: nog" in words(page)
@@ -491,7 +491,7 @@ class TestRelease:
 
 def _decisions(house: Nights) -> list[dict[str, Any]]:
     """Give what the access log says was decided."""
-    return [line for _, line in house.app.search.deeds("hasselt", {Kind.DECISION})]
+    return [line for _, line in house.app.log_search.deeds("hasselt", {Kind.DECISION})]
 
 
 class After(Event):
@@ -528,7 +528,7 @@ def test_a_running_night_s_page_costs_little(nights: AtNight, clock: Clock) -> N
     with house.app.database.write() as session:
         session.execute(insert(StepRow), steps)
         session.execute(update(RunRow).values(ended_at=None))
-    house.app.ledger.append([Draft("hasselt", Kind.RUN_OPEN, "", run=run)])
+    house.app.access_log.append([Draft("hasselt", Kind.RUN_OPEN, "", run=run)])
     browser = house.operator()
     with house.app.runs.lease():
         assert "bezig" in words(browser.get(f"/runs/{run}").text)

@@ -39,7 +39,7 @@ def drawn(at: Office) -> list[int]:
 
 def samples(at: Office) -> Samples:
     """Give who draws them."""
-    return at.scene.app.oversight.samples
+    return at.scene.app.samples
 
 
 def decided(at: Office) -> list[tuple[int, str, str]]:

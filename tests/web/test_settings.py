@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rrsync.app.services import grants
+from rrsync.app.web_services import grants
 from rrsync.config.load import load, oidc_secret
 from rrsync.config.settings import Settings, WebSettings
 from rrsync.core.desk_quota import Limits

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from rrsync.app.runtime import Chance
-from rrsync.app.services import App, open_app
+from rrsync.app.runtime import Runtime
+from rrsync.app.services import Services, open_services
 from rrsync.cli.setup import install
 from rrsync.config.load import load
 from rrsync.config.settings import Settings
@@ -95,9 +95,9 @@ class Town:
     register: Simulator
     nights: dict[str, str]
 
-    def luck(self) -> Chance:
+    def runtime(self) -> Runtime:
         """Give this town's clock, and dice that no two processes share."""
-        return Chance(self.clock, lambda: str(uuid4()), os.urandom)
+        return Runtime(self.clock, lambda: str(uuid4()), os.urandom)
 
     def who(self, *situations: Situation) -> list[str]:
         """Give the numbers, in Hasselt, of the members in these situations."""
@@ -137,7 +137,7 @@ def town(
         install(path)
         made = Town(load(path), world, clock, register, {})
         clock.now = now - BEFORE
-        with open_app(made.settings, made.luck()) as app:
+        with open_services(made.settings, made.runtime()) as app:
             for library in LIBRARIES:
                 made.nights[library] = _live(app, world, library)
             _look(app, made)
@@ -145,10 +145,10 @@ def town(
         yield made
 
 
-def _live(app: App, world: World, library: str) -> str:
+def _live(app: Services, world: World, library: str) -> str:
     """Import a library's members, ask about them all by night, and give the name of that."""
     rows = (row | {"member_no": LETTERS[library] + row["member_no"][1:]} for row in member_rows(world))
-    at = app.chance.clock()
+    at = app.runtime.clock()
     lines = enumerate((member_of(library, row) for row in rows), start=2)
     while batch := [Incoming(line, member) for line, member in islice(lines, 1_000)]:
         app.members.take(batch, import_id=f"import-{library}", at=at)
@@ -158,7 +158,7 @@ def _live(app: App, world: World, library: str) -> str:
     return report.run
 
 
-def _look(app: App, made: Town) -> None:
+def _look(app: Services, made: Town) -> None:
     """Let staff ask about some of Hasselt's members, on other days of the same month."""
     desk, settled = app.desk(), made.who(Situation.SETTLED)
     looks: Sequence[tuple[str, str]] = [(name, number) for name in ("an.peeters", "jan.baert") for number in settled]

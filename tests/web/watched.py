@@ -16,14 +16,15 @@ import httpx2 as httpx
 import pytest
 from lxml import html
 
-from rrsync.app.services import App, entrance, open_app
+from rrsync.app.services import open_services
+from rrsync.app.web_services import WebServices, web_services
 from rrsync.config.load import load
 from rrsync.config.settings import Settings
 from rrsync.core.log_entry import Access, Actor, ActorKind, decode
 from rrsync.core.roles import Role, Staff
 from rrsync.simulator.citizens import Situation
 from rrsync.store.log_search import Wanted
-from rrsync.web.app import site
+from rrsync.web.app import create_app
 from tests.support import Clock
 from tests.web.provider import SECRET
 from tests.web.scene import SESSION, Browser, Scene
@@ -42,13 +43,13 @@ class Watch:
     folder: Path
 
     @property
-    def app(self) -> App:
+    def app(self) -> WebServices:
         """The rooms."""
         return self.scene.app
 
     def officer(self, library: str | None = "hasselt", name: str = "els.smets", role: Role = Role.DPO) -> Browser:
         """Give a browser of somebody who just logged in, on a page with a form; nothing was looked at."""
-        browser, sessions = self.scene.browser(), self.scene.entrance.sessions
+        browser, sessions = self.scene.browser(), self.scene.app.sessions
         staff = Staff(name, library, frozenset({role}))
         browser.client.cookies.set(SESSION, sessions.start(staff, person=name, proved_at=self.scene.clock()))
         assert browser.get("/log").status_code == (200 if role is Role.DPO else 403)
@@ -56,16 +57,16 @@ class Watch:
 
     def accesses(self, library: str = "hasselt", **wanted: Any) -> list[Access]:
         """Give the looks in a log, by whoever made them."""
-        return list(self.app.search.accesses(Wanted(library, **wanted)))
+        return list(self.app.log_search.accesses(Wanted(library, **wanted)))
 
     def sizes(self) -> dict[str, int]:
         """Give how many entries each log has."""
-        return {head.library: head.size for head in self.app.ledger.heads()}
+        return {head.library: head.size for head in self.app.access_log.heads()}
 
     def last(self, library: str = "hasselt") -> Any:
         """Give the last entry of a log."""
-        size = self.app.ledger.head(library).size
-        ((_, data),) = self.app.ledger.entries(library, since=size - 1)
+        size = self.app.access_log.head(library).size
+        ((_, data),) = self.app.access_log.entries(library, since=size - 1)
         return decode(data)
 
     def number(self) -> str:
@@ -119,9 +120,9 @@ def kept_town(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> 
 @contextmanager
 def _pages(settings: Settings, made: Town) -> Iterator[Scene]:
     """Give the pages as a process of their own has them: with dice that no other shares."""
-    with open_app(settings, made.luck()) as app:
-        way_in = entrance(app)
-        scene = Scene(app, way_in, site(app, way_in), made.clock, None, settings.web.origin)
+    with open_services(settings, made.runtime()) as opened:
+        services = web_services(opened)
+        scene = Scene(services, create_app(services), made.clock, None, settings.web.origin)
         try:
             yield scene
         finally:

@@ -1,4 +1,4 @@
-"""What an installation is made of: keys, the key that signs the logs, the usual scope, a database."""
+"""The parts of a new installation: keys, the key that signs the logs, the usual scope, the database."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from rrsync.store.rows import Rows, fill_beacons
 
 
 def fresh_keys() -> str:
-    """Give the text of a new key file."""
+    """Return the text of a new key file."""
     return Keyring.fresh(os.urandom).to_text()
 
 
 def fresh_signing_key() -> str:
-    """Give the text of a new file with a signing key."""
+    """Return the text of a new file with a signing key."""
     return signing_text(os.urandom)
 
 
 def usual_scope() -> str:
-    """Give the scope file that Flemish libraries may have."""
+    """Return the scope file that Flemish libraries may have."""
     return (files("rrsync") / "scopes" / "libraries.txt").read_text(encoding="utf-8")
 
 
 def prepare_database(settings: Settings) -> None:
-    """Bring the database that the settings name to the newest schema, making it if it is a file.
+    """Upgrade the database of the settings to the newest schema; create it if it is a file.
 
-    Members that were there before their names could be found are given what they are found by.
+    Members of an older version get the entries of the blind index by which their names are found.
 
     Raises:
         ConfigError: the keys cannot be read.
@@ -47,7 +47,7 @@ def prepare_database(settings: Settings) -> None:
 
 
 def holds_data(settings: Settings) -> bool:
-    """Whether the database that the settings name has members or an access log."""
+    """Whether the database of the settings has members or an access log."""
     database = Database(settings.store.url)
     try:
         return database.holds_data()
@@ -56,7 +56,7 @@ def holds_data(settings: Settings) -> bool:
 
 
 def has_signed(settings: Settings) -> bool:
-    """Whether a log was ever signed here: the folder of the last ones is there, or the database has a checkpoint."""
+    """Whether a log was ever signed here: there is a folder of signed checkpoints, or one in the database."""
     if settings.log.signed.exists():
         return True
     database = Database(settings.store.url)

@@ -1,4 +1,4 @@
-"""Builds what keeps the access logs provable: the key that signs them, the anchors, the notary."""
+"""Builds from the settings what keeps the access logs provable: the key that signs them, and the anchors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rrsync.errors import ConfigError
 from rrsync.store.checkpoints import Checkpoints
 from rrsync.store.encryption import Keyring
 
-#: Gives the proof that a library's log only grew from one size to another.
+#: Returns the proof that a library's log only grew from one size to another.
 Proof: TypeAlias = "Callable[[str, int, int], Sequence[bytes]]"
 
 SEED_BYTES: Final = 32
@@ -36,17 +36,17 @@ _MAIL_EVERY: Final = timedelta(days=1)
 
 
 def signing_text(random: Callable[[int], bytes]) -> str:
-    """Give the text of a new file with a signing key."""
+    """Return the text of a new file with a signing key."""
     return key_text(_COMMENT, random(SEED_BYTES))
 
 
 def key_text(comment: str, seed: bytes) -> str:
-    """Give the text of a file with the seed of an Ed25519 key."""
+    """Return the text of a file with the seed of an Ed25519 key."""
     return f"{comment}\n{base64.b64encode(seed).decode()}\n"
 
 
 def seed_of(text: str) -> bytes | None:
-    """Give the seed that such a file holds, 32 bytes; ``None`` when it holds none."""
+    """Return the seed in such a file, 32 bytes; ``None`` when there is none."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     try:
         seed = base64.b64decode(lines[0].encode("ascii"), validate=True) if len(lines) == 1 else b""
@@ -56,7 +56,7 @@ def seed_of(text: str) -> bytes | None:
 
 
 def signer(text: str) -> Callable[[str], Signer]:
-    """Give who signs under a name with the key of such a file.
+    """Return a function that builds the signer of a name, with the key of such a file.
 
     Raises:
         ConfigError: the text is no key; it is not shown.
@@ -72,10 +72,10 @@ def _named(name: str, *, seed: bytes) -> Signer:
 
 
 def anchors(settings: Settings, clock: Callable[[], datetime], proof: Proof, checkpoints: Checkpoints) -> list[Anchor]:
-    """Give the anchors that the settings name.
+    """Build the anchors that the settings name.
 
     Raises:
-        ConfigError: one cannot be used.
+        ConfigError: an anchor cannot be used.
     """
     return [_anchor(each, clock, proof, checkpoints) for each in settings.log.anchor]
 
@@ -97,7 +97,7 @@ def _anchor(said: AnchorSettings, clock: Callable[[], datetime], proof: Proof, c
 
 
 def mailbox(settings: Settings, clock: Callable[[], datetime]) -> MailAnchor:
-    """Give the mailbox of the data-protection officer, as the first mail anchor names it.
+    """Build the mailbox of the data-protection officer, which the first mail anchor names.
 
     Raises:
         ConfigError: the settings name none.
@@ -108,23 +108,23 @@ def mailbox(settings: Settings, clock: Callable[[], datetime]) -> MailAnchor:
     raise ConfigError("The settings name no mailbox", todo="Name an [[log.anchor]] of kind mail")
 
 
-def _mailbox(said: MailAnchorSettings, clock: Callable[[], datetime]) -> MailAnchor:
+def _mailbox(anchor: MailAnchorSettings, clock: Callable[[], datetime]) -> MailAnchor:
     return MailAnchor(
-        host=said.host,
-        port=said.port,
-        sender=said.sender,
-        to=said.to,
+        host=anchor.host,
+        port=anchor.port,
+        sender=anchor.sender,
+        to=anchor.to,
         clock=clock,
-        tls=said.tls,
-        user=said.user,
-        password=smtp_password() if said.user else "",
-        ca=str(said.ca or ""),
-        deadline_s=said.deadline_s,
+        tls=anchor.tls,
+        user=anchor.user,
+        password=smtp_password() if anchor.user else "",
+        ca=str(anchor.ca or ""),
+        deadline_s=anchor.deadline_s,
     )
 
 
 def _seen(checkpoints: Checkpoints, name: str, library: str) -> int:
-    """Give at what size an anchor last took a log in."""
+    """Return the size of the last checkpoint that an anchor accepted."""
     last = checkpoints.last_anchored(library, name)
     return last.size if last else 0
 
@@ -132,7 +132,7 @@ def _seen(checkpoints: Checkpoints, name: str, library: str) -> int:
 def terms(
     settings: Settings, library: str, keys: Keyring, authorisation: Authorisation | None, signing: Key
 ) -> dict[str, str]:
-    """Give the settings that decide what is asked, of whom, and how that is proved, each as a short digest."""
+    """Return the settings that decide what is asked, of whom, and how it is proved, each as a short digest."""
     registry = settings.registry
     shapes = [f"{each.opening_hours} {each.case_pattern}" for each in settings.library if each.id == library]
     said = {
@@ -160,7 +160,7 @@ def _decision(said: Authorisation) -> Sequence[object]:
 
 
 def limits(settings: Settings, library: LibrarySettings) -> Limits:
-    """Give from when on an access of a library stands out."""
+    """Return the limits beyond which an access of a library stands out."""
     flags = settings.log.flags
     return Limits(
         staff=flags.staff,

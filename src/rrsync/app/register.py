@@ -1,10 +1,7 @@
-"""The way to the register, built from the settings: who we are to it, whom we believe, and how fast we ask.
+"""Builds from the settings what calls to the register need.
 
-Builds the pace of a process from the settings: one budget for all that share the database.
-
-The certificates that the settings name, as who keeps rrsync running must know them: whose, what for, until when.
-
-The grounds on which a library may ask: its authorisation, with the scope file that it names.
+These are the authorisation of a library with its scope file, the pace of the calls, the SOAP client with our
+certificate and those that we trust, and the alarm to the data-protection officer.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from rrsync.anchor.mail import MailAnchor
 from rrsync.app.log_keeping import mailbox
-from rrsync.app.runtime import Chance
+from rrsync.app.runtime import Runtime
 from rrsync.audit.alarm import Alarm
 from rrsync.config.load import certificate_passphrase
 from rrsync.config.settings import LibrarySettings, RegistrySettings, Settings
@@ -41,9 +38,15 @@ from rrsync.registry.verification import Verifier
 from rrsync.store.engine import Database
 from rrsync.store.limits import Shared
 
+_NOTHING: Final = "Nothing was sent"
+#: The name under which nightly runs share the rate limit. Only one runs at a time, so it takes over a dead one's calls.
+_NIGHT: Final = "night"
+
+log = structlog.get_logger()
+
 
 def authorisation(library: LibrarySettings) -> Authorisation | None:
-    """Give a library's authorisation as the settings say it; ``None`` when they say none.
+    """Return the authorisation of a library; ``None`` when the settings name none.
 
     Raises:
         ConfigError: its scope file cannot be read, or names what the register does not know.
@@ -74,8 +77,8 @@ def _scope(path: Path) -> Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
-    """A certificate: ``client`` and ``signing`` are ours, ``trust`` may sign replies; ``state`` as ``rrsync check``."""
+class CertificateState:
+    """A certificate: its ``use`` (``client``, ``signing``, ``trust``), and its ``state`` as in ``rrsync check``."""
 
     use: str
     subject: str
@@ -84,8 +87,8 @@ class Paper:
     state: str
 
 
-def ours(registry: RegistrySettings, now: datetime) -> list[Paper]:
-    """Give our certificate, once for each thing it is for; none, if the settings name none.
+def own_certificates(registry: RegistrySettings, now: datetime) -> list[CertificateState]:
+    """Return our certificate, once for each use; nothing when the settings name none.
 
     Raises:
         ConfigError: it or its key cannot be used.
@@ -93,61 +96,54 @@ def ours(registry: RegistrySettings, now: datetime) -> list[Paper]:
     if registry.certificate is None:
         return []
     own = identity(registry.certificate, registry.private_key, certificate_passphrase()).certificate
-    return [_paper(use, own, now) for use in ("client", "signing")[: 2 if registry.sign else 1]]
+    return [_state(use, own, now) for use in ("client", "signing")[: 2 if registry.sign else 1]]
 
 
-def trusted(registry: RegistrySettings, now: datetime) -> list[Paper]:
-    """Give those that may sign replies, the one that lasts longest first: a new one may stand beside the old.
+def trusted_certificates(registry: RegistrySettings, now: datetime) -> list[CertificateState]:
+    """Return the certificates that may sign replies, the last to expire first: a new one may stand beside the old.
 
     Raises:
         ConfigError: they cannot be read.
     """
     if registry.trust is None:
         return []
-    found = [_paper("trust", each, now) for each in certificates(registry.trust)]
-    return sorted(found, key=lambda paper: paper.ends, reverse=True)
+    found = [_state("trust", each, now) for each in certificates(registry.trust)]
+    return sorted(found, key=lambda each: each.ends, reverse=True)
 
 
-def _paper(use: str, of: Certificate, now: datetime) -> Paper:
-    ends = of.not_valid_after_utc
+def _state(use: str, certificate: Certificate, now: datetime) -> CertificateState:
+    ends = certificate.not_valid_after_utc
     days = (ends.date() - now.date()).days if ends >= now else -1
-    names = of.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    subject = str(names[0].value) if names else of.subject.rfc4514_string()
-    return Paper(use, subject, ends, days, warning(days)[0])
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    subject = str(names[0].value) if names else certificate.subject.rfc4514_string()
+    return CertificateState(use, subject, ends, days, warning(days)[0])
 
 
-#: There is one night at a time (the lease), so the next one takes over what a dead one claimed.
-_NIGHT: Final = "night"
-
-
-def pace(settings: Settings, database: Database, luck: Chance, *, sleep: Callable[[float], object], desk: bool) -> Pace:
-    """Give the pace of a night, or of a ``desk`` where a person waits."""
+def pace(
+    settings: Settings, database: Database, runtime: Runtime, *, sleep: Callable[[float], object], desk: bool
+) -> Pace:
+    """Build the pace of a nightly run, or of a ``desk``; all processes on a database share one rate limit."""
     registry = settings.registry
     return Pace(
         Budget(registry.max_per_second, registry.max_in_flight, registry.deadline_s),
         sleep=sleep,
-        clock=luck.stopwatch or time.monotonic,
-        share=Shared(database, luck.stopwatch),
-        who=luck.new_reference() if desk else _NIGHT,
+        clock=runtime.stopwatch or time.monotonic,
+        share=Shared(database, runtime.stopwatch),
+        who=runtime.new_reference() if desk else _NIGHT,
         desk=desk,
     )
 
 
-_NOTHING: Final = "Nothing was sent"
-
-log = structlog.get_logger()
-
-
-def client(settings: Settings, luck: Chance) -> Client:
-    """Give the client of MAGDA's services, each at its own address.
+def client(settings: Settings, runtime: Runtime) -> Client:
+    """Build the client of MAGDA's services, each at its own address.
 
     Raises:
-        ConfigError: the settings do not let the register be asked, or name what cannot be used.
+        ConfigError: the settings do not allow calls to the register, or something that they name cannot be used.
     """
     registry = settings.registry
-    _refuse_unready(settings)
+    _require_ready(settings)
     who = _identity(settings) if registry.certificate is not None else None
-    if who is not None and not who.valid(luck.clock()):
+    if who is not None and not who.valid(runtime.clock()):
         raise ConfigError(
             f"The client certificate counts from {who.begins:%Y-%m-%d} to {who.ends:%Y-%m-%d}, and not now",
             kept=_NOTHING,
@@ -155,34 +151,34 @@ def client(settings: Settings, luck: Chance) -> Client:
         )
     signer = None
     if registry.sign and who is not None:
-        signer = Signer(who, algorithm=registry.signature, token=registry.token, new_id=luck.new_reference)
+        signer = Signer(who, algorithm=registry.signature, token=registry.token, new_id=runtime.new_reference)
     repertory = (SUBSCRIBE[registry.repertory], UNSUBSCRIBE[registry.repertory]) if registry.subscribe else ()
     services = (PERSON, *repertory)
     return Client(
         {each.operation: registry.address(each.operation, each.domain) for each in services},
-        context=tls(who, str(registry.ca or ""), random=luck.random),
+        context=tls(who, str(registry.ca or ""), random=runtime.random),
         deadline_s=registry.deadline_s,
         sign=None if signer is None else signer.sign,
-        verify=Verifier(registry.verify, registry.trust, luck.clock).verified,
-        dated=ClockSkew(luck.clock).check,
+        verify=Verifier(registry.verify, registry.trust, runtime.clock).verified,
+        dated=ClockSkew(runtime.clock).check,
     )
 
 
-def remind(settings: Settings, luck: Chance) -> None:
-    """Say in the operational log that the client certificate ends within sixty days, as ``rrsync check`` does."""
+def warn_of_expiry(settings: Settings, runtime: Runtime) -> None:
+    """Warn in the operational log when the client certificate expires soon, by the days of ``rrsync check``."""
     if settings.registry.certificate is not None:
-        days = (_identity(settings).ends - luck.clock()).days
+        days = (_identity(settings).ends - runtime.clock()).days
         if warning(days)[0] != "ok":
             log.warning("certificate.ends", count=days)
 
 
-def alarm(settings: Settings, luck: Chance) -> Alarm:
-    """Give what tells the data-protection officer at once."""
+def alarm(settings: Settings, runtime: Runtime) -> Alarm:
+    """Build the alarm, which mails the data-protection officer at once."""
 
-    def to() -> MailAnchor | None:
-        return mailbox(settings, luck.clock) if any(each.kind == "mail" for each in settings.log.anchor) else None
+    def officer() -> MailAnchor | None:
+        return mailbox(settings, runtime.clock) if any(each.kind == "mail" for each in settings.log.anchor) else None
 
-    return Alarm(to, settings.language)
+    return Alarm(officer, settings.language)
 
 
 def _identity(settings: Settings) -> Identity:
@@ -191,8 +187,8 @@ def _identity(settings: Settings) -> Identity:
     return identity(registry.certificate, registry.private_key, certificate_passphrase())
 
 
-def _refuse_unready(settings: Settings) -> None:
-    """Ask nobody real without an anchor of the log, nor without what MAGDA wants of every message."""
+def _require_ready(settings: Settings) -> None:
+    """Refuse calls to a real register without an anchor of the log, or without signed messages."""
     registry = settings.registry
     if registry.environment == "simulator":
         return

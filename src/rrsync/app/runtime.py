@@ -1,4 +1,7 @@
-"""The machine's clock and dice, and how a process is told to stop: what everything else gets as an argument."""
+"""The clock and the random source of the machine, and how a process is told to stop.
+
+Everything else gets them as arguments.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ from uuid import uuid4
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
-    """The clock and the dice: aware UTC, fresh references, random bytes.
+class Runtime:
+    """A clock (aware, UTC), a source of fresh references, and a source of random bytes.
 
-    ``stopwatch``, in seconds, takes the place of the one that all processes on a database read alike.
+    ``stopwatch`` returns seconds; it replaces the one that all processes on a database share.
     """
 
     clock: Callable[[], datetime]
@@ -25,14 +28,14 @@ class Chance:
     stopwatch: Callable[[], float] | None = None
 
 
-def chance() -> Chance:
-    """Give the machine's own clock and dice."""
-    return Chance(lambda: datetime.now(UTC), lambda: str(uuid4()), os.urandom)
+def system_runtime() -> Runtime:
+    """Return the clock and the random source of this machine."""
+    return Runtime(lambda: datetime.now(UTC), lambda: str(uuid4()), os.urandom)
 
 
 @contextmanager
 def until_stopped() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM and Ctrl-C set; a second Ctrl-C ends the process as usual."""
+    """Yield an event that is set on SIGTERM or Ctrl-C."""
     stopped = threading.Event()
     with stopping(stopped):
         yield stopped
@@ -40,7 +43,7 @@ def until_stopped() -> Iterator[threading.Event]:
 
 @contextmanager
 def stopping(event: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and the first Ctrl-C set an event, so that what is under way can end cleanly."""
+    """Set an event on SIGTERM or the first Ctrl-C, so that work in progress can end; a second Ctrl-C interrupts."""
 
     def stop(_number: int, _frame: object) -> None:
         event.set()

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from rrsync import logging
-from rrsync.app.services import App, open_app
+from rrsync.app.services import Services, open_services
 from rrsync.cli.options import BEFORE, LATE
 from rrsync.config.load import load
 from rrsync.config.settings import Settings
@@ -118,19 +118,19 @@ def table(*heads: str) -> Table:
 
 
 @contextmanager
-def opened(config: Path | None) -> Iterator[App]:
+def opened(config: Path | None) -> Iterator[Services]:
     """Yield the rooms that the settings describe; what they log goes to standard error.
 
     What a command wrote in an access log is signed at its end, however it ends; what goes wrong then is told after the
     command has said what it has to say.
     """
     logging.configure("warning")
-    with open_app(load(config or BEFORE.get())) as app:
+    with open_services(load(config or BEFORE.get())) as services:
         try:
-            yield app
+            yield services
         finally:
             try:
-                app.sign_off()
+                services.sign_off()
             except RrsyncError as error:
                 LATE.set(error)
 

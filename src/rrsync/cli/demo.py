@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from rrsync.app.runtime import chance
+from rrsync.app.runtime import system_runtime
 from rrsync.cli.context import Voices, opened, voices
 from rrsync.cli.log import verify
 from rrsync.cli.members import import_members
@@ -69,10 +69,10 @@ def demo(
         else:
             folder = keep
             _make_folder(folder)
-        luck = chance()
+        runtime = system_runtime()
         world = World(seed=SEED, people=members)
         server = stack.enter_context(
-            Simulator(now=luck.clock, new_reference=luck.new_reference, world=world, keep_asked=False)
+            Simulator(now=runtime.clock, new_reference=runtime.new_reference, world=world, keep_asked=False)
         )
         trial = _prepare(speak, folder, server.url, world)
         if keep is not None:  # from now on as `rrsync simulator` is found
@@ -81,8 +81,8 @@ def demo(
         code = _night(trial.config)
         _title(speak, "The access log: every question is in it, written before it was sent")
         verify(config=trial.config)
-        with opened(trial.config) as app:
-            waiting = sum(1 for _ in app.holds.open())
+        with opened(trial.config) as services:
+            waiting = sum(1 for _ in services.holds.open())
         if pages or (pages is None and sys.stdin.isatty() and sys.stdout.isatty()):
             _serve(speak, trial)
     _farewell(speak, keep, waiting, members)
@@ -119,13 +119,14 @@ def _serve(speak: Voices, trial: Trial) -> None:
     number = _move(speak, trial)
     pages = f"[web]\nport = {free_port(_PORT)}\n"
     trial.config.write_text(trial.text.replace(_PAGES, pages), encoding="utf-8")
-    with opened(trial.config) as app:
-        _title(speak, f"The pages: open {app.settings.web.origin}/ in a browser on this machine")
+    with opened(trial.config) as services:
+        web = services.settings.web
+        _title(speak, f"The pages: open {web.origin}/ in a browser on this machine")
         speak.out.print(f"  1. Let yourself in as an.peeters, who works at the desk, and search for {number}.")
         speak.out.print("  2. Open the member, say why you ask, with a case reference such as trial-1, and ask.")
         speak.out.print("  3. The register says another house number: take it over, or do not.")
         speak.out.print("  Then log out, and see what cis.maes, the data-protection officer, sees of it.")
-        attend(speak, app)
+        attend(speak, services)
 
 
 def _move(speak: Voices, trial: Trial) -> str:

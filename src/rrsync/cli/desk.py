@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rrsync.app.services import App
+from rrsync.app.services import Services
 from rrsync.cli.context import Voices, chosen, opened, person, short, table, voices
 from rrsync.cli.options import ActorOption, ConfigOption, JsonOption, LibraryOption
 from rrsync.core.compare import Change, Hold, Same
@@ -58,10 +58,10 @@ def refresh(
     who, what_for = person(actor), short("--case", case)
     why = short("--purpose", purpose)
     speak = voices()
-    with opened(config) as app:
-        chosen(app.settings, [library])
-        done = app.desk().refresh(library, member_no, actor=who, purpose=why, case=what_for, preview=preview)
-        language = app.settings.language
+    with opened(config) as services:
+        chosen(services.settings, [library])
+        done = services.desk().refresh(library, member_no, actor=who, purpose=why, case=what_for, preview=preview)
+        language = services.settings.language
     if as_json:
         speak.document(_refreshed(done))
     else:
@@ -157,10 +157,10 @@ def list_holds(
     Next: `rrsync holds show HOLD` says what is wrong with one, and what to do.
     """
     speak = voices()
-    with opened(config) as app:
-        chosen(app.settings, [library] if library else None)
-        language = app.settings.language
-        found = list(app.holds.open(library=library))
+    with opened(config) as services:
+        chosen(services.settings, [library] if library else None)
+        language = services.settings.language
+        found = list(services.holds.open(library=library))
     if as_json:
         speak.document([_brief(hold) for hold in found])
         return
@@ -199,10 +199,10 @@ def show(hold: HoldArgument, as_json: JsonOption = False, config: ConfigOption =
     Next: `rrsync holds accept HOLD --actor NAME` or `rrsync holds dismiss HOLD --actor NAME`.
     """
     speak = voices()
-    with opened(config) as app:
-        found = _find(app, hold)
-        standing = app.members.find(found.library, found.number)
-        language = app.settings.language
+    with opened(config) as services:
+        found = _find(services, hold)
+        standing = services.members.find(found.library, found.number)
+        language = services.settings.language
     rows = difference(standing.member.held, found.proposal) if standing and found.proposal else []
     if as_json:
         named = [dict(zip(("field", "before", "after"), row, strict=True)) for row in rows]
@@ -222,16 +222,16 @@ def accept(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = None
     it cannot do now the next night does. Example: rrsync holds accept 7 --actor an.peeters
     """
     who, ends, speak = person(actor), [0], voices()
-    with opened(config) as app:
+    with opened(config) as services:
 
         def decide(hold: OpenHold) -> None:
             if hold.new_insz is None:
-                app.settlement.accept(hold, who)
+                services.settlement.accept(hold, who)
             else:
-                ends.append(_followed(speak, app.renumber().accept(hold, who), app.settings.language))
+                ends.append(_followed(speak, services.renumber().accept(hold, who), services.settings.language))
 
-        _decide(app, holds, decide)
-        speak.out.print(translations(app.settings.language).gettext("Accepted."))
+        _decide(services, holds, decide)
+        speak.out.print(translations(services.settings.language).gettext("Accepted."))
     if any(ends):
         raise typer.Exit(max(ends))
 
@@ -259,13 +259,13 @@ def dismiss(holds: HoldsArgument, actor: ActorOption, config: ConfigOption = Non
     Example: rrsync holds dismiss 7 8 --actor an.peeters
     """
     who = person(actor)
-    with opened(config) as app:
-        _decide(app, holds, lambda hold: app.settlement.dismiss(hold, who))
-        _ = translations(app.settings.language).gettext
+    with opened(config) as services:
+        _decide(services, holds, lambda hold: services.settlement.dismiss(hold, who))
+        _ = translations(services.settings.language).gettext
         voices().out.print(_("Dismissed: what we have stays."))
 
 
-def _decide(app: App, numbers: list[str], decide: Callable[[OpenHold], None]) -> None:
+def _decide(services: Services, numbers: list[str], decide: Callable[[OpenHold], None]) -> None:
     """Decide holds one by one.
 
     Raises:
@@ -274,7 +274,7 @@ def _decide(app: App, numbers: list[str], decide: Callable[[OpenHold], None]) ->
     done: list[str] = []
     try:
         for number in dict.fromkeys(numbers):
-            hold = _find(app, number)
+            hold = _find(services, number)
             decide(hold)
             done.append(str(hold.id))
     except (ConfigError, StoreError) as error:
@@ -282,9 +282,9 @@ def _decide(app: App, numbers: list[str], decide: Callable[[OpenHold], None]) ->
         raise type(error)(error.what, kept=kept, todo=error.todo) from error
 
 
-def _find(app: App, number: str) -> OpenHold:
+def _find(services: Services, number: str) -> OpenHold:
     usable = number.isascii() and number.isdigit() and len(number) <= _HOLD_DIGITS
-    found = app.holds.find(int(number)) if usable else None
+    found = services.holds.find(int(number)) if usable else None
     if found is None:
         raise ConfigError("There is no open hold of that number", todo="See `rrsync holds list`")
     return found

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from rrsync.app.services import App, recount
+from rrsync.app.services import Services
 from rrsync.audit.export import Export, Filled, Format, Order
 from rrsync.audit.export_formats import COLUMNS
 from rrsync.audit.key_destruction import DAYS
@@ -62,12 +62,14 @@ def verify(
     """
     speak, who = voices(), viewer(actor)
     found: dict[str, dict[str, object]] = {}
-    with opened(config) as app:
-        for name in logged(app, library):
-            start = _start(app, name, since)
-            with progress(speak, f"verify {name}", app.ledger.head(name).size, lines=f"entries of {name}") as done:
-                head = recount(app).verify(name, who, since=start, progress=lambda at, _: done(at))
-            found[name] = {"size": head.size, "root": head.root, "anchored": _anchored(app, name)}
+    with opened(config) as services:
+        for name in logged(services, library):
+            start = _start(services, name, since)
+            with progress(
+                speak, f"verify {name}", services.access_log.head(name).size, lines=f"entries of {name}"
+            ) as done:
+                head = services.recount().verify(name, who, since=start, progress=lambda at, _: done(at))
+            found[name] = {"size": head.size, "root": head.root, "anchored": _anchored(services, name)}
     if as_json:
         speak.document(found)
         return
@@ -76,11 +78,11 @@ def verify(
         speak.out.print(_elsewhere(told["anchored"]))
 
 
-def _start(app: App, library: str, file: Path | None) -> Point | None:
+def _start(services: Services, library: str, file: Path | None) -> Point | None:
     if file is None:
         return None
     try:
-        found = newest(library, file.read_bytes(), app.notary.key(library), source=shown(file.name))
+        found = newest(library, file.read_bytes(), services.notary.key(library), source=shown(file.name))
     except OSError as error:
         raise InputError(f"{shown(file.name)} cannot be read: {error.strerror}", kept="Nothing was verified") from error
     if found is None:
@@ -92,8 +94,8 @@ def _start(app: App, library: str, file: Path | None) -> Point | None:
     return found
 
 
-def _anchored(app: App, library: str) -> dict[str, object] | None:
-    last = app.checkpoints.last_anchored(library)
+def _anchored(services: Services, library: str) -> dict[str, object] | None:
+    last = services.checkpoints.last_anchored(library)
     return _said(last) if last else None
 
 
@@ -118,9 +120,9 @@ def checkpoint(library: LibrariesOption = None, as_json: JsonOption = False, con
     log against it, and so does the verifier that `rrsync log export --format tiles` hands out.
     """
     speak = voices()
-    with opened(config) as app:
-        prover = app.prover()
-        notes = {name: (prover.newest(name), app.notary.key(name)) for name in logged(app, library)}
+    with opened(config) as services:
+        prover = services.prover()
+        notes = {name: (prover.newest(name), services.notary.key(name)) for name in logged(services, library)}
     if as_json:
         speak.document({name: {"note": note.to_text(), "key": key.text} for name, (note, key) in notes.items()})
         return
@@ -136,15 +138,16 @@ def anchor(library: LibrariesOption = None, as_json: JsonOption = False, config:
     when one knows a longer or another log.
     """
     speak = voices()
-    with opened(config) as app:
-        if not app.settings.log.anchor:
+    with opened(config) as services:
+        log_settings = services.settings.log
+        if not log_settings.anchor:
             raise ConfigError(
                 "The settings name no anchor",
                 todo="Name one or more [[log.anchor]]: a file elsewhere, a mail, or a witness",
             )
-        names = logged(app, library)
-        failures = app.notary.close(names)
-        found = {name: {one.name: one for one in app.checkpoints.anchorings(name)} for name in names}
+        names = logged(services, library)
+        failures = services.notary.close(names)
+        found = {name: {one.name: one for one in services.checkpoints.anchorings(name)} for name in names}
     if as_json:
         taken = {name: [_said(each) for each in last.values()] for name, last in found.items()}
         speak.document({"anchored": taken, "failures": [str(failure) for failure in failures]})
@@ -157,7 +160,7 @@ def anchor(library: LibrariesOption = None, as_json: JsonOption = False, config:
         for failure in failures:
             speak.err.print(str(failure))
     if failures:
-        raise typer.Exit(3 if len(failures) < len(app.settings.log.anchor) else 4)
+        raise typer.Exit(3 if len(failures) < len(log_settings.anchor) else 4)
 
 
 def prove(
@@ -175,10 +178,10 @@ def prove(
     Example: rrsync log prove 118 --library hasselt --to 118.tlog-proof
     """
     speak, who = voices(), viewer(actor)
-    with opened(config) as app:
-        looked(app, [library])
-        proof = app.prover().prove(library, entry, actor=who)
-        key = app.notary.key(library)
+    with opened(config) as services:
+        looked(services, [library])
+        proof = services.prover().prove(library, entry, actor=who)
+        key = services.notary.key(library)
     if to is None:
         speak.out.print(proof.to_text(), end="")
     else:
@@ -205,13 +208,13 @@ def forget(
     """
     who = person(actor)
     speak = voices()
-    with opened(config) as app:
-        looked(app, [library])
+    with opened(config) as services:
+        looked(services, [library])
         if not confirm:
-            app.forgetting.ask(library, year, who)
+            services.key_destruction.ask(library, year, who)
             speak.out.print(f"Asked. Now another person must run the same command with --confirm, within {DAYS} days.")
             return
-        done = app.forgetting.confirm(library, year, who)
+        done = services.key_destruction.confirm(library, year, who)
     speak.out.print(
         f"The key of {year} of {library} is destroyed: {done.entries} entries no longer tell whom they were about, and "
         f"{done.evidence} kept messages are gone. The log still verifies."
@@ -221,22 +224,22 @@ def forget(
     )
 
 
-def looked(app: App, ids: Sequence[str] | None = None) -> list[str]:
+def looked(services: Services, ids: Sequence[str] | None = None) -> list[str]:
     """Give the libraries whose logs are to be looked at; a look is an entry, and none is added to a log that is unfit.
 
     Raises:
         BrokenChain: one is shorter than what was signed of it, or another; it stays as it is.
     """
-    names = logged(app, ids)
+    names = logged(services, ids)
     for name in names:
-        app.notary.hold(name)
+        services.notary.hold(name)
     return names
 
 
-def logged(app: App, ids: Sequence[str] | None = None) -> list[str]:
+def logged(services: Services, ids: Sequence[str] | None = None) -> list[str]:
     """Return the libraries whose logs are meant: those named, or all of the settings and all that left a log here."""
-    known = [library.id for library in app.settings.library]
-    return among([*known, *(head.library for head in app.ledger.heads() if head.library not in known)], ids)
+    known = [library.id for library in services.settings.library]
+    return among([*known, *(head.library for head in services.access_log.heads() if head.library not in known)], ids)
 
 
 def read(library: str, seq: int, data: bytes) -> dict[str, JSON]:
@@ -295,14 +298,14 @@ def export(
     who, why = viewer(actor), short("--reason", reason)
     if form is Format.TILES and target.exists():
         raise ConfigError(f"{shown(target.name)} is there already", todo="Name a folder that is not there yet")
-    with opened(config) as app:
-        looked(app, [library])
-        source = app.export()
+    with opened(config) as services:
+        looked(services, [library])
+        source = services.export()
         filled = source.begin(order, actor=who, why=why)
         title = f"Writing the log of {library}"
         with progress(speak, title, len(filled.entries), lines="entries read") as told:
             count = _WRITERS.get(form, _write_lines)(source, filled, target, told)
-        later = app.ledger.head(library).size - filled.entries.stop - 1
+        later = services.access_log.head(library).size - filled.entries.stop - 1
     what, todo = _NEXT[form]
     about = f"{count} {what}"
     if form is Format.TILES:

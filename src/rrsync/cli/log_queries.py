@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
-from rrsync.app.services import App
+from rrsync.app.services import Services
 from rrsync.audit.letter import Letter
 from rrsync.audit.review import Told
 from rrsync.cli.context import Voices, opened, short, table, typed, viewer, voices
@@ -79,15 +79,15 @@ def show(  # noqa: PLR0913 — a door's options
     )
     if raw and wanted != Wanted(library, last=last):
         raise ConfigError("--raw goes with --member and --last alone", todo="Leave the other options out")
-    with opened(config) as app:
-        looked(app, [library])
-        about = _numbers(app, library, member)
-        review = app.review()
+    with opened(config) as services:
+        looked(services, [library])
+        about = _numbers(services, library, member)
+        review = services.review()
         if raw:
             _show_raw(speak, library, review.entries(library, who, last=last, about=about), as_json=as_json)
             return
         looks = review.look(wanted, who, about=about)
-        language = app.settings.language
+        language = services.settings.language
     if as_json:
         speak.document([document(look) for look in looks])
     else:
@@ -104,10 +104,10 @@ def _outcome(text: str | None) -> str:
     return text or ""
 
 
-def _numbers(app: App, library: str, member: str | None) -> list[Insz]:
+def _numbers(services: Services, library: str, member: str | None) -> list[Insz]:
     if member is None:
         return []
-    numbers = app.members.numbers(library, member)
+    numbers = services.members.numbers(library, member)
     if not numbers:
         raise ConfigError("The library has no such member with a national number", todo="Check the member number")
     return numbers
@@ -182,10 +182,10 @@ def evidence(
     Example: rrsync log evidence 118 --library hasselt --to 118.txt --reason "complaint 2026-4"
     """
     speak, who, why = voices(), viewer(actor), short("--reason", reason)
-    with opened(config) as app:
-        looked(app, [library])
-        kept = app.review().evidence(library, entry, who, reason=why)
-        _ = translations(app.settings.language).gettext
+    with opened(config) as services:
+        looked(services, [library])
+        kept = services.review().evidence(library, entry, who, reason=why)
+        _ = translations(services.settings.language).gettext
     lines = list(kept.lines())
     with replacing_lines(to) as write:
         for line in lines:
@@ -220,13 +220,13 @@ def who(
     Example: rrsync log who --language nl --to letter.txt
     """
     speak, by = voices(), viewer(actor)
-    with opened(config) as app:
-        libraries = looked(app, library)
-        _ = translations(app.settings.language).gettext
-        insz = typed(_("National number of the person who asks (not shown)"), production=app.production)
-        names = {each.id: each.name for each in app.settings.library}
-        told = app.review().who(libraries, by, insz)
-        now, tongue = app.chance.clock(), (language or Language(app.settings.language)).value
+    with opened(config) as services:
+        libraries = looked(services, library)
+        _ = translations(services.settings.language).gettext
+        insz = typed(_("National number of the person who asks (not shown)"), production=services.production)
+        names = {each.id: each.name for each in services.settings.library}
+        told = services.review().who(libraries, by, insz)
+        now, tongue = services.runtime.clock(), (language or Language(services.settings.language)).value
     text = Letter(names, tongue).write(told, now)
     if to is not None:
         with replacing_lines(to) as write:

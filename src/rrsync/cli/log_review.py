@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from rrsync.app.services import App
+from rrsync.app.services import Services
 from rrsync.audit.oversight import Digest
 from rrsync.audit.sample import Decision, Overdue, Pick, Sample
 from rrsync.cli.context import Voices, chosen, opened, person, short, table, typed, viewer, voices
@@ -58,11 +58,11 @@ def digest(
     Example: rrsync log digest --day 2026-10-14
     """
     who = _TIMER if mail and actor is None else viewer(actor)
-    with opened(config) as app:
-        names = looked(app, library)
-        when = _day(day) if day is not None else app.oversight.digests.yesterday()
-        mailbox = app.mailbox() if mail else None
-        text = digest_text(when, app.oversight.digest(names, when, who), app.settings.language)
+    with opened(config) as services:
+        names = looked(services, library)
+        when = _day(day) if day is not None else services.digests.yesterday()
+        mailbox = services.mailbox() if mail else None
+        text = digest_text(when, services.oversight.digest(names, when, who), services.settings.language)
         if mailbox is None:
             voices().out.print(text)
             return
@@ -172,11 +172,11 @@ def list_sample(
     Example: rrsync log sample list --library hasselt --month 2026-10
     """
     speak, who = voices(), viewer(actor)
-    with opened(config) as app:
-        looked(app, [library])
-        found = app.oversight.sample(library, _month(app, month), who)
-        overdue = app.oversight.samples.overdue(library)
-        language = app.settings.language
+    with opened(config) as services:
+        looked(services, [library])
+        found = services.oversight.sample(library, _month(services, month), who)
+        overdue = services.samples.overdue(library)
+        language = services.settings.language
     if as_json:
         speak.document(_document(found, overdue))
     else:
@@ -266,20 +266,20 @@ def sign(
     Example: rrsync log sample sign 118 131 --library hasselt --decision justified --actor dpo
     """
     who = person(actor)
-    with opened(config) as app:
-        looked(app, [library])
-        when, samples = _month(app, month), app.oversight.samples
+    with opened(config) as services:
+        looked(services, [library])
+        when, samples = _month(services, month), services.samples
         samples.sign(library, when, entries, decision, who)
         left = samples.of(library, when).left
-        language = app.settings.language
+        language = services.settings.language
     places = ", ".join(str(seq) for seq in dict.fromkeys(entries))
     text = translations(language).gettext("Signed: %(entries)s. %(left)s left to decide in the sample of %(month)s.")
     voices().out.print(text % {"entries": places, "left": left, "month": when.text})
 
 
-def _month(app: App, text: str | None) -> Month:
+def _month(services: Services, text: str | None) -> Month:
     if text is None:
-        return app.oversight.samples.last()
+        return services.samples.last()
     try:
         return Month.parse(text)
     except ValueError as error:
@@ -300,11 +300,11 @@ def add(library: LibraryOption, name: NameOption, actor: ViewerOption = None, co
     Example: rrsync log staff add --library hasselt --name an.peeters
     """
     who, called = viewer(actor), short("--name", name)
-    with opened(config) as app:
-        chosen(app.settings, [library])
-        _ = translations(app.settings.language).gettext
-        insz = typed(_("National number (not shown)"), production=app.production)
-        app.oversight.staff.add(library, called, insz, actor=who)
+    with opened(config) as services:
+        chosen(services.settings, [library])
+        _ = translations(services.settings.language).gettext
+        insz = typed(_("National number (not shown)"), production=services.production)
+        services.staff.add(library, called, insz, actor=who)
         text = _("%(name)s is on the list of staff; only a keyed value of the number is kept.")
         voices().out.print(text % {"name": called})
 
@@ -315,10 +315,10 @@ def remove(library: LibraryOption, name: NameOption, actor: ViewerOption = None,
     Accesses that were marked before stay marked. Who removed whom stands in the access log.
     """
     who, called = viewer(actor), short("--name", name)
-    with opened(config) as app:
-        looked(app, [library])
-        app.oversight.staff.remove(library, called, actor=who)
-        text = translations(app.settings.language).gettext("%(name)s was removed from the list of staff.")
+    with opened(config) as services:
+        looked(services, [library])
+        services.staff.remove(library, called, actor=who)
+        text = translations(services.settings.language).gettext("%(name)s was removed from the list of staff.")
         voices().out.print(text % {"name": called})
 
 
@@ -330,10 +330,10 @@ def list_staff(
     Looking at it is an entry of the access log too.
     """
     speak, who = voices(), viewer(actor)
-    with opened(config) as app:
-        looked(app, [library])
-        names = app.oversight.names(library, who)
-        language = app.settings.language
+    with opened(config) as services:
+        looked(services, [library])
+        names = services.oversight.names(library, who)
+        language = services.settings.language
     if as_json:
         speak.document(names)
         return

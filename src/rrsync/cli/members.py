@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import typer
 
 from rrsync.app.runtime import stopping
-from rrsync.app.services import App
+from rrsync.app.services import Services
 from rrsync.cli.context import Voices, chosen, opened, voices
 from rrsync.cli.member_file import EXPORTED, Look, Reader, RowFile, row_of, shown
 from rrsync.cli.member_file import opened as opened_file
@@ -85,13 +85,13 @@ def import_members(
     corrected; a row that says something new makes the member due in the next night.
     """
     speak = voices()
-    with opened(config) as app, opened_file(file) as source:
-        chosen(app.settings, [library])
+    with opened(config) as services, opened_file(file) as source:
+        chosen(services.settings, [library])
         with progress(speak, "Looking at the file", source.size) as told:
             look = source.look(told)
         _warn(look, speak)
         with rejects(file) as refused:
-            tally = _take_over(app, source, look, refused, library=library, speak=speak)
+            tally = _take_over(services, source, look, refused, library=library, speak=speak)
             where = shown(refused.path) if refused.rows else None
     if as_json:
         speak.document(asdict(tally) | {"unknown_columns": look.header.unknown, "rejects": where})
@@ -134,14 +134,14 @@ def export_members(
     the end, so an export that is broken off leaves the older one whole.
     """
     speak = voices()
-    with opened(config) as app:
-        libraries = chosen(app.settings, library)
-        since, run = _since(app, changed_since)
-        total = sum(app.members.count(each) for each in libraries)
+    with opened(config) as services:
+        libraries = chosen(services.settings, library)
+        since, run = _since(services, changed_since)
+        total = sum(services.members.count(each) for each in libraries)
         rows = 0
         with replacing(file) as write, progress(speak, "Writing the members", total, lines="members written") as told:
             write(EXPORTED)
-            for rows, standing in enumerate(_standings(app, libraries, since, run), start=1):
+            for rows, standing in enumerate(_standings(services, libraries, since, run), start=1):
                 write(row_of(standing))
                 if rows % _BATCH == 0:
                     told(rows)
@@ -151,23 +151,25 @@ def export_members(
         speak.out.print(f"{rows} members written to {shown(file)}.", markup=False)
 
 
-def _take_over(app: App, source: RowFile, look: Look, refused: Rejects, *, library: str, speak: Voices) -> Tally:
+def _take_over(
+    services: Services, source: RowFile, look: Look, refused: Rejects, *, library: str, speak: Voices
+) -> Tally:
     """Take the rows over in batches, each one transaction.
 
     Raises:
         StoreError, ConfigError, InputError, Interrupted: saying how many rows were taken over before.
     """
     tally = Tally()
-    reader = Reader(library, look.header.columns, app.production)
-    import_id, at = app.chance.new_reference(), app.chance.clock()
+    reader = Reader(library, look.header.columns, services.production)
+    import_id, at = services.runtime.new_reference(), services.runtime.clock()
     rows = source.rows()
     try:
-        with stopping(app.stop), progress(speak, "Importing", look.rows, lines="rows imported") as told:
+        with stopping(services.stop), progress(speak, "Importing", look.rows, lines="rows imported") as told:
             while batch := [reader.read(line, cells) for line, cells in islice(rows, _BATCH)]:
-                _refuse_if(stopped=app.stop.is_set())
+                _refuse_if(stopped=services.stop.is_set())
                 incoming = [item for item in batch if isinstance(item, Incoming)]
                 taken = [item for item in batch if isinstance(item, Taken)]
-                taken += app.members.take(incoming, import_id=import_id, at=at)
+                taken += services.members.take(incoming, import_id=import_id, at=at)
                 tally.add(taken)
                 refused.add(sorted((one for one in taken if one.result == "refused"), key=lambda one: one.line))
                 told(tally.rows)
@@ -192,12 +194,14 @@ def _warn(look: Look, speak: Voices) -> None:
         )
 
 
-def _standings(app: App, libraries: Sequence[str], since: datetime | None, run: str | None) -> Iterator[Standing]:
+def _standings(
+    services: Services, libraries: Sequence[str], since: datetime | None, run: str | None
+) -> Iterator[Standing]:
     for library in libraries:
-        yield from app.members.export(library, since=since, run=run)
+        yield from services.members.export(library, since=since, run=run)
 
 
-def _since(app: App, text: str | None) -> tuple[datetime | None, str | None]:
+def _since(services: Services, text: str | None) -> tuple[datetime | None, str | None]:
     """Read ``--changed-since``: a time, or a run.
 
     Raises:
@@ -207,7 +211,7 @@ def _since(app: App, text: str | None) -> tuple[datetime | None, str | None]:
         return None, None
     if (moment := _moment(text)) is not None:
         return moment, None
-    if text.isascii() and text.isprintable() and app.runs.exists(text):
+    if text.isascii() and text.isprintable() and services.runs.exists(text):
         return None, text
     raise ConfigError(
         "--changed-since is no time and no run of this database",

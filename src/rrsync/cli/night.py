@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from rrsync.app.runtime import stopping
-from rrsync.app.services import App
+from rrsync.app.services import Services
 from rrsync.cli.context import Voices, chosen, opened, table, voices
 from rrsync.cli.options import ConfigOption, JsonOption
 from rrsync.core.planning import Plan, Why, seconds_left, tonight
@@ -60,15 +60,15 @@ def night(
             f"There is no channel {channel!r} in this version", todo="Leave --channel out: online is meant"
         )
     speak = voices()
-    with opened(config) as app:
-        libraries = chosen(app.settings, library)
-        days = app.settings.night.stale_after_days
-        plan = tonight(now=app.chance.clock(), stale_after_days=days, full=full, most=most)
+    with opened(config) as services:
+        settings = services.settings
+        libraries, days = chosen(settings, library), settings.night.stale_after_days
+        plan = tonight(now=services.runtime.clock(), stale_after_days=days, full=full, most=most)
         if dry_run:
-            _forecast(app, speak, libraries, plan, as_json=as_json)
+            _forecast(services, speak, libraries, plan, as_json=as_json)
             return
-        with stopping(app.stop), _progress(app, speak) as progress:
-            report = app.night().run(libraries, plan, progress=progress)
+        with stopping(services.stop), _progress(services, speak) as progress:
+            report = services.night().run(libraries, plan, progress=progress)
     if as_json:
         speak.document(report.as_json())
     else:
@@ -76,10 +76,10 @@ def night(
     raise typer.Exit(report.exit_code)
 
 
-def _forecast(app: App, speak: Voices, libraries: list[str], plan: Plan, *, as_json: bool) -> None:
-    forecast = app.runs.forecast(libraries, plan)
+def _forecast(services: Services, speak: Voices, libraries: list[str], plan: Plan, *, as_json: bool) -> None:
+    forecast, registry = services.runs.forecast(libraries, plan), services.settings.registry
     total = sum(each.members for each in forecast)
-    seconds = seconds_left(total, app.settings.registry.max_per_second)
+    seconds = seconds_left(total, registry.max_per_second)
     if as_json:
         due = [{"library": each.library, "why": each.why.value, "members": each.members} for each in forecast]
         speak.document({"due": due, "total": total, "seconds": seconds})
@@ -92,13 +92,13 @@ def _forecast(app: App, speak: Voices, libraries: list[str], plan: Plan, *, as_j
 
 
 @contextmanager
-def _progress(app: App, speak: Voices) -> Iterator[Callable[[Progress], None]]:
+def _progress(services: Services, speak: Voices) -> Iterator[Callable[[Progress], None]]:
     """Yield what shows progress: a bar on a terminal, else a line every ten seconds."""
     if not speak.err.is_terminal:
-        last: list[datetime] = [app.chance.clock()]
+        last: list[datetime] = [services.runtime.clock()]
 
         def line(at: Progress) -> None:
-            now = app.chance.clock()
+            now = services.runtime.clock()
             if (now - last[0]).total_seconds() >= _EVERY_S:
                 last[0] = now
                 speak.err.print(f"{at.tried} of {at.due} members, about {_time(at.seconds_left)} left")

@@ -12,7 +12,8 @@ import structlog
 
 from rrsync import logging
 from rrsync.app.runtime import stopping
-from rrsync.app.services import App, Entrance, entrance
+from rrsync.app.services import Services
+from rrsync.app.web_services import WebServices, web_services
 from rrsync.cli.context import Voices, opened, voices
 from rrsync.cli.options import ConfigOption
 from rrsync.errors import RrsyncError
@@ -33,38 +34,38 @@ def serve(config: ConfigOption = None) -> None:
     logging in.
     """
     speak = voices()
-    with opened(config) as app:
+    with opened(config) as services:
         logging.configure("info")
-        attend(speak, app)
+        attend(speak, services)
 
 
-def attend(speak: Voices, app: App) -> None:
-    """Serve the pages of rooms that are open, until the process is told to stop.
+def attend(speak: Voices, services: Services) -> None:
+    """Serve the pages on open services, until the process is told to stop.
 
     Raises:
         ConfigError: they cannot be served there, or nobody could come in.
         RrsyncError: they stopped by themselves.
     """
-    from rrsync.web.app import site  # noqa: PLC0415 — the same
-    from rrsync.web.server import Listening  # noqa: PLC0415 — the same
-    from rrsync.web.webhooks import courier  # noqa: PLC0415 — no other command waits for what the pages need
+    from rrsync.web.app import create_app  # noqa: PLC0415 — the same
+    from rrsync.web.server import PageServer  # noqa: PLC0415 — the same
+    from rrsync.web.webhooks import webhook_dispatcher  # noqa: PLC0415 — no other command waits for what the pages need
 
-    web, way_in = app.settings.web, entrance(app)
-    made = site(app, way_in)
+    web, all_services = services.settings.web, web_services(services)
+    app = create_app(all_services)
     try:
-        with _for_long(), Listening(made, web.host, web.port) as server, stopping(app.stop):
-            courier(made.state.house).start()
+        with _for_long(), PageServer(app, web.host, web.port) as server, stopping(services.stop):
+            webhook_dispatcher(app.state.context).start()
             speak.err.print(f"The pages are at {web.origin} ; stop them with Ctrl-C.")
-            while server.is_alive and not app.stop.wait(_BEAT_S):
-                _tend(app, way_in)
-            if not app.stop.is_set():
+            while server.is_alive and not services.stop.wait(_BEAT_S):
+                _tend(all_services)
+            if not services.stop.is_set():
                 raise RrsyncError(
                     "The pages stopped by themselves",
                     kept="What was committed is kept",
                     todo="Start them again; if they stop again, report it",
                 )
     finally:
-        made.state.house.jobs.end()  # before the rooms close
+        app.state.context.jobs.end()  # before the database closes
     speak.err.print("The pages are closed.")
 
 
@@ -92,11 +93,11 @@ def free_port(wanted: int) -> int:
     return wanted
 
 
-def _tend(app: App, way_in: Entrance) -> None:
+def _tend(services: WebServices) -> None:
     """Sign what was written of late, and forget what has lapsed; what keeps that from being done is tried again."""
     try:
-        app.sign_off()
-        way_in.outside.glasses.sweep()
-        app.offers.sweep()
+        services.sign_off()
+        services.break_glass.sweep()
+        services.desk_answers.sweep()
     except RrsyncError as error:
         log.error("pages.untended", reason=type(error).__name__)  # noqa: TRY400 — its words are for the log's keeper

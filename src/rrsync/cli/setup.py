@@ -18,7 +18,7 @@ import typer
 
 from rrsync.anchor.durable_file import create
 from rrsync.app.installation import fresh_keys, fresh_signing_key, has_signed, holds_data, prepare_database, usual_scope
-from rrsync.app.services import App
+from rrsync.app.services import Services
 from rrsync.audit.notary import DESK, NIGHT
 from rrsync.cli.context import opened, voices
 from rrsync.cli.log import logged, read
@@ -256,9 +256,9 @@ def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     speak = voices()
     found: list[dict[str, str]] = []
     try:
-        with opened(config) as app:
+        with opened(config) as services:
             found += [{"what": what, "state": "ok", "text": "can be used"} for what in ("settings", "keys", "database")]
-            for what, look in _looks(app):
+            for what, look in _looks(services):
                 try:
                     state, text = look()
                 except RrsyncError as error:
@@ -274,37 +274,38 @@ def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     raise typer.Exit(2 if any(each["state"] == "fault" for each in found) else 0)
 
 
-def _looks(app: App) -> list[tuple[str, Callable[[], tuple[str, str]]]]:
-    today = app.chance.clock().date()
-    looks: list[tuple[str, Callable[[], tuple[str, str]]]] = [("clock", lambda: _clock(app))]
-    looks += certificate_checks(app.settings.registry, app.chance.clock())
-    looks.append(("register", lambda: _register(app)))
+def _looks(services: Services) -> list[tuple[str, Callable[[], tuple[str, str]]]]:
+    settings, today = services.settings, services.runtime.clock().date()
+    looks: list[tuple[str, Callable[[], tuple[str, str]]]] = [("clock", lambda: _clock(services))]
+    looks += certificate_checks(settings.registry, services.runtime.clock())
+    looks.append(("register", lambda: _register(services)))
     looks += [
-        (f"authorisation of {each.id}", partial(_authorised, app, each.id, today)) for each in app.settings.library
+        (f"authorisation of {each.id}", partial(_authorised, services, each.id, today)) for each in settings.library
     ]
-    looks += [(f"access log of {name}", partial(_log, app, name)) for name in logged(app)]
-    if app.settings.log.anchor:
-        looks += [(f"anchor of {name}", partial(_anchored, app, name)) for name in logged(app)]
+    looks += [(f"access log of {name}", partial(_log, services, name)) for name in logged(services)]
+    if settings.log.anchor:
+        looks += [(f"anchor of {name}", partial(_anchored, services, name)) for name in logged(services)]
     return looks
 
 
-def _clock(app: App) -> tuple[str, str]:
+def _clock(services: Services) -> tuple[str, str]:
     """The clock must not be behind what it once said: the log's last entries."""
-    now = app.chance.clock()
-    for head in app.ledger.heads():
-        for seq, data in app.ledger.entries(head.library, since=max(0, head.size - 1)):
+    now = services.runtime.clock()
+    for head in services.access_log.heads():
+        for seq, data in services.access_log.entries(head.library, since=max(0, head.size - 1)):
             if str(read(head.library, seq, data).get("ts")) > stamp(now):
                 return "fault", f"it is behind the last entry of the access log of {head.library}; set it right"
     return "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _register(app: App) -> tuple[str, str]:
-    app.desk()
-    return "ok", f"{app.settings.registry.environment}; it was asked nothing"
+def _register(services: Services) -> tuple[str, str]:
+    services.desk()
+    registry = services.settings.registry
+    return "ok", f"{registry.environment}; it was asked nothing"
 
 
-def _authorised(app: App, library: str, today: date) -> tuple[str, str]:
-    found = app.authorisations.get(library)
+def _authorised(services: Services, library: str, today: date) -> tuple[str, str]:
+    found = services.authorisations.get(library)
     if found is None:
         return "fault", "there is none, so the register is never asked for this library"
     if not found.valid_from <= today <= found.valid_until:
@@ -314,17 +315,17 @@ def _authorised(app: App, library: str, today: date) -> tuple[str, str]:
     return "ok", f"{found.decision}, until {found.valid_until}, for {', '.join(sorted(found.purposes))}"
 
 
-def _log(app: App, library: str) -> tuple[str, str]:
-    head = app.notary.verify(library)
-    app.notary.hold(library)
+def _log(services: Services, library: str) -> tuple[str, str]:
+    head = services.notary.verify(library)
+    services.notary.hold(library)
     return "ok", f"whole, {head.size} entries"
 
 
-def _anchored(app: App, library: str) -> tuple[str, str]:
+def _anchored(services: Services, library: str) -> tuple[str, str]:
     """Who outside the database last took in a checkpoint of a log, and when."""
-    last = app.checkpoints.last_anchored(library)
+    last = services.checkpoints.last_anchored(library)
     if last is None:
         return "warning", "none took a checkpoint in yet; try them with `rrsync log anchor`"
-    age = app.chance.clock() - last.at
+    age = services.runtime.clock() - last.at
     state = "ok" if age <= NIGHT else "warning" if age <= DESK else "fault"
     return state, f"{last.name} has a checkpoint of {last.size} entries since {last.at:%Y-%m-%d %H:%M} UTC"

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from rrsync.app.runtime import chance, until_stopped
+from rrsync.app.runtime import system_runtime, until_stopped
 from rrsync.cli.context import voices
 from rrsync.errors import ConfigError
 from rrsync.simulator.citizens import World, member_rows
@@ -71,10 +71,10 @@ def simulator(
     if members is not None:
         write_members(members, member_rows(world))
         speak.err.print(f"Wrote {members}: import it with `rrsync members import {members} --library ID`.")
-    luck = chance()
+    runtime = system_runtime()
     server = Simulator(
-        now=luck.clock,
-        new_reference=luck.new_reference,
+        now=runtime.clock,
+        new_reference=runtime.new_reference,
         world=world,
         personas=personas,
         latency_ms=latency_ms,

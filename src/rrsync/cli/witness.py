@@ -11,7 +11,7 @@ import typer
 from rrsync.anchor.durable_file import create
 from rrsync.anchor.witness_server import Witness
 from rrsync.app.log_keeping import SEED_BYTES, key_text, seed_of
-from rrsync.app.runtime import chance, until_stopped
+from rrsync.app.runtime import system_runtime, until_stopped
 from rrsync.cli.context import voices
 from rrsync.core.signed_note import Key, Signer, is_key_name
 from rrsync.errors import ConfigError
@@ -62,14 +62,14 @@ def witness(
     """
     speak = voices()
     named = [_key(text) for text in _named(log or [], logs)]
-    luck = chance()
-    signer = _signer(name, key, state, luck.random)
+    runtime = system_runtime()
+    signer = _signer(name, key, state, runtime.random)
     speak.out.print(signer.cosigner.text)
     if not named:
         speak.err.print("Give this line to the library, and start again with --log and the line it gives you.")
         return
     with (
-        Witness(signer=signer, logs=named, state=state, clock=luck.clock, host=host, port=port) as server,
+        Witness(signer=signer, logs=named, state=state, clock=runtime.clock, host=host, port=port) as server,
         until_stopped() as stopped,
     ):
         speak.err.print(f"The witness answers at {server.url} ; stop it with Ctrl-C. Logs it knows: {len(named)}.")

@@ -1,1 +1,1 @@
-"""The pages: who uses them, what they show and how; served to the browser and to nothing else."""
+"""The pages for staff, operators and the data-protection officer, and the API for library systems."""

@@ -1,8 +1,6 @@
-"""Who sets rrsync up: the keys of library systems, how their webhooks go, and who is logged in.
+"""The administrator's pages: API keys of library systems, the state of webhooks, and who is logged in.
 
-Who is of a library sees and does all this for that library alone.
-
-What the pages of who sets rrsync up show: keys of library systems, webhooks, who is logged in.
+An administrator of one library sees and does all this for that library alone.
 """
 
 from __future__ import annotations
@@ -21,11 +19,17 @@ from rrsync.core.roles import Role, is_name
 from rrsync.store.api_keys import ApiKey, Order
 from rrsync.store.change_feed import BEGINNING
 from rrsync.store.sessions import Present, Visit
-from rrsync.web.desk_pages import UNUSABLE, actor, kept
-from rrsync.web.guard import Away, House, Inside, TurnedAway, house
+from rrsync.web.context import Context, WebContext
+from rrsync.web.forms import UNUSABLE, without_numbers
+from rrsync.web.guard import AccessError, Denied, Inside, actor
 from rrsync.web.paths import PATHS
 from rrsync.web.render import BLANK, Choice, Filled, Flash, Place
 from rrsync.web.responses import go, respond, say
+
+#: The scopes by their names in the form.
+SCOPES: Final = {"read": Scope.READ, "refresh": Scope.REFRESH, "changes": Scope.CHANGES}
+_DAYS: Final = frozenset({"30", "90", "365"})
+_SOON: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class KeyLine:
 
     @property
     def can_end(self) -> bool:
-        """Whether there is something to revoke."""
+        """Whether the key can be revoked."""
         return self.state in {"state_good", "state_soon"}
 
 
@@ -67,7 +71,7 @@ class KeysPage:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyPage:
-    """A key that was just made: the one time that it is shown."""
+    """A new key, the one time that it is shown."""
 
     name: ClassVar[str] = "key"
 
@@ -78,10 +82,10 @@ class KeyPage:
 
 @dataclass(frozen=True, slots=True)
 class HookLine:
-    """A webhook: where it is (scheme and host), up to which change it was heard, and how it goes.
+    """A webhook: its scheme and host, the last change that was delivered, and its state.
 
-    ``waiting`` counts the changes that it was not told of yet; ``why`` is what the other side did last: a key of the
-    page's words after ``kind_``, or ``status`` with a number.
+    ``waiting`` counts the changes that are not delivered yet; ``why`` is the last failure: a key of the page's texts
+    after ``kind_``, or ``status`` with a number.
     """
 
     library: str
@@ -96,7 +100,7 @@ class HookLine:
 
     @property
     def status(self) -> str:
-        """The number of the status that it answered with, if that is why."""
+        """The HTTP status of the last failure, if that is the failure."""
         kind, _, number = self.why.partition(" ")
         return number if kind == "status" else ""
 
@@ -112,7 +116,7 @@ class HooksPage:
 
 @dataclass(frozen=True, slots=True)
 class PersonLine:
-    """Somebody who is logged in, however often: ``person`` is their keyed value in hex, by which all of it is ended."""
+    """A person who is logged in, in ``count`` sessions: ``person`` is their keyed value in hex, by which all end."""
 
     person: str
     name: str
@@ -133,14 +137,8 @@ class PeoplePage:
     people: tuple[PersonLine, ...]
 
 
-#: How the pages name what a key is for.
-SCOPES: Final = {"read": Scope.READ, "refresh": Scope.REFRESH, "changes": Scope.CHANGES}
-_DAYS: Final = frozenset({"30", "90", "365"})
-_SOON: Final = timedelta(days=30)
-
-
-def mount(app: FastAPI) -> None:
-    """Add the routes of this module."""
+def register_routes(app: FastAPI) -> None:
+    """Add the routes of the administrator's pages."""
     app.add_api_route(PATHS["admin"], keys, methods=["GET"])
     app.add_api_route(PATHS["admin_make"], make, methods=["POST"])
     app.add_api_route(PATHS["admin_revoke"], revoke, methods=["POST"])
@@ -150,13 +148,14 @@ def mount(app: FastAPI) -> None:
     app.add_api_route(PATHS["people_end"], end, methods=["POST"])
 
 
-def keys(request: Request, visit: Inside) -> Response:
+def keys(request: Request, ctx: Context, visit: Inside) -> Response:
     """Show the keys, and a form for another."""
-    return respond(request, _keys_page(house(request), visit), here=Place.ADMIN)
+    return respond(request, _keys_page(ctx, visit), here=Place.ADMIN)
 
 
 def make(
     request: Request,
+    ctx: Context,
     visit: Inside,
     library: Annotated[str, Form()] = "",
     name: Annotated[str, Form()] = "",
@@ -165,51 +164,48 @@ def make(
     networks: Annotated[str, Form()] = "",
 ) -> Response:
     """Make a key, and show it this once."""
-    here, name, chosen = house(request), name.strip(), frozenset(scopes or ())
-    wrong = _wrong(library, name, chosen, days, networks, _reached(here, visit))
-    if wrong:
+    name, chosen = name.strip(), frozenset(scopes or ())
+    if errors := _errors(library, name, chosen, days, networks, ctx.reached(visit)):
         values = {"library": library, "name": name, "days": days, "networks": networks}
-        page = _keys_page(here, visit, Filled(kept(values), wrong), chosen)
+        page = _keys_page(ctx, visit, Filled(without_numbers(values), errors), chosen)
         return respond(request, page, here=Place.ADMIN, status=UNUSABLE)
     order = Order(
         library=library,
         name=name,
         scopes=frozenset(SCOPES[each] for each in chosen),
         networks=tuple(networks.split()),
-        expires_at=here.now + timedelta(days=int(days)),
+        expires_at=ctx.now + timedelta(days=int(days)),
     )
-    key, text = here.entrance.served.keys.make(order, actor=actor(visit))
-    base = f"{here.app.settings.web.origin}/api/libraries/{library}"
-    return respond(request, KeyPage(text, _line(key, here), base), here=Place.ADMIN)
+    key, text = ctx.api_keys.make(order, actor=actor(visit))
+    base = f"{ctx.policy.origin}/api/libraries/{library}"
+    return respond(request, KeyPage(text, _line(key, ctx), base), here=Place.ADMIN)
 
 
-def revoke(request: Request, visit: Inside, key: Annotated[str, Form()]) -> Response:
-    """End a key for good."""
-    here = house(request)
-    gone = here.entrance.served.keys.revoke(key, libraries=_reached(here, visit), actor=actor(visit))
+def revoke(request: Request, ctx: Context, visit: Inside, key: Annotated[str, Form()]) -> Response:
+    """Revoke a key."""
+    gone = ctx.api_keys.revoke(key, libraries=list(ctx.reached(visit)), actor=actor(visit))
     if gone is None:
-        raise TurnedAway(Away.MISSING)
+        raise AccessError(Denied.MISSING)
     say(request, visit, Flash("good", "key_revoked", {"name": gone.name}))
     return go("admin")
 
 
-def hooks(request: Request, visit: Inside) -> Response:
-    """Show how the webhooks go."""
-    here = house(request)
-    served, reached = here.entrance.served, _reached(here, visit)
-    states = served.hooks.states(reached)
+def hooks(request: Request, ctx: Context, visit: Inside) -> Response:
+    """Show the state of the webhooks."""
+    reached = ctx.reached(visit)
+    states = ctx.webhook_deliveries.states(list(reached))
     lines = []
-    for library, target in served.targets.items():
+    for library, target in ctx.webhooks.items():
         if library not in reached:
             continue
         state, parts = states.get(library), urlsplit(target.url)
         lines.append(
             HookLine(
                 library=library,
-                label=here.libraries[library],
+                label=reached[library],
                 where=f"{parts.scheme}://{parts.netloc}",
                 cursor=state.cursor if state else BEGINNING,
-                waiting=served.feed.count(library, state.cursor) if state else 0,
+                waiting=ctx.change_feed.count(library, state.cursor) if state else 0,
                 told_at=state.told_at if state else None,
                 failures=state.failures if state else 0,
                 why=state.why if state else "",
@@ -219,64 +215,58 @@ def hooks(request: Request, visit: Inside) -> Response:
     return respond(request, HooksPage(tuple(lines)), here=Place.HOOKS)
 
 
-def hasten(request: Request, visit: Inside, library: Annotated[str, Form()]) -> Response:
-    """Have a webhook that is waited for tried at once."""
-    here = house(request)
-    if library not in here.entrance.served.targets or library not in _reached(here, visit):
-        raise TurnedAway(Away.MISSING)
-    here.entrance.served.hooks.hasten(library)
+def hasten(request: Request, ctx: Context, visit: Inside, library: Annotated[str, Form()]) -> Response:
+    """Retry a failed webhook at once."""
+    if library not in ctx.webhooks or library not in ctx.reached(visit):
+        raise AccessError(Denied.MISSING)
+    ctx.webhook_deliveries.hasten(library)
     say(request, visit, Flash("info", "hook_now"))
     return go("hooks")
 
 
-def people(request: Request, visit: Inside) -> Response:
+def people(request: Request, ctx: Context, visit: Inside) -> Response:
     """Show who is logged in."""
-    return respond(request, PeoplePage(_people(house(request), visit)), here=Place.PEOPLE)
+    return respond(request, PeoplePage(_people(ctx, visit)), here=Place.PEOPLE)
 
 
-def end(request: Request, visit: Inside, person: Annotated[str, Form()]) -> Response:
-    """Log somebody out everywhere, with an entry in the log of their library, or of all they work for."""
-    here = house(request)
-    found = next((one for one in _present(here, visit) if one.person.hex() == person), None)
+def end(request: Request, ctx: Context, visit: Inside, person: Annotated[str, Form()]) -> Response:
+    """Log a person out everywhere, with an entry in the log of their library, or of all that they work for."""
+    found = next((one for one in _present(ctx, visit) if one.person.hex() == person), None)
     if found is None:
-        raise TurnedAway(Away.MISSING)
+        raise AccessError(Denied.MISSING)
     staff = found.staff
     body: dict[str, JSON] = {"actor": named(actor(visit)), "session": {"name": staff.name, "deed": "ended"}}
-    libraries = [staff.library] if staff.library is not None else list(here.libraries)
-    here.app.ledger.append([Draft(library, Kind.SETTINGS, "", body=body) for library in libraries])
-    here.entrance.sessions.end_of(found.person)
+    libraries = [staff.library] if staff.library is not None else list(ctx.libraries)
+    ctx.access_log.append([Draft(library, Kind.SETTINGS, "", body=body) for library in libraries])
+    ctx.sessions.end_of(found.person)
     if found.person == visit.person:
         return go("login")
     say(request, visit, Flash("good", "people_ended", {"name": staff.name}))
     return go("people")
 
 
-def _reached(here: House, visit: Visit) -> Collection[str]:
-    return [library for library in here.libraries if visit.staff.reaches(library)]
-
-
-def _keys_page(here: House, visit: Visit, filled: Filled = BLANK, chosen: frozenset[str] = frozenset()) -> KeysPage:
-    reached = _reached(here, visit)
+def _keys_page(ctx: WebContext, visit: Visit, filled: Filled = BLANK, chosen: frozenset[str] = frozenset()) -> KeysPage:
+    reached = ctx.reached(visit)
     return KeysPage(
-        keys=tuple(_line(key, here) for key in here.entrance.served.keys.of(reached)),
-        libraries=[Choice(library, here.libraries[library]) for library in reached],
+        keys=tuple(_line(key, ctx) for key in ctx.api_keys.of(list(reached))),
+        libraries=[Choice(*each) for each in reached.items()],
         filled=filled,
         chosen=chosen,
     )
 
 
-def _line(key: ApiKey, here: House) -> KeyLine:
+def _line(key: ApiKey, ctx: WebContext) -> KeyLine:
     return KeyLine(
         id=key.id,
         name=key.name,
-        library=here.libraries[key.library],
+        library=ctx.libraries[key.library],
         scopes=tuple(word for word, scope in SCOPES.items() if scope in key.scopes),
         networks=key.networks,
         made_by=key.made_by,
         made_at=key.made_at,
         ends=key.expires_at,
         used_at=key.used_at,
-        state=_state(key, here.now),
+        state=_state(key, ctx.now),
         revoked_by=key.revoked_by,
     )
 
@@ -289,7 +279,7 @@ def _state(key: ApiKey, now: datetime) -> Literal["state_good", "state_soon", "s
     return "state_soon" if key.expires_at - now <= _SOON and key.used_at is not None else "state_good"
 
 
-def _wrong(
+def _errors(
     library: str, name: str, chosen: frozenset[str], days: str, networks: str, reached: Collection[str]
 ) -> Mapping[str, str]:
     errors = {}
@@ -308,15 +298,15 @@ def _wrong(
     return errors
 
 
-def _present(here: House, visit: Visit) -> list[Present]:
-    """Give the sessions of whom somebody may log out: those of their own library; of all, who works for all."""
+def _present(ctx: WebContext, visit: Visit) -> list[Present]:
+    """Return the sessions that an administrator may end: those of their own library, or all."""
     own = visit.staff.library
-    return [one for one in here.entrance.sessions.present() if own is None or one.staff.library == own]
+    return [one for one in ctx.sessions.present() if own is None or one.staff.library == own]
 
 
-def _people(here: House, visit: Visit) -> tuple[PersonLine, ...]:
+def _people(ctx: WebContext, visit: Visit) -> tuple[PersonLine, ...]:
     found: dict[bytes, list[Present]] = {}
-    for one in _present(here, visit):
+    for one in _present(ctx, visit):
         found.setdefault(one.person, []).append(one)
     lines = []
     for person, sessions in found.items():
@@ -325,7 +315,7 @@ def _people(here: House, visit: Visit) -> tuple[PersonLine, ...]:
             PersonLine(
                 person=person.hex(),
                 name=staff.name,
-                library=None if staff.library is None else here.libraries.get(staff.library, staff.library),
+                library=None if staff.library is None else ctx.libraries.get(staff.library, staff.library),
                 roles=tuple(role.value for role in Role if role in staff.roles),
                 count=len(sessions),
                 since=min(one.since for one in sessions),

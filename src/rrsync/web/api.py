@@ -1,9 +1,7 @@
-"""What a library system asks, by its key (docs/api.md): a member as held, one refreshed, what changed, what is on hold.
+"""The API for library systems (docs/api.md): a member, a refresh, the changes, the holds; and its OpenAPI document.
 
-A member of another library is as unknown as one that does not exist. Who is named as the end user is who acts in the
-access log, with the name of the key, and to whom the desk's limits apply.
-
-The OpenAPI document of /api: its routes alone, with what they take, give and refuse, and how one shows a key.
+A call needs a key, which is one library's; a member of another library is answered as one that does not exist. The end
+user that a refresh names is the actor in the access log, with the name of the key, and the desk's limits apply to them.
 """
 
 from __future__ import annotations
@@ -29,8 +27,8 @@ from rrsync.store.change_feed import BEGINNING
 from rrsync.store.desk_answers import Offer
 from rrsync.store.rows import Standing
 from rrsync.store.settlement import changed
-from rrsync.web import api_errors
-from rrsync.web.api_errors import MEDIA, Problem
+from rrsync.web.access_rules import WithKey
+from rrsync.web.api_errors import MEDIA, Problem, add_problem_handler
 from rrsync.web.api_schema import (
     ChangeDocument,
     ChangesDocument,
@@ -44,29 +42,30 @@ from rrsync.web.api_schema import (
     RefreshRequest,
     State,
 )
+from rrsync.web.context import Context, WebContext
 from rrsync.web.desk_pages import take_turn_about
-from rrsync.web.guard import Keyed, caller, house
+from rrsync.web.guard import caller
 from rrsync.web.paths import PATHS, part
 from rrsync.web.server import asking
 
 _SCHEME: Final = "key"
 _REF: Final = "#/components/schemas/ProblemDocument"
 _DESCRIPTION: Final = """\
-What a library system may ask of rrsync: members as they are held, one refreshed from the National Registry for an end \
-user with a reason, and what changed, in order. Every key is one library's, and good for the scopes it names.
+The API of rrsync for library systems: members as they are held, one refreshed from the National Registry for an end \
+user with a reason, and the changes, in order. Every key is one library's, and has the scopes that it names.
 
 No document holds a national number. Every error is a problem (RFC 9457) with what was wrong, what was kept and what \
 to do.
 """
 _KEYED: Final = {
-    HTTPStatus.UNAUTHORIZED: "There is no key, or it opens nothing.",
-    HTTPStatus.FORBIDDEN: "The key is not good for this, or from there; or the register may not be asked for this.",
-    HTTPStatus.NOT_FOUND: "It is not there, or another library's.",
-    HTTPStatus.REQUEST_TIMEOUT: "The request took too long to come.",
+    HTTPStatus.UNAUTHORIZED: "The key is missing or not valid.",
+    HTTPStatus.FORBIDDEN: "The key does not have this scope or this network, or the register may not be asked.",
+    HTTPStatus.NOT_FOUND: "There is no such member, or it is another library's.",
+    HTTPStatus.REQUEST_TIMEOUT: "The body took too long to arrive.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is no JSON.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "What was sent is not as it must be.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong that nobody foresaw.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The request does not fit the schema.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "An internal error.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The database, the access log or the register cannot be used now.",
 }
 #: What a header of an answer says, by status.
@@ -76,58 +75,13 @@ _HEADERS: Final = {
 }
 
 
-def problems(more: dict[HTTPStatus, str] | None = None) -> dict[int | str, dict[str, object]]:
-    """Give what a route under a key may refuse, for FastAPI."""
-    return {int(status): _problem(status, said) for status, said in sorted((_KEYED | (more or {})).items())}
-
-
-def document(request: Request) -> Response:
-    """Give the document."""
-    here = house(request)
-    keyed = [
-        (route, method.lower(), rule.scope.value)
-        for route in request.app.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-        if isinstance(rule := here.rules[method, route.path], Keyed)
-    ]
-    said = get_openapi(
-        title="rrsync",
-        version=version("rrsync"),
-        description=_DESCRIPTION,
-        routes=[route for route, _, _ in keyed],
-        servers=[{"url": here.app.settings.web.origin}],
-    )
-    for route, method, scope in keyed:
-        said["paths"][route.path][method]["security"] = [{_SCHEME: [scope]}]
-    parts = said["components"]
-    parts["schemas"]["ProblemDocument"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-    parts["schemas"] |= parts["schemas"]["ProblemDocument"].pop("$defs")
-    parts["securitySchemes"] = {_SCHEME: _scheme()}
-    return JSONResponse(said)
-
-
-def _scheme() -> dict[str, str]:
-    scopes = ", ".join(Scope)
-    said = f"A key that whoever administers rrsync makes, of one library and some of the scopes {scopes}."
-    return {"type": "http", "scheme": "bearer", "bearerFormat": "rrs_<id>_<secret>", "description": said}
-
-
-def _problem(status: HTTPStatus, said: str) -> dict[str, object]:
-    given: dict[str, object] = {"description": said, "content": {MEDIA: {"schema": {"$ref": _REF}}}}
-    if status in _HEADERS:
-        name, what, kind = _HEADERS[status]
-        given["headers"] = {name: {"description": what, "schema": {"type": kind}}}
-    return given
-
-
 _LONGEST: Final = 100
 _HIGHEST: Final = 2**53 - 1
 _MOST: Final = 500
 _REFRESH: Final = {
     HTTPStatus.BAD_REQUEST: "There is no usable Idempotency-Key, or the member cannot be asked about.",
-    HTTPStatus.CONFLICT: "The same call is under way, or the member was changed meanwhile.",
-    HTTPStatus.TOO_MANY_REQUESTS: "The end user, or the library, asked as often as they may.",
+    HTTPStatus.CONFLICT: "The same call is in progress, or the member was changed in the meantime.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The end user, or the library, reached a limit.",
     HTTPStatus.BAD_GATEWAY: "The register refuses, or its answer cannot be used.",
 }
 
@@ -144,8 +98,21 @@ IdempotencyKey = Annotated[
 ]
 
 
-def mount(app: FastAPI) -> None:
-    """Add the routes of this module, and the answers of what goes wrong on them."""
+def problems(more: dict[HTTPStatus, str] | None = None) -> dict[int | str, dict[str, object]]:
+    """Return the errors of a route with a key, for its OpenAPI entry."""
+    return {int(status): _problem(status, said) for status, said in sorted((_KEYED | (more or {})).items())}
+
+
+def _problem(status: HTTPStatus, said: str) -> dict[str, object]:
+    given: dict[str, object] = {"description": said, "content": {MEDIA: {"schema": {"$ref": _REF}}}}
+    if status in _HEADERS:
+        name, what, kind = _HEADERS[status]
+        given["headers"] = {name: {"description": what, "schema": {"type": kind}}}
+    return given
+
+
+def register_routes(app: FastAPI) -> None:
+    """Add the routes of the API, and the handler of its errors."""
     app.add_api_route(PATHS["api"], document, methods=["GET"], name="openapi")
     app.add_api_route(
         PATHS["api_member"],
@@ -181,14 +148,14 @@ def mount(app: FastAPI) -> None:
         response_model=HoldsDocument,
         responses=problems(),
         operation_id="holds",
-        summary="Whom a person must look at",
+        summary="The members on hold",
     )
-    api_errors.mount(app)
+    add_problem_handler(app)
 
 
-def member_held(request: Request, library: str, member: str) -> MemberDocument:
-    """Give one member as it is held here: who it is, where they live, and what was last found out."""
-    found = _found(request, library, member)
+def member_held(ctx: Context, library: str, member: str) -> MemberDocument:
+    """Return one member as it is held here, with the result of the last refresh."""
+    found = _found(ctx, library, member)
     return MemberDocument(
         library=library,
         member=found.member.number,
@@ -202,33 +169,38 @@ def member_held(request: Request, library: str, member: str) -> MemberDocument:
 
 
 def refresh(
-    request: Request, library: str, member: str, said: RefreshRequest, idempotency_key: IdempotencyKey
+    request: Request,
+    ctx: Context,
+    library: str,
+    member: str,
+    said: RefreshRequest,
+    idempotency_key: IdempotencyKey,
 ) -> Response:
-    """Ask the register about one member, for an end user with a reason, and take a change over if that is asked.
+    """Ask the register about one member, for an end user with a reason, and write a change if ``apply`` says so.
 
-    An answer of the last quarter of an hour is shown again without another access. The same call under the same key
-    gets the same answer for a day, and nothing is done twice.
+    An answer of the last quarter of an hour is returned again without another query. The same call with the same
+    Idempotency-Key gets the same answer for a day, and nothing is done twice.
     """
-    key, repeats = caller(request), house(request).entrance.served.repeats
-    number = _found(request, library, member).member.number
-    turn = repeats.begin(key.id, idempotency_key.strip('"'), f"{library}\0{number}\0{said.model_dump_json()}")
+    key = caller(request)
+    number = _found(ctx, library, member).member.number
+    turn = ctx.idempotency.begin(key.id, idempotency_key.strip('"'), f"{library}\0{number}\0{said.model_dump_json()}")
     if isinstance(turn, Answered):
         return _json(turn.answer, **{"Idempotency-Replayed": "true"})
     if isinstance(turn, Clash):
         raise Problem("another-call") if turn is Clash.OTHER else Problem("running", headers={"Retry-After": "2"})
     try:
-        answer = _refreshed(request, library, number, said).model_dump_json().encode()
+        answer = _refreshed(ctx, library, number, said, key.name).model_dump_json().encode()
     except BaseException:
-        with suppress(StoreError):  # then the same call waits until this one is taken for dead
-            repeats.drop(turn)
+        with suppress(StoreError):  # the same call then waits until this one counts as dead
+            ctx.idempotency.drop(turn)
         raise
-    repeats.keep(turn, answer)
+    ctx.idempotency.keep(turn, answer)
     return _json(answer)
 
 
-def changes(request: Request, library: str, after: After = BEGINNING, most: Most = 100) -> ChangesDocument:
-    """Give what changed after a place, the oldest first: whose, which fields and when, and nobody's data."""
-    found = house(request).entrance.served.feed.after(library, after, most=most + 1)
+def changes(ctx: Context, library: str, after: After = BEGINNING, most: Most = 100) -> ChangesDocument:
+    """Return the changes after a place, the oldest first: whose, which fields and when, without personal data."""
+    found = ctx.change_feed.after(library, after, most=most + 1)
     shown = found[:most]
     return ChangesDocument(
         library=library,
@@ -241,9 +213,9 @@ def changes(request: Request, library: str, after: After = BEGINNING, most: Most
     )
 
 
-def holds(request: Request, library: str, after: Annotated[After, Query(ge=0)] = 0, most: Most = 100) -> HoldsDocument:
-    """Give the members that a person must look at, and why; what to do about it is decided at the desk."""
-    shown, has_more = house(request).entrance.worklist.page(library, beyond=after, most=most)
+def holds(ctx: Context, library: str, after: Annotated[After, Query(ge=0)] = 0, most: Most = 100) -> HoldsDocument:
+    """Return the members on hold, and why; what to do about it is decided at the desk."""
+    shown, has_more = ctx.worklist.page(library, beyond=after, most=most)
     return HoldsDocument(
         library=library,
         holds=[
@@ -257,35 +229,34 @@ def holds(request: Request, library: str, after: Annotated[After, Query(ge=0)] =
     )
 
 
-def _found(request: Request, library: str, member: str) -> Standing:
-    """Give a member of the caller's own library.
+def _found(ctx: WebContext, library: str, member: str) -> Standing:
+    """Return a member of the caller's own library.
 
     Raises:
         Problem: there is none, whether or not another library has one.
     """
     number = part(member)
     is_usable = number.isprintable() and len(number) <= _LONGEST
-    found = house(request).app.members.find(library, number) if is_usable else None
+    found = ctx.members.find(library, number) if is_usable else None
     if found is None:
         raise Problem("missing")
     return found
 
 
-def _refreshed(request: Request, library: str, number: str, said: RefreshRequest) -> RefreshAnswer:
-    """Have the member refreshed: shown again, or asked; and accepted if that is wanted and nobody declined it."""
-    here = house(request)
-    counter, actor = here.entrance.counter, Actor(ActorKind.PERSON, said.staff, caller(request).name)
-    offer = counter.recent(library, number)
+def _refreshed(ctx: WebContext, library: str, number: str, said: RefreshRequest, key: str) -> RefreshAnswer:
+    """Ask about a member, or take the last answer again; accept a change if the call says so and nobody declined it."""
+    desk, actor = ctx.desk_service, Actor(ActorKind.PERSON, said.staff, key)
+    offer = desk.recent(library, number)
     is_reused = offer is not None
     if offer is not None:
-        offer = counter.reuse(offer, actor=actor, purpose=said.purpose, case=said.case)
+        offer = desk.reuse(offer, actor=actor, purpose=said.purpose, case=said.case)
     else:
-        take_turn_about(request, library, number, actor=actor, purpose=said.purpose, case=said.case)
-        offer = counter.ask(library, number, actor=actor, purpose=said.purpose, case=said.case)
+        take_turn_about(ctx, library, number, actor=actor, purpose=said.purpose, case=said.case)
+        offer = desk.ask(library, number, actor=actor, purpose=said.purpose, case=said.case)
     state: State = offer.state
     if said.apply and state == "open":
         try:
-            counter.accept(offer, actor)
+            desk.accept(offer, actor)
         except LedgerError:
             raise
         except StoreError as error:
@@ -325,3 +296,34 @@ def _held(held: Held) -> HeldData:
 
 def _json(body: bytes, **headers: str) -> Response:
     return Response(body, media_type="application/json", headers=headers)
+
+
+def document(request: Request, ctx: Context) -> Response:
+    """Return the OpenAPI document: the routes under a key alone, their answers and errors, and how a key is sent."""
+    keyed = [
+        (route, method.lower(), rule.scope.value)
+        for route in request.app.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+        if isinstance(rule := ctx.rules[method, route.path], WithKey)
+    ]
+    document = get_openapi(
+        title="rrsync",
+        version=version("rrsync"),
+        description=_DESCRIPTION,
+        routes=[route for route, _, _ in keyed],
+        servers=[{"url": ctx.policy.origin}],
+    )
+    for route, method, scope in keyed:
+        document["paths"][route.path][method]["security"] = [{_SCHEME: [scope]}]
+    parts = document["components"]
+    parts["schemas"]["ProblemDocument"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts["schemas"] |= parts["schemas"]["ProblemDocument"].pop("$defs")
+    parts["securitySchemes"] = {_SCHEME: _scheme()}
+    return JSONResponse(document)
+
+
+def _scheme() -> dict[str, str]:
+    scopes = ", ".join(Scope)
+    said = f"A key that the administrator of rrsync made, of one library, with some of the scopes {scopes}."
+    return {"type": "http", "scheme": "bearer", "bearerFormat": "rrs_<id>_<secret>", "description": said}

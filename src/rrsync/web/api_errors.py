@@ -1,7 +1,7 @@
-"""What goes wrong under /api, as a library system reads it: application/problem+json (RFC 9457).
+"""Errors under /api: application/problem+json (RFC 9457).
 
-Every problem says what was wrong, what was kept and what to do. None repeats what somebody sent: of what cannot be
-read, it names the places that our own schema names.
+Every problem says what was wrong, what was kept and what to do. None repeats a value that was sent: where a body cannot
+be read, the problem names fields of our own schema alone.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _NOTHING: Final = "Nothing was asked or changed"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of problem: its usual status, title, what was kept and what to do."""
+class ProblemKind:
+    """A kind of problem: its usual status and title, what was kept, what to do."""
 
     status: HTTPStatus
     title: str
@@ -34,64 +34,72 @@ class Kind:
 
 
 #: By the last part of a problem's type.
-KINDS: Final[Mapping[str, Kind]] = {
-    "wrong": Kind(HTTPStatus.BAD_REQUEST, "This cannot be used", "Correct the request"),
-    "idempotency-key": Kind(
+KINDS: Final[Mapping[str, ProblemKind]] = {
+    "wrong": ProblemKind(HTTPStatus.BAD_REQUEST, "The request cannot be used", "Correct the request"),
+    "idempotency-key": ProblemKind(
         HTTPStatus.BAD_REQUEST,
         "The header Idempotency-Key is missing or cannot be used",
         'Send one of 16 to 80 letters, digits, - or _, such as a UUID in quotes: Idempotency-Key: "8e03…"',
     ),
-    "key": Kind(
+    "key": ProblemKind(
         HTTPStatus.UNAUTHORIZED,
-        "There is no key, or it opens nothing",
-        "Send Authorization: Bearer with a key that has not expired; ask whoever administers rrsync for one",
+        "The key is missing or not valid",
+        "Send Authorization: Bearer with a key that has not expired; ask the administrator of rrsync for one",
     ),
-    "forbidden": Kind(
+    "forbidden": ProblemKind(
         HTTPStatus.FORBIDDEN, "The register may not be asked for this", "Check the purpose, and the authorisation"
     ),
-    "scope": Kind(HTTPStatus.FORBIDDEN, "The key is not good for this", "Ask for a key with the scope of this route"),
-    "network": Kind(HTTPStatus.FORBIDDEN, "The key is not good from here", "Call from a network that the key names"),
-    "missing": Kind(
-        HTTPStatus.NOT_FOUND, "This is not there, or not your library's", "Check the library and the member number"
+    "scope": ProblemKind(
+        HTTPStatus.FORBIDDEN, "The key does not have this scope", "Ask for a key with the scope of this route"
     ),
-    "method": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "This has no such method", "See the header Allow"),
-    "slow": Kind(HTTPStatus.REQUEST_TIMEOUT, "The body took too long to come", "Send it again"),
-    "running": Kind(
+    "network": ProblemKind(
+        HTTPStatus.FORBIDDEN, "The key may not be used from this network", "Call from a network that the key names"
+    ),
+    "missing": ProblemKind(
+        HTTPStatus.NOT_FOUND, "There is none of these in your library", "Check the library and the member number"
+    ),
+    "method": ProblemKind(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not allowed", "See the header Allow"),
+    "slow": ProblemKind(HTTPStatus.REQUEST_TIMEOUT, "The body took too long to arrive", "Send it again"),
+    "running": ProblemKind(
         HTTPStatus.CONFLICT,
-        "The same call is under way",
+        "The same call is in progress",
         "Send it again in a moment: it gets the answer of the first",
         "The first call goes on",
     ),
-    "changed": Kind(HTTPStatus.CONFLICT, "The member was changed meanwhile", "Look at it, and ask again"),
-    "busy": Kind(HTTPStatus.CONFLICT, "Something else has this now", "Send it again in a moment"),
-    "large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large", "Send at most 64 KiB"),
-    "type": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "This takes JSON alone", "Send Content-Type: application/json"),
-    "host": Kind(HTTPStatus.MISDIRECTED_REQUEST, "This is another host", "Call the address of the settings"),
-    "unreadable": Kind(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "What was sent is not as it must be", "See errors, and /api/openapi.json"
+    "changed": ProblemKind(
+        HTTPStatus.CONFLICT, "The member was changed in the meantime", "Read the member, and ask again"
     ),
-    "another-call": Kind(
+    "busy": ProblemKind(HTTPStatus.CONFLICT, "Another call is using this", "Send it again in a moment"),
+    "large": ProblemKind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large", "Send at most 64 KiB"),
+    "type": ProblemKind(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON", "Send Content-Type: application/json"
+    ),
+    "host": ProblemKind(HTTPStatus.MISDIRECTED_REQUEST, "This is another host", "Call the address of the settings"),
+    "unreadable": ProblemKind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The request does not fit the schema", "See errors, and /api/openapi.json"
+    ),
+    "another-call": ProblemKind(
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        "Another call was sent under this Idempotency-Key",
+        "This Idempotency-Key was used for another call",
         "Send a new key with a new call",
         "The first call stands",
     ),
-    "many": Kind(HTTPStatus.TOO_MANY_REQUESTS, "This was asked too often", "Wait as Retry-After says, in seconds"),
-    "register": Kind(HTTPStatus.BAD_GATEWAY, "The register does not answer", "Send it again in a few minutes"),
-    "log": Kind(
+    "many": ProblemKind(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", "Wait as Retry-After says, in seconds"),
+    "register": ProblemKind(HTTPStatus.BAD_GATEWAY, "The register does not answer", "Send it again in a few minutes"),
+    "log": ProblemKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The access log cannot be written, so nothing may be asked",
-        "Tell whoever administers rrsync",
+        "Tell the administrator of rrsync",
     ),
-    "fault": Kind(
+    "fault": ProblemKind(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "This should not have happened; it was noted",
-        "See how the member stands before you send it again; if it stays, tell whoever administers rrsync",
+        "An internal error; it was logged",
+        "Read the member before you send it again; if the error stays, tell the administrator of rrsync",
         "What was committed before is kept",
     ),
 }
-#: How an error page's kind is called here where it has another name.
-_SAME: Final = {
+#: The kind of an error page -> the kind of problem, where the names differ.
+_BY_PAGE: Final = {
     "crowd": "many",
     "ground": "forbidden",
     "outside": "key",
@@ -99,8 +107,8 @@ _SAME: Final = {
     "stale": "wrong",
     "unproved": "key",
 }
-#: What the frame refuses before it knows what is asked.
-_STATUS: Final = {
+#: The kinds that ``headers`` refuses by their status, before a route is found.
+_BY_STATUS: Final = {
     kind.status: name
     for name, kind in KINDS.items()
     if name in {"method", "slow", "large", "type", "host", "unreadable"}
@@ -108,7 +116,7 @@ _STATUS: Final = {
 
 
 class Problem(Exception):
-    """A call that comes to nothing, of a kind; ``what`` takes the place of its title, ``headers`` go with it."""
+    """A call fails with a kind of problem; ``what`` replaces its title, ``headers`` are sent with it."""
 
     def __init__(self, kind: str, what: str = "", *, headers: Mapping[str, str] | None = None) -> None:
         self.kind = kind
@@ -117,26 +125,26 @@ class Problem(Exception):
         super().__init__(kind)
 
 
-def mount(app: FastAPI) -> None:
-    """Let every problem that a call meets become its answer."""
-    app.add_exception_handler(Problem, _met)
+def add_problem_handler(app: FastAPI) -> None:
+    """Turn every ``Problem`` of a handler into its answer."""
+    app.add_exception_handler(Problem, _raised)
 
 
 def is_api(request: Request) -> bool:
-    """Whether a request is a library system's."""
+    """Whether a request is one of a library system."""
     return request.url.path.startswith(_ROOT)
 
 
-def told(page: ErrorPage) -> Response:
-    """Give what an error page says, to a library system."""
-    name = _SAME.get(page.kind, page.kind)
+def problem_of(page: ErrorPage) -> Response:
+    """Return what an error page says as a problem."""
+    name = _BY_PAGE.get(page.kind, page.kind)
     if name in {"wrong", "fault"}:
-        name = _STATUS.get(HTTPStatus(page.status), name)
+        name = _BY_STATUS.get(HTTPStatus(page.status), name)
     return _answer(name if name in KINDS else "fault", page.status, page.what, page.kept, page.todo)
 
 
 def unreadable(error: RequestValidationError) -> Response:
-    """Give the places that are not as they must be, by the names that our schema has, and what each should be."""
+    """Return the fields that cannot be used, by the names of our schema, with what is wrong with each."""
     found = error.errors()
     if any("Idempotency-Key" in each["loc"] for each in found):
         return _answer("idempotency-key")
@@ -150,7 +158,7 @@ def unreadable(error: RequestValidationError) -> Response:
     return _answer("unreadable", more={"errors": errors})
 
 
-def _met(_request: Request, error: Exception) -> Response:
+def _raised(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 — tells mypy what Starlette keeps untyped
     response = _answer(error.kind, what=error.what)
     response.headers.update(error.headers)
@@ -166,7 +174,7 @@ def _answer(
     more: Mapping[str, object] | None = None,
 ) -> Response:
     kind = KINDS[name]
-    said = {
+    body = {
         "type": f"urn:rrsync:problem:{name}",
         "title": kind.title,
         "status": status or int(kind.status),
@@ -174,4 +182,4 @@ def _answer(
         "kept": kept or kind.kept,
         "todo": todo or kind.todo,
     }
-    return JSONResponse(said | dict(more or {}), status_code=status or int(kind.status), media_type=MEDIA)
+    return JSONResponse(body | dict(more or {}), status_code=status or int(kind.status), media_type=MEDIA)

@@ -1,4 +1,4 @@
-"""What goes over the wire under /api: every document, its fields, and an example of each."""
+"""The documents of the API: their fields, and an example of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _word(text: str) -> str:
     return text
 
 
-#: A word that stands in the access log for good.
+#: A text that stands in the access log for good.
 Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=NAME_LENGTH), AfterValidator(_word)]
 LibraryId = Annotated[str, Field(description="The library, by its id in the settings.", examples=["hasselt"])]
 MemberNo = Annotated[str, Field(description="The library's own member number.", examples=["M000123"])]
@@ -36,13 +36,13 @@ State: TypeAlias = Literal["open", "accepted", "declined", "settled"]
 
 
 class Document(BaseModel):
-    """A document of ours."""
+    """A document of the API."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class PostalAddress(Document):
-    """An address; what is not known is empty."""
+    """An address; an unknown part is empty."""
 
     street: Annotated[str, Field(examples=["Kerkstraat"])]
     house_number: Annotated[str, Field(examples=["12"])]
@@ -54,7 +54,7 @@ class PostalAddress(Document):
 
 
 class HeldData(Document):
-    """What is held of a member that the register can confirm or correct; never the national number."""
+    """The data of a member that the register can confirm or correct; never the national number."""
 
     last_name: Annotated[str, Field(examples=["Peeters"])]
     first_names: Annotated[str, Field(examples=["An Maria"])]
@@ -64,7 +64,7 @@ class HeldData(Document):
 
 
 class MemberDocument(Document):
-    """One member, as it is held here, and what was last found out about it."""
+    """One member, as it is held here, with the result of the last refresh."""
 
     library: LibraryId
     member: MemberNo
@@ -79,50 +79,50 @@ class MemberDocument(Document):
 
 
 class RefreshRequest(Document):
-    """One member to be refreshed: who asks, why, for what, and whether a change is to be taken over."""
+    """The refresh of one member: who asks, why, for which case, and whether a change is written."""
 
     purpose: Annotated[Word, Field(description="A code that the authorisation names.", examples=["desk"])]
     case: Annotated[
         Word,
         Field(
             pattern=r"^[A-Za-z0-9/-]{3,40}$",
-            description="What for: a reference that the library finds back, of nobody by number.",
+            description="The case: a reference of the library's own, without any national number.",
             examples=["letter-2026-118"],
         ),
     ]
     staff: Annotated[
         Word,
         Field(
-            description="Who asks: the account name of the end user, as the library knows them. It is who stands in "
-            "the access log, and to whom the limits apply.",
+            description="The account name of the end user at the library. It is the actor in the access log, "
+            "and the limits apply to it.",
             examples=["an.peeters"],
         ),
     ]
     apply: Annotated[
-        StrictBool, Field(description="Whether a change is taken over at once; else it is only shown.", examples=[True])
+        StrictBool, Field(description="Whether a change is written at once; else it is only shown.", examples=[True])
     ]
 
 
 class RefreshAnswer(Document):
-    """What came of it. Of a hold nothing is told but the reason: a person must look at it first."""
+    """The result of a refresh. A hold shows its reason alone: a person must look at it first."""
 
     library: LibraryId
     member: MemberNo
     verdict: Literal["same", "change", "hold"]
     state: Annotated[
         State,
-        Field(description="Of a change: shown only, taken over, or declined by a person. All else is settled."),
+        Field(description="Of a change: open, accepted, or declined by a person. All else is settled."),
     ]
     hold: Annotated[Reason | None, Field(description="Why a person must look at it, of a hold.")]
     hold_id: Annotated[int | None, Field(description="Its number on the worklist.", examples=[None])]
-    fields: Annotated[list[Name], Field(description="What is other than it was, or would be.")]
+    fields: Annotated[list[Name], Field(description="The fields that changed, or would change.")]
     held: Annotated[
         HeldData | None,
-        Field(description="The member after the change, taken over or shown; of same, as it is; of a hold, nothing."),
+        Field(
+            description="The member after the change, written or not; without a change, as it is; of a hold, nothing."
+        ),
     ]
-    reference: Annotated[
-        str, Field(description="The access in the log that the answer came from.", examples=["01JD3Q7M-4"])
-    ]
+    reference: Annotated[str, Field(description="The reference of the access in the log.", examples=["01JD3Q7M-4"])]
     asked_at: Annotated[datetime, Field(description="When the register was asked.")]
     reused: Annotated[
         bool, Field(description="Whether an answer of the last quarter of an hour was shown again.", examples=[False])
@@ -130,9 +130,14 @@ class RefreshAnswer(Document):
 
 
 class ChangeDocument(Document):
-    """One change: whose, of which fields, when and why. What it says now is read from the member."""
+    """One change: whose, of which fields, when and why. Read the new values from the member."""
 
-    seq: Annotated[int, Field(ge=0, description="Its place; each is higher than the one before.", examples=[1042])]
+    seq: Annotated[
+        int,
+        Field(
+            ge=0, description="Its place in the order of changes; each is higher than the one before.", examples=[1042]
+        ),
+    ]
     member: MemberNo
     fields: list[Name]
     verdict: Annotated[str, Field(description="change, same (filled in), accepted, renumbered, …", examples=["change"])]
@@ -144,7 +149,7 @@ class ChangesDocument(Document):
 
     library: LibraryId
     changes: list[ChangeDocument]
-    next: Annotated[int, Field(ge=-1, description="What to give as after, the next time.", examples=[1042])]
+    next: Annotated[int, Field(ge=-1, description="The value of ``after`` in the next call.", examples=[1042])]
     more: Annotated[bool, Field(description="Whether there are more already.", examples=[False])]
 
 
@@ -155,7 +160,7 @@ class HoldDocument(Document):
     member: MemberNo
     reason: Reason
     since: datetime
-    offers: Annotated[bool, Field(description="Whether there is something to take over.", examples=[True])]
+    offers: Annotated[bool, Field(description="Whether the hold proposes a change.", examples=[True])]
 
 
 class HoldsDocument(Document):
@@ -163,30 +168,32 @@ class HoldsDocument(Document):
 
     library: LibraryId
     holds: list[HoldDocument]
-    next: Annotated[int, Field(ge=0, description="What to give as after, the next time.", examples=[7])]
+    next: Annotated[int, Field(ge=0, description="The value of ``after`` in the next call.", examples=[7])]
     more: bool
 
 
 class Place(Document):
-    """A place in what was sent that is not as it must be."""
+    """A field that cannot be used."""
 
     where: Annotated[str, Field(description="Its path, by the names of the schema.", examples=["body.purpose"])]
     fault: Annotated[str, Field(description="What is wrong with it.", examples=["missing"])]
 
 
 class ProblemDocument(Document):
-    """What went wrong (RFC 9457): what it was, what was kept, what to do."""
+    """An error (RFC 9457): what was wrong, what was kept, what to do."""
 
     type: Annotated[str, Field(examples=["urn:rrsync:problem:many"])]
-    title: Annotated[str, Field(examples=["This was asked too often"])]
+    title: Annotated[str, Field(examples=["Too many requests"])]
     status: Annotated[int, Field(ge=400, le=599, examples=[429])]
     detail: str
     kept: Annotated[str, Field(examples=["Nothing was asked or changed"])]
     todo: Annotated[str, Field(examples=["Wait as Retry-After says, in seconds"])]
-    errors: Annotated[list[Place], Field(description="Of what cannot be read.")] = []
+    errors: Annotated[
+        list[Place], Field(description="The fields that cannot be used, when a body cannot be read.")
+    ] = []
 
 
-#: Every name that a problem may repeat of what was sent.
+#: Every name of a field that a problem may repeat.
 NAMES: Final = frozenset(
     {"body", "path", "query", "header", "library", "member", "after", "most", *RefreshRequest.model_fields}
 )

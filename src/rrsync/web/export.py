@@ -1,7 +1,7 @@
-"""A log to take along: what ``rrsync log export`` writes, sent as it is made.
+"""The export of a log: what ``rrsync log export`` writes, streamed to the browser.
 
-What is sent is not held: a log of millions of entries takes no more room than one of a hundred. Should the log turn out
-not to be what was signed, the file breaks off, and the browser says that it failed.
+A log of millions of entries takes no more memory than one of a hundred. If the log is not the one that was signed, the
+file breaks off, and the browser says that the download failed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, ClassVar, Final
 
 from fastapi import FastAPI, Form, Request, Response
@@ -24,17 +25,18 @@ from rrsync.core.planning import belgian_day
 from rrsync.core.spreadsheet import escape
 from rrsync.store.sessions import Visit
 from rrsync.web import log_pages
-from rrsync.web.desk_pages import OK, UNUSABLE, actor, is_number
-from rrsync.web.guard import Inside, house
-from rrsync.web.log_pages import Period, read
+from rrsync.web.context import Context, WebContext
+from rrsync.web.forms import UNUSABLE, is_number, reason_errors
+from rrsync.web.guard import Inside, actor
+from rrsync.web.log_pages import Period, read_period
 from rrsync.web.paths import PATHS
 from rrsync.web.render import BLANK, Choice, Filled, Place
-from rrsync.web.responses import respond
+from rrsync.web.responses import attachment, respond
 
 
 @dataclass(frozen=True, slots=True)
 class ExportLine:
-    """A part of the log that was taken out: when, by whom, as what, how many entries, why."""
+    """An export: when, by whom, in which format, how many entries, why."""
 
     library: str
     at: datetime
@@ -46,7 +48,7 @@ class ExportLine:
 
 @dataclass(frozen=True, slots=True)
 class ExportPage:
-    """The form to take a part of the log out, and what was taken out before.
+    """The form of an export, and the exports before.
 
     Fields: ``library``, ``format`` (``csv``, ``jsonl``, ``tiles``, ``auditregister``, ``ldv``), ``since``, ``until``
     (days), ``reason``.
@@ -59,11 +61,10 @@ class ExportPage:
     before: tuple[ExportLine, ...] = ()
 
 
-_LONGEST: Final = 200
 _MOST: Final = 20
 _CHUNK: Final = 64 * 1024
 _PRIVATE: Final = 0o600
-#: How the file of a format ends, and what it is.
+#: The file ending and the media type of each format.
 _FILES: Final = {
     Format.CSV: ("csv", "text/csv; charset=utf-8"),
     Format.JSONL: ("jsonl", "application/jsonl"),
@@ -73,19 +74,20 @@ _FILES: Final = {
 }
 
 
-def mount(app: FastAPI) -> None:
-    """Add the routes of this module."""
+def register_routes(app: FastAPI) -> None:
+    """Add the routes of the export."""
     app.add_api_route(PATHS["export"], blank, methods=["GET"])
     app.add_api_route(PATHS["export"], take, methods=["POST"])
 
 
-def blank(request: Request, visit: Inside) -> Response:
-    """Ask what is to be taken along, and show what was before."""
-    return _shown(request, visit, BLANK)
+def blank(request: Request, ctx: Context, visit: Inside) -> Response:
+    """Show the empty form, and the exports before."""
+    return _shown(request, ctx, visit, BLANK)
 
 
 def take(
     request: Request,
+    ctx: Context,
     visit: Inside,
     library: Annotated[str, Form()] = "",
     form: Annotated[str, Form(alias="format")] = "",
@@ -93,50 +95,45 @@ def take(
     until: Annotated[str, Form()] = "",
     reason: Annotated[str, Form()] = "",
 ) -> Response:
-    """Send a part of a log, once the log says who takes it and why."""
-    home = house(request)
-    name, period, why = log_pages.chosen(request, visit, library), read(since, until), reason.strip()
+    """Send a part of a log, once the log says who exports it and why."""
+    name, period, why = log_pages.chosen(ctx, visit, library), read_period(since, until), reason.strip()
     errors = _errors(name, form, period, why)
     if errors:
         kept = {"library": name, "format": form, "since": since, "until": until}
         typed = kept if is_number(why) else kept | {"reason": why}
-        return _shown(request, visit, Filled(typed, errors), status=UNUSABLE)
-    source = home.app.export()
+        return _shown(request, ctx, visit, Filled(typed, errors), status=UNUSABLE)
+    source = ctx.export()
     filled = source.begin(Order(name, Format(form), period.since, period.until), actor=actor(visit), why=why)
-    ending, kind = _FILES[filled.order.format]
-    head = {"Content-Disposition": f'attachment; filename="{name}-log-{belgian_day(home.now).isoformat()}.{ending}"'}
-    return StreamingResponse(_chunks(_written(source, filled, home.now)), media_type=kind, headers=head)
+    ending, media_type = _FILES[filled.order.format]
+    head = attachment(f"{name}-log-{belgian_day(ctx.now).isoformat()}.{ending}")
+    return StreamingResponse(_chunks(_written(source, filled, ctx.now)), media_type=media_type, headers=head)
 
 
-def _shown(request: Request, visit: Visit, filled: Filled, *, status: int = OK) -> Response:
-    source = house(request).app.export()
+def _shown(request: Request, ctx: WebContext, visit: Visit, filled: Filled, *, status: int = HTTPStatus.OK) -> Response:
+    source = ctx.export()
     before = [
         ExportLine(name, each.at, each.by, each.format, each.count, each.why)
-        for name in log_pages.libraries(request, visit)
+        for name in ctx.reached(visit)
         for each in source.before(name, most=_MOST)
     ]
     newest = sorted(before, key=lambda line: (line.at, line.library), reverse=True)[:_MOST]
-    page = ExportPage(log_pages.choices(request, visit), filled, tuple(newest))
+    page = ExportPage(log_pages.choices(ctx, visit), filled, tuple(newest))
     return respond(request, page, status=status, here=Place.EXPORT)
 
 
 def _errors(library: str, form: str, period: Period, why: str) -> dict[str, str]:
-    """Give what is wrong with what was asked for, in the order of the form."""
+    """Return what is wrong with each field, in the order of the form."""
     errors = {} if library else {"library": "library_missing"}
     if form not in set(Format):
         errors["format"] = "format_missing"
     errors |= period.errors
     if form == Format.TILES and (period.since or period.until):
         errors["until" if period.until else "since"] = "tiles_whole"
-    if not why:
-        errors["reason"] = "reason_missing"
-    elif len(why) > _LONGEST or not why.isprintable() or is_number(why):
-        errors["reason"] = "reason_wrong"
-    return errors
+    return errors | reason_errors(why)
 
 
 def _written(source: export.Export, filled: export.Filled, now: datetime) -> Iterator[bytes]:
-    """Give the bytes of an export, as the command writes them; a folder of files is one file here."""
+    """Yield the bytes of an export, as the command writes them; a folder of files becomes one zip."""
     match filled.order.format:
         case Format.CSV:
             yield from _rows(source.rows(filled, _nobody))
@@ -147,7 +144,7 @@ def _written(source: export.Export, filled: export.Filled, now: datetime) -> Ite
 
 
 def _nobody(_done: int) -> None:
-    """Hear how far it is: a browser shows that itself."""
+    """Report no progress: a browser shows it by itself."""
 
 
 def _rows(rows: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
@@ -163,7 +160,7 @@ def _rows(rows: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
 
 
 def _zipped(files: Iterable[tuple[str, bytes]], folder: str, now: datetime) -> Iterator[bytes]:
-    """Give files as the bytes of a zip that holds them in one folder; it has an end only when all of them are in it."""
+    """Yield the bytes of a zip that holds files in one folder; it has an end only when all of them are in it."""
     pipe = _Pipe()
     archive = zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED)
     for name, data in files:
@@ -176,29 +173,29 @@ def _zipped(files: Iterable[tuple[str, bytes]], folder: str, now: datetime) -> I
 
 
 class _Pipe(io.RawIOBase):
-    """A file that can only be written on; what was written is taken from it."""
+    """A write-only file; ``take`` returns what was written since the last time."""
 
     def __init__(self) -> None:
         self._held = bytearray()
 
     def writable(self) -> bool:
-        """Whether it can be written on."""
+        """Whether it can be written to."""
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override] # zipfile writes bytes
-        """Write on it."""
+        """Write bytes."""
         self._held += data
         return len(data)
 
     def take(self) -> bytes:
-        """Take what was written."""
+        """Return what was written, and forget it."""
         data = bytes(self._held)
         self._held.clear()
         return data
 
 
 def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Give small parts as larger ones, so that a server sends few."""
+    """Join small parts into larger ones, so that a server sends few."""
     held = bytearray()
     for part in parts:
         held += part

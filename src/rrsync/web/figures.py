@@ -1,8 +1,7 @@
-"""How many looks there were by day, drawn: by purpose, by library, by member of staff.
+"""The accesses of each day, drawn: by purpose, by library, by member of staff.
 
-Bars by day, one small row for each of a few series, all on one scale: what a template draws as SVG.
-
-Every row has its own place, so nothing is told by colour alone; and the numbers stand in a table beside it.
+A template draws bars as SVG: a row for each series, all rows on one scale. Every row has its own place, so nothing
+depends on colour alone; and the numbers stand in a table beside it.
 
 >>> drawn = rows([("desk", (0, 2, 4)), ("night", (8, 0, 0))], first=date(2026, 11, 1))
 >>> drawn.most, [row.total for row in drawn.rows], drawn.rows[0].bars[0].height
@@ -23,12 +22,21 @@ from rrsync.core.planning import belgian_day
 from rrsync.store.reports import Group
 from rrsync.text.catalogue import translated, translations
 from rrsync.text.log_terms import PURPOSES
-from rrsync.web import log_pages
-from rrsync.web.desk_pages import actor, language
-from rrsync.web.guard import Inside, house
+from rrsync.web.context import Context
+from rrsync.web.guard import Inside, actor
 from rrsync.web.paths import PATHS
 from rrsync.web.render import Place
 from rrsync.web.responses import respond
+
+WIDTH: Final = 600.0
+HEIGHT: Final = 28.0
+_GAP: Final = 0.25  # of a day's width
+_TICKS: Final = 5
+_SATURDAY: Final = 5
+_CHOICES: Final = (7, 30, 90)
+_USUAL: Final = "30"
+#: How many of the staff have a row of their own; the others have one together.
+_STAFF: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +50,9 @@ class FiguresPage:
     days: int
     choices: tuple[int, ...]
     total: int
-    by_purpose: Rows
-    by_library: Rows | None
-    by_staff: Rows
-
-
-WIDTH: Final = 600.0
-HEIGHT: Final = 28.0
-_GAP: Final = 0.25  # of a day's width
-_TICKS: Final = 5
-_SATURDAY: Final = 5
+    by_purpose: BarChart
+    by_library: BarChart | None
+    by_staff: BarChart
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BarSeries:
     """One series: its label, its total, its bars; days without any have none."""
 
     label: str
@@ -85,11 +86,11 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class BarChart:
     """All series of a drawing; ``most`` is the highest count, which all rows are drawn to."""
 
     days: tuple[date, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[BarSeries, ...]
     most: int
     ticks: tuple[Tick, ...]
     weekends: tuple[tuple[float, float], ...]
@@ -97,14 +98,14 @@ class Rows:
     height: float = HEIGHT
 
 
-def rows(series: Sequence[tuple[str, Sequence[int]]], *, first: date) -> Rows:
+def rows(series: Sequence[tuple[str, Sequence[int]]], *, first: date) -> BarChart:
     """Place the bars of each series, a label with a count for each day from ``first`` on."""
     length = max((len(counts) for _, counts in series), default=0)
     days = tuple(first + timedelta(days=at) for at in range(length))
     most = max((count for _, counts in series for count in counts), default=0)
     step = WIDTH / length if length else WIDTH
     every = max(1, -(-length // _TICKS))
-    return Rows(
+    return BarChart(
         days=days,
         rows=tuple(_row(label, tuple(counts), days, step, most) for label, counts in series),
         most=most,
@@ -115,38 +116,31 @@ def rows(series: Sequence[tuple[str, Sequence[int]]], *, first: date) -> Rows:
     )
 
 
-def _row(label: str, counts: tuple[int, ...], days: Sequence[date], step: float, most: int) -> Row:
+def _row(label: str, counts: tuple[int, ...], days: Sequence[date], step: float, most: int) -> BarSeries:
     bars = []
     for at, (day, count) in enumerate(zip(days, counts, strict=False)):
         if count:
             height = max(1.0, round(HEIGHT * count / most, 1))
             x = round((at + _GAP / 2) * step, 1)
             bars.append(Bar(day, count, x, round(HEIGHT - height, 1), round(step * (1 - _GAP), 1), height))
-    return Row(label, sum(counts), counts, tuple(bars))
+    return BarSeries(label, sum(counts), counts, tuple(bars))
 
 
-_CHOICES: Final = (7, 30, 90)
-_USUAL: Final = "30"
-#: How many of the staff have a row of their own; the others have one together.
-_STAFF: Final = 15
-
-
-def mount(app: FastAPI) -> None:
-    """Add the routes of this module."""
+def register_routes(app: FastAPI) -> None:
+    """Add the route of the figures."""
     app.add_api_route(PATHS["figures"], show, methods=["GET"])
 
 
-def show(request: Request, visit: Inside, days: str = _USUAL) -> Response:
-    """Draw the last days, today included; that they were looked at is an entry of each log."""
-    home = house(request)
+def show(request: Request, ctx: Context, visit: Inside, days: str = _USUAL) -> Response:
+    """Draw the last days, today included; the look is an entry of each log."""
     length = int(days) if days in map(str, _CHOICES) else int(_USUAL)
-    last = belgian_day(home.now)
+    last = belgian_day(ctx.now)
     first = last - timedelta(days=length - 1)
-    theirs = log_pages.libraries(request, visit)
+    theirs = ctx.reached(visit)
     for library in theirs:
-        home.app.notary.hold(library)
-    found = home.app.oversight.figures(tuple(theirs), first, actor(visit))
-    spoken = language(request)
+        ctx.notary.hold(library)
+    found = ctx.oversight.figures(tuple(theirs), first, actor(visit))
+    spoken = ctx.language(request)
     groups = [(library, group, count) for library, sums in found.items() for group, count in sums.items()]
     purposes = ((translated(PURPOSES, group.purpose, spoken), group, count) for _, group, count in groups)
     titled = ((theirs[library], group, count) for library, group, count in groups)
@@ -166,7 +160,7 @@ def show(request: Request, visit: Inside, days: str = _USUAL) -> Response:
 
 
 def _series(counts: Iterable[tuple[str, Group, int]]) -> dict[str, Counter[date]]:
-    """Give what was counted under each label, by day in Belgium; the most first."""
+    """Return the counts of each label, by day in Belgium; the highest total first."""
     found: defaultdict[str, Counter[date]] = defaultdict(Counter)
     for label, group, count in counts:
         found[label][belgian_day(group.hour)] += count
@@ -174,13 +168,13 @@ def _series(counts: Iterable[tuple[str, Group, int]]) -> dict[str, Counter[date]
 
 
 def _most(counts: Iterable[tuple[str, Group, int]], others: str) -> dict[str, Counter[date]]:
-    """Give the same of those who looked the most, and of all others together."""
+    """Return the same for those with the most accesses, and for all others together."""
     series = list(_series(counts).items())
     rest = series[_STAFF:]
     together = sum((sums for _, sums in rest), Counter[date]())
     return dict(series[:_STAFF]) | ({others % {"number": len(rest)}: together} if rest else {})
 
 
-def _rows(series: Mapping[str, Counter[date]], first: date, length: int) -> Rows:
+def _rows(series: Mapping[str, Counter[date]], first: date, length: int) -> BarChart:
     days = [first + timedelta(days=at) for at in range(length)]
     return rows([(label, [sums[day] for day in days]) for label, sums in series.items()], first=first)

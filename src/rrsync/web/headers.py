@@ -1,9 +1,9 @@
-"""What goes with every response, whatever it is and whoever made it, and what no request may be.
+"""Middleware around the application: what it refuses, and the security headers of every response.
 
-1. A request that names another host is refused; so is one whose body is over 64 KiB, takes over ten seconds to come, or
-   is neither a form of texts nor JSON.
-2. Every response says: show nothing that is not ours, in no frame, keep nothing, guess nothing, tell nobody.
-3. An error that nobody caught becomes a page too, under the same headers, and a line in the log that holds no value.
+1. A request that names another host is refused; so is one whose body is over 64 KiB, takes over ten seconds to arrive,
+   or is neither a URL-encoded form nor JSON.
+2. Every response forbids content of other sites, frames, caches, guessed media types and referrers.
+3. An error that no handler caught becomes a page too, with the same headers, and a log line without any value.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ log = structlog.get_logger()
 
 
 class TooLarge(Exception):
-    """A request's body is larger than any form of ours."""
+    """The body of a request is larger than any form of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the headers say of this installation: its own origin, and the provider's, to which a form may lead."""
+    """What the headers depend on: our own origin, and the provider's, to which a form may lead."""
 
     origin: str
     provider: str = ""
@@ -60,12 +60,12 @@ class Policy:
 
     @property
     def host(self) -> str:
-        """What a request must name as its host."""
+        """The host that a request must name."""
         return self.origin.partition("://")[2]
 
 
-class Envelope:
-    """Stands around the application: ``refused`` makes the page of a status from what it is."""
+class SecurityHeaders:
+    """The middleware; ``refused`` makes the page of a status."""
 
     def __init__(self, app: ASGIApp, *, policy: Policy, refused: Callable[[Scope, int], Response]) -> None:
         self._app = app
@@ -74,12 +74,12 @@ class Envelope:
         self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if scope["type"] != "http":  # a web socket, of which there are none
+        """Answer a request (ASGI)."""
+        if scope["type"] != "http":  # a web socket: there are none
             return
         has_begun = False
 
-        async def send_sealed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
@@ -89,24 +89,24 @@ class Envelope:
             await send(message)
 
         try:
-            status = await self._status(scope, receive, send_sealed)
-        except Exception as error:  # noqa: BLE001 — the door: what is left becomes a line in the log, and a page if none began
+            status = await self._status(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 — the last place that can log it, and answer with a page
             log.error("page.failed", reason=type(error).__name__)  # noqa: TRY400 — a traceback may hold what was typed
             status = 500
         if status and not has_begun:
             response = await run_in_threadpool(self._page, scope, status)
-            await response(scope, receive, send_sealed)
+            await response(scope, receive, send_with_headers)
 
     def _page(self, scope: Scope, status: int) -> Response:
-        """Give the page of a status, or, when even that cannot be made, a word."""
+        """Return the page of a status, or plain text when that page cannot be made."""
         try:
             return self._refused(scope, status)
-        except Exception as error:  # noqa: BLE001 — the same door
+        except Exception as error:  # noqa: BLE001 — the same
             log.error("page.failed", reason=type(error).__name__, status=status)  # noqa: TRY400 — the same
             return PlainTextResponse("rrsync: this cannot be shown. What was committed is kept.\n", status)
 
     async def _status(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Hand a request on, and give 0; or give the status under which it is refused."""
+        """Pass a request on and return 0; or return the status with which it is refused."""
         if Headers(scope=scope).get("host", "").lower() != self._policy.host:
             return 421
         kind = Headers(scope=scope).get("content-type", "")
@@ -124,13 +124,13 @@ class Envelope:
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
-    """Give a request's whole body.
+    """Return the whole body of a request.
 
     Raises:
-        TooLarge: it is.
+        TooLarge: it is over the limit, or says so.
     """
-    said = Headers(scope=scope).get("content-length", "0")
-    if not (said.isascii() and said.isdigit()) or len(said) > 9 or int(said) > MOST:
+    length = Headers(scope=scope).get("content-length", "0")
+    if not (length.isascii() and length.isdigit()) or len(length) > 9 or int(length) > MOST:
         raise TooLarge
     body = b""
     while True:
@@ -145,7 +145,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Give what hands on a body that was read, and then what else comes."""
+    """Return a receive function that returns a body that was read, and after it what else arrives."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

@@ -1,4 +1,4 @@
-"""The worklist: what a person must look at, one after the other, and what they decide."""
+"""The worklist: the holds of a library, the oldest first, and what a person decides about each."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ from rrsync.errors import LedgerError, StoreError
 from rrsync.store.holds import OpenHold
 from rrsync.store.sessions import Visit
 from rrsync.sync.hold_decisions import PURPOSE, Asked, PutOff
-from rrsync.web import idempotency
+from rrsync.web.context import Context, WebContext
 from rrsync.web.desk_pages import (
     Differing,
     Heading,
     HoldLine,
-    actor,
+    carried_out,
     differing,
     heading,
-    language,
-    leads_back,
-    nearing,
-    onward,
-    own,
+    link_errors_to,
+    near_limits,
+    own_library,
     shown,
+    submit_once,
     take_turn_about,
 )
-from rrsync.web.errors import refused
-from rrsync.web.guard import Away, Inside, TurnedAway, house
+from rrsync.web.errors import error_page
+from rrsync.web.guard import AccessError, Denied, Inside, actor
 from rrsync.web.paths import PATHS, path
 from rrsync.web.render import Flash, Place
 from rrsync.web.responses import say
 from rrsync.web.server import asking
+
+_DIGITS: Final = 9
+_DECISIONS: Final = frozenset({"accept", "dismiss"})
+_GONE: Final = Flash("warn", "hold_gone")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -57,7 +60,7 @@ class HoldsPage(Masked):
 
     @property
     def total(self) -> int:
-        """How many there are of what is shown, on all pages."""
+        """The number of holds on all pages, of the reason that is chosen."""
         return sum(count for reason, count in self.counts if self.chosen in {None, reason})
 
 
@@ -65,9 +68,9 @@ class HoldsPage(Masked):
 class HoldPage(Masked):
     """One hold: why, what to do, what it proposes; and its place in the worklist, narrowed to ``chosen`` if it is.
 
-    ``can_accept`` says whether there is something to take over. ``has_new_number`` that it is a new national number,
-    which is not shown; ``twin`` is the member of this library that has it already. The form sends ``decision``
-    (``accept`` or ``dismiss``), ``reference`` (the answer that is decided about) and ``reason`` (what is chosen).
+    ``can_accept`` says whether there is a proposal; ``has_new_number``, whether that is a new national number, which is
+    not shown. ``twin`` is the member of this library that has the number already. The form sends ``decision``
+    (``accept`` or ``dismiss``), ``reference`` (of the answer) and ``reason`` (what is chosen).
     """
 
     name: ClassVar[str] = "hold"
@@ -86,28 +89,22 @@ class HoldPage(Masked):
     reference: str = ""
 
 
-_DIGITS: Final = 9
-_DECISIONS: Final = frozenset({"accept", "dismiss"})
-_GONE: Final = Flash("warn", "hold_gone")
-
-
-def mount(app: FastAPI) -> None:
-    """Let the holds be worked."""
-    idempotency.mount(app)
+def register_routes(app: FastAPI) -> None:
+    """Add the routes of the worklist."""
     app.add_api_route(PATHS["holds"], listed, methods=["GET"])
     app.add_api_route(PATHS["hold"], show, methods=["GET"])
     app.add_api_route(PATHS["hold"], asking(decide), methods=["POST"])
 
 
-def listed(request: Request, visit: Inside, reason: str = "", beyond: str = "") -> Response:
+def listed(request: Request, ctx: Context, visit: Inside, reason: str = "", beyond: str = "") -> Response:
     """Show a page of the worklist, narrowed to a reason if one is named."""
-    here, library, chosen = house(request), own(visit), _reason(reason)
+    library, chosen = own_library(visit), _reason(reason)
     before = _number(beyond) or 0
-    holds, has_more = here.entrance.worklist.page(library, reason=chosen, beyond=before)
-    members = here.app.members.of([(library, hold.number) for hold in holds])
+    holds, has_more = ctx.worklist.page(library, reason=chosen, beyond=before)
+    members = ctx.members.of([(library, hold.number) for hold in holds])
     page = HoldsPage(
         holds=tuple(_line(hold, members.get((library, hold.number))) for hold in holds),
-        counts=tuple(here.entrance.worklist.counts(library).items()),
+        counts=tuple(ctx.worklist.counts(library).items()),
         chosen=chosen,
         beyond=before,
         further=holds[-1].id if has_more else None,
@@ -115,61 +112,63 @@ def listed(request: Request, visit: Inside, reason: str = "", beyond: str = "") 
     return shown(request, visit, page, here=Place.HOLDS)
 
 
-def show(request: Request, visit: Inside, hold: str, reason: str = "") -> Response:
+def show(request: Request, ctx: Context, visit: Inside, hold: str, reason: str = "") -> Response:
     """Show one hold, and what to do about it."""
-    found, chosen = _find(request, visit, hold), _reason(reason)
-    return shown(request, visit, _page(request, found, chosen), here=Place.HOLDS)
+    found, chosen = _find(request, ctx, visit, hold), _reason(reason)
+    return shown(request, visit, _page(request, ctx, found, chosen), here=Place.HOLDS)
 
 
 def decide(
     request: Request,
+    ctx: Context,
     visit: Inside,
     hold: str,
     decision: Annotated[str, Form()] = "",
     reference: Annotated[str, Form()] = "",
     reason: Annotated[str, Form()] = "",
 ) -> Response:
-    """Take over what a hold proposes, or keep what is held; the next one comes then."""
-    own(visit)
+    """Write what a hold proposes, or keep what is held; then the next hold is shown."""
+    own_library(visit)
     if decision not in _DECISIONS:
-        return refused(request, HTTPStatus.BAD_REQUEST)
-    work = partial(_decide, request, visit, hold, decision=decision, reference=reference, chosen=_reason(reason))
-    return onward(idempotency.do_once(request, visit, (decision, reference, reason), work))
+        return error_page(request, HTTPStatus.BAD_REQUEST)
+    work = partial(_decide, request, ctx, visit, hold, decision=decision, reference=reference, chosen=_reason(reason))
+    return submit_once(request, visit, (decision, reference, reason), work)
 
 
 def _decide(
-    request: Request, visit: Visit, number: str, *, decision: str, reference: str, chosen: Reason | None
+    request: Request,
+    ctx: WebContext,
+    visit: Visit,
+    number: str,
+    *,
+    decision: str,
+    reference: str,
+    chosen: Reason | None,
 ) -> str:
-    found = _find(request, visit, number)
+    found = _find(request, ctx, visit, number)
     if found.reference != reference:
         say(request, visit, _GONE)
         return path("hold", hold=found.id)
-    turn = house(request).entrance.worklist.turn(found.library, found.id, reason=chosen)
+    turn = ctx.worklist.turn(found.library, found.id, reason=chosen)
     carry_out = _accepted if decision == "accept" else _dismissed
-    say(request, visit, *carry_out(request, visit, found))
+    say(request, visit, *carry_out(ctx, visit, found))
     return _address(chosen, turn.after or turn.before)
 
 
-def _accepted(request: Request, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
-    """Write what a hold proposes; under a new number the register is asked at once, which takes a turn."""
-    app, who = house(request).app, actor(visit)
+def _accepted(ctx: WebContext, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
+    """Write what a hold proposes; under a new national number the register is asked at once, which takes a turn."""
     if hold.new_insz is not None:
-        return _renumbered(request, visit, hold)
-    try:
-        app.settlement.accept(hold, who)
-    except LedgerError:
-        raise
-    except StoreError:
-        return (_GONE,)
-    return (Flash("good", "hold_accepted"),)
+        return _renumbered(ctx, visit, hold)
+    is_done = carried_out(partial(ctx.settlement.accept, hold, actor(visit)))
+    return (Flash("good", "hold_accepted") if is_done else _GONE,)
 
 
-def _renumbered(request: Request, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
-    here, who = house(request), actor(visit)
-    case = f"hold-{hold.id}"
-    near = take_turn_about(request, hold.library, hold.number, actor=who, purpose=PURPOSE, case=case)
+def _renumbered(ctx: WebContext, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
+    who, case = actor(visit), f"hold-{hold.id}"
+    near = take_turn_about(ctx, hold.library, hold.number, actor=who, purpose=PURPOSE, case=case)
+    renumber = ctx.renumber(ctx.desk_service.desk)
     try:
-        done = here.app.renumber(here.entrance.counter.desk).accept(hold, who)
+        done = renumber.accept(hold, who)
     except LedgerError:
         raise
     except StoreError:
@@ -179,44 +178,37 @@ def _renumbered(request: Request, visit: Visit, hold: OpenHold) -> tuple[Flash, 
             said = Flash("good", "hold_renumbered")
         case PutOff():
             said = Flash("warn", "hold_put_off")
-    return said, *nearing(request, visit, near)
+    return said, *near_limits(ctx, visit, near)
 
 
-def _dismissed(request: Request, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
-    try:
-        house(request).app.settlement.dismiss(hold, actor(visit))
-    except LedgerError:
-        raise
-    except StoreError:
-        return (_GONE,)
-    return (Flash("good", "hold_dismissed"),)
+def _dismissed(ctx: WebContext, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
+    is_done = carried_out(partial(ctx.settlement.dismiss, hold, actor(visit)))
+    return (Flash("good", "hold_dismissed") if is_done else _GONE,)
 
 
-def _find(request: Request, visit: Visit, hold: str) -> OpenHold:
-    """Give an open hold of one's own library.
+def _find(request: Request, ctx: WebContext, visit: Visit, hold: str) -> OpenHold:
+    """Return an open hold of one's own library.
 
     Raises:
-        TurnedAway: there is none, whether or not another library has one.
+        AccessError: the library has no such hold, whether or not another library has one.
     """
     number = _number(hold)
-    found = None if number is None else house(request).app.holds.find(number)
-    if found is None or found.library != own(visit):
-        raise TurnedAway(Away.MISSING)
-    leads_back(request, "hold", hold=str(found.id))
+    found = None if number is None else ctx.holds.find(number)
+    if found is None or found.library != own_library(visit):
+        raise AccessError(Denied.MISSING)
+    link_errors_to(request, "hold", hold=str(found.id))
     return found
 
 
-def _page(request: Request, hold: OpenHold, chosen: Reason | None) -> HoldPage:
-    here = house(request)
-    standing = here.app.members.find(hold.library, hold.number)
+def _page(request: Request, ctx: WebContext, hold: OpenHold, chosen: Reason | None) -> HoldPage:
+    standing = ctx.members.find(hold.library, hold.number)
     if standing is None:
-        raise TurnedAway(Away.MISSING)
-    held, turn = standing.member.held, here.entrance.worklist.turn(hold.library, hold.id, reason=chosen)
-    rows = differing(held, hold.proposal, language(request)) if hold.proposal else ()
+        raise AccessError(Denied.MISSING)
+    held, turn = standing.member.held, ctx.worklist.turn(hold.library, hold.id, reason=chosen)
     return HoldPage(
         hold=_line(hold, standing.member),
         address=held.address,
-        rows=rows,
+        rows=differing(held, hold.proposal, ctx.language(request)) if hold.proposal else (),
         can_accept=hold.offers,
         has_new_number=hold.new_insz is not None,
         twin=hold.twin or "",
@@ -235,7 +227,7 @@ def _line(hold: OpenHold, member: Member | None) -> HoldLine:
 
 
 def _address(chosen: Reason | None, hold: int | None) -> str:
-    """Give where the next hold stands, or the worklist when there is none."""
+    """Return the address of the next hold, or of the worklist when there is none."""
     at = path("holds") if hold is None else path("hold", hold=hold)
     return at if chosen is None else f"{at}?reason={chosen.value}"
 

@@ -1,11 +1,12 @@
-"""The log searched, one look of it, its proof and its messages; that it was looked at stands in the log first."""
+"""The access log: its search, one access, its proof and its messages. Each look is itself an entry, written first."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, ClassVar, Final
 
 from fastapi import FastAPI, Form, Request, Response
@@ -15,12 +16,19 @@ from rrsync.store.log_search import Wanted
 from rrsync.store.sessions import Visit
 from rrsync.text.log_terms import STATUSES
 from rrsync.web import log_pages
-from rrsync.web.desk_pages import OK, UNUSABLE, actor, is_number, kept
-from rrsync.web.guard import Away, Inside, TurnedAway, house
-from rrsync.web.log_pages import Decided, LookLine, read
+from rrsync.web.context import Context, WebContext
+from rrsync.web.forms import UNUSABLE, is_number, reason_errors, without_numbers
+from rrsync.web.guard import AccessError, Denied, Inside, actor
+from rrsync.web.log_pages import DecisionLine, LookLine, read_period
 from rrsync.web.paths import PATHS
 from rrsync.web.render import BLANK, Choice, Filled, Place
-from rrsync.web.responses import respond
+from rrsync.web.responses import download, respond
+
+_MOST: Final = 50
+_NAME: Final = 80
+_PLACE: Final = re.compile(r"[0-9]{1,15}")
+#: A purpose that no authorisation names stands in a denial under this word.
+_UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +52,12 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True)
 class EntryPage:
-    """One access: everything its entries say. ``got`` are names of ``words.codes.FIELDS``.
+    """One access: everything its entries say. ``got`` are keys of the field names of the texts.
 
-    ``via`` is the key of a library system with which somebody asked; ``of`` is the reference of an answer that was
-    shown again. ``lines`` are the entries as they stand, by their number; ``key`` is the log's public key.
-    ``has_evidence`` says whether the whole messages were kept; ``is_forgotten``, that they were once. The form for
-    them sends ``reason``.
+    ``via`` is the key of the library system that asked; ``of`` is the reference of an answer that was shown again.
+    ``lines`` are the entries word for word, by their number; ``key`` is the log's public key. ``has_evidence`` says
+    whether the whole messages are kept; ``is_forgotten``, that they were, and their key is destroyed. The form for them
+    sends ``reason``.
     """
 
     name: ClassVar[str] = "entry"
@@ -74,33 +82,14 @@ class EntryPage:
     of: str = ""
     lines: tuple[tuple[int, str], ...] = ()
     key: str = ""
-    decisions: tuple[Decided, ...] = ()
+    decisions: tuple[DecisionLine, ...] = ()
     has_evidence: bool = False
     is_forgotten: bool = False
     filled: Filled = BLANK
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """Another line about a person than a look: when, who, and what in words."""
-
-    library: str
-    seq: int
-    at: datetime
-    by: str
-    what: str
-
-
-_MOST: Final = 50
-_NAME: Final = 80
-_REASON: Final = 200
-_PLACE: Final = re.compile(r"[0-9]{1,15}")
-#: A purpose that no authorisation names stands in a denial under this word.
-_UNKNOWN: Final = "unknown"
-
-
-def mount(app: FastAPI) -> None:
-    """Add the routes of this module."""
+def register_routes(app: FastAPI) -> None:
+    """Add the routes of the access log."""
     app.add_api_route(PATHS["log"], blank, methods=["GET"])
     app.add_api_route(PATHS["log"], find, methods=["POST"])
     app.add_api_route(PATHS["entry"], one, methods=["GET"])
@@ -108,13 +97,14 @@ def mount(app: FastAPI) -> None:
     app.add_api_route(PATHS["evidence"], evidence, methods=["POST"])
 
 
-def blank(request: Request, visit: Inside) -> Response:
-    """Ask what is looked for."""
-    return respond(request, LogPage(log_pages.choices(request, visit), _purposes(request, visit)), here=Place.LOG)
+def blank(request: Request, ctx: Context, visit: Inside) -> Response:
+    """Show the empty form."""
+    return respond(request, LogPage(log_pages.choices(ctx, visit), _purposes(ctx, visit)), here=Place.LOG)
 
 
 def find(  # noqa: PLR0913 — a form's fields
     request: Request,
+    ctx: Context,
     visit: Inside,
     *,
     library: Annotated[str, Form()] = "",
@@ -126,16 +116,15 @@ def find(  # noqa: PLR0913 — a form's fields
     flagged: Annotated[str, Form()] = "",
     before: Annotated[str, Form(pattern=r"^[0-9]{0,15}$")] = "",
 ) -> Response:
-    """Show the newest looks that are meant, or those before an entry."""
-    name, who = log_pages.chosen(request, visit, library), staff.strip()
+    """Show the newest accesses that fit, or those before an entry."""
+    name, who = log_pages.chosen(ctx, visit, library), staff.strip()
     said = {"staff": who, "purpose": purpose, "outcome": outcome, "since": since, "until": until, "flagged": flagged}
-    typed = kept({"library": name} | {field: text for field, text in said.items() if text})
-    page = LogPage(log_pages.choices(request, visit), _purposes(request, visit), Filled(typed), most=_MOST)
-    period = read(since, until)
+    typed = without_numbers({"library": name} | {field: text for field, text in said.items() if text})
+    page = LogPage(log_pages.choices(ctx, visit), _purposes(ctx, visit), Filled(typed), most=_MOST)
+    period = read_period(since, until)
     errors = ({} if name else {"library": "library_missing"}) | dict(period.errors) | _errors(said, page.purposes)
     if errors:
-        wrong = LogPage(page.libraries, page.purposes, Filled(typed, errors))
-        return respond(request, wrong, status=UNUSABLE, here=Place.LOG)
+        return respond(request, replace(page, filled=Filled(typed, errors)), status=UNUSABLE, here=Place.LOG)
     wanted = Wanted(
         name,
         actor=who,
@@ -147,60 +136,66 @@ def find(  # noqa: PLR0913 — a form's fields
         before=int(before) if before else None,
         flagged=bool(flagged),
     )
-    app = house(request).app
-    app.notary.hold(name)
-    found, seq = app.review().shown(wanted, actor(visit))
+    ctx.notary.hold(name)
+    found, seq = ctx.review().shown(wanted, actor(visit))
     lines = tuple(log_pages.line(look) for look in reversed(found))
     older = lines[-1].seq if len(lines) == _MOST else None
-    shown = LogPage(page.libraries, page.purposes, page.filled, lines, _MOST, older, seq)
-    return respond(request, shown, here=Place.LOG)
+    return respond(request, replace(page, found=lines, older=older, shown_as=seq), here=Place.LOG)
 
 
-def one(request: Request, visit: Inside, library: str, entry: str) -> Response:
-    """Show one look, with all that its entries say."""
-    return _shown(request, visit, library, entry)
+def one(request: Request, ctx: Context, visit: Inside, library: str, entry: str) -> Response:
+    """Show one access, with all that its entries say."""
+    return _shown(request, ctx, visit, library, entry)
 
 
-def prove(request: Request, visit: Inside, library: str, entry: str) -> Response:
-    """Give the proof that an entry is in the log, as ``rrsync log prove`` writes it."""
-    app, seq = house(request).app, _place(entry)
-    app.notary.hold(library)
-    if seq >= app.ledger.head(library).size:
-        raise TurnedAway(Away.MISSING)
-    proof = app.prover().prove(library, seq, actor=actor(visit))
-    return _file(proof.to_text().encode(), f"{library}-{seq}.tlog-proof")
+def prove(ctx: Context, visit: Inside, library: str, entry: str) -> Response:
+    """Return the proof that an entry is in the log, as ``rrsync log prove`` writes it."""
+    seq = _place(entry)
+    ctx.notary.hold(library)
+    head = ctx.access_log.head(library)
+    if seq >= head.size:
+        raise AccessError(Denied.MISSING)
+    proof = ctx.prover().prove(library, seq, actor=actor(visit))
+    return download(proof.to_text().encode(), f"{library}-{seq}.tlog-proof")
 
 
 def evidence(
-    request: Request, visit: Inside, library: str, entry: str, reason: Annotated[str, Form()] = ""
+    request: Request, ctx: Context, visit: Inside, library: str, entry: str, reason: Annotated[str, Form()] = ""
 ) -> Response:
-    """Give the whole messages of a look, as ``rrsync log evidence`` writes them; who takes them says why."""
+    """Return the whole messages of an access, as ``rrsync log evidence`` writes them, for a reason."""
     why = reason.strip()
-    if errors := _unusable(why):
-        typed = kept({"reason": why})
-        return _shown(request, visit, library, entry, filled=Filled(typed, errors), status=UNUSABLE)
-    app, seq = house(request).app, _place(entry)
-    app.notary.hold(library)
-    if app.search.find(library, seq) is None:
-        raise TurnedAway(Away.MISSING)
-    found = app.review().evidence(library, seq, actor(visit), reason=why)
-    return _file(b"".join(line + b"\n" for line in found.lines()), f"{library}-{found.access.seq}.txt")
+    if errors := reason_errors(why):
+        filled = Filled(without_numbers({"reason": why}), errors)
+        return _shown(request, ctx, visit, library, entry, filled=filled, status=UNUSABLE)
+    seq = _place(entry)
+    ctx.notary.hold(library)
+    if ctx.log_search.find(library, seq) is None:
+        raise AccessError(Denied.MISSING)
+    found = ctx.review().evidence(library, seq, actor(visit), reason=why)
+    return download(b"".join(line + b"\n" for line in found.lines()), f"{library}-{found.access.seq}.txt")
 
 
 def _shown(
-    request: Request, visit: Visit, library: str, entry: str, *, filled: Filled = BLANK, status: int = OK
+    request: Request,
+    ctx: WebContext,
+    visit: Visit,
+    library: str,
+    entry: str,
+    *,
+    filled: Filled = BLANK,
+    status: int = HTTPStatus.OK,
 ) -> Response:
-    app, seq = house(request).app, _place(entry)
-    app.notary.hold(library)
-    seen = app.review().entry(library, seq, actor(visit))
+    seq = _place(entry)
+    ctx.notary.hold(library)
+    seen = ctx.review().entry(library, seq, actor(visit))
     if seen is None:
-        raise TurnedAway(Away.MISSING)
-    decisions = app.oversight.samples.decided(seen.access)
-    page = _page(seen, tuple(map(log_pages.decided, decisions)), app.notary.key(library).text, filled)
+        raise AccessError(Denied.MISSING)
+    decisions, key = ctx.samples.decided(seen.access), ctx.notary.key(library)
+    page = _page(seen, tuple(map(log_pages.decided, decisions)), key.text, filled)
     return respond(request, page, status=status, here=Place.LOG)
 
 
-def _page(seen: Seen, decisions: tuple[Decided, ...], key: str, filled: Filled) -> EntryPage:
+def _page(seen: Seen, decisions: tuple[DecisionLine, ...], key: str, filled: Filled) -> EntryPage:
     look = seen.access
     return EntryPage(
         look=log_pages.line(look),
@@ -230,15 +225,15 @@ def _page(seen: Seen, decisions: tuple[Decided, ...], key: str, filled: Filled) 
     )
 
 
-def _purposes(request: Request, visit: Visit) -> tuple[str, ...]:
-    """Give the purposes that a look can have been for, by the authorisations of today."""
-    found = house(request).app.authorisations
-    theirs = [found[library].purposes for library in log_pages.libraries(request, visit) if library in found]
+def _purposes(ctx: WebContext, visit: Visit) -> tuple[str, ...]:
+    """Return the purposes that an access can have, by the authorisations of today."""
+    found = ctx.authorisations
+    theirs = [found[library].purposes for library in ctx.reached(visit) if library in found]
     return (*sorted({purpose for purposes in theirs for purpose in purposes}), _UNKNOWN)
 
 
 def _errors(said: Mapping[str, str], purposes: tuple[str, ...]) -> dict[str, str]:
-    """Give what of a search cannot be used: it stands in the log for good, so that it names nobody by number."""
+    """Return what cannot be used in a search, which stands in the log for good and so names nobody by number."""
     errors, staff = {}, said["staff"]
     if len(staff) > _NAME or not staff.isprintable() or is_number(staff):
         errors["staff"] = "staff_wrong"
@@ -249,23 +244,12 @@ def _errors(said: Mapping[str, str], purposes: tuple[str, ...]) -> dict[str, str
     return errors
 
 
-def _unusable(why: str) -> dict[str, str]:
-    if not why:
-        return {"reason": "reason_missing"}
-    return {"reason": "reason_wrong"} if len(why) > _REASON or not why.isprintable() or is_number(why) else {}
-
-
 def _place(entry: str) -> int:
-    """Give the place that an address names.
+    """Return the number of the entry that an address names.
 
     Raises:
-        TurnedAway: it is no place.
+        AccessError: it is no number.
     """
     if not _PLACE.fullmatch(entry):
-        raise TurnedAway(Away.MISSING)
+        raise AccessError(Denied.MISSING)
     return int(entry)
-
-
-def _file(data: bytes, name: str) -> Response:
-    head = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(data, media_type="text/plain; charset=utf-8", headers=head)

@@ -1,15 +1,13 @@
-"""The days that a form asks for, as a span of time by the clock in Belgium; the last day is meant too.
-
->>> read("2026-11-01", "2026-11-01").until
-datetime.datetime(2026, 11, 1, 23, 0, tzinfo=datetime.timezone.utc)
->>> read("2026-11-02", "2026-11-01").errors
-{'until': 'until_wrong'}
-
-What the officer's pages share: whose logs they may see, and a look at a person as a line of a list.
-
-What the data-protection officer sees of the log: searched, an entry of it, a person's accesses, figures, exports.
+"""What the officer's pages share: whose logs a session may see, an access as a line of a list, the days of a form.
 
 People stand in the log under pseudonyms; staff stand in it under their account's name.
+
+The days of a form are a span of time by the clock in Belgium; the last day is included.
+
+>>> read_period("2026-11-01", "2026-11-01").until
+datetime.datetime(2026, 11, 1, 23, 0, tzinfo=datetime.timezone.utc)
+>>> read_period("2026-11-02", "2026-11-01").errors
+{'until': 'until_wrong'}
 """
 
 from __future__ import annotations
@@ -20,24 +18,26 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from fastapi import Request
-
 from rrsync.audit.letter_texts import ANSWERED
 from rrsync.audit.sample import Decision
 from rrsync.core.belgian_time import midnight
 from rrsync.core.log_entry import REUSED, Access, Actor, ActorKind
 from rrsync.store.sessions import Visit
-from rrsync.web.guard import Away, TurnedAway, house
+from rrsync.web.context import WebContext
+from rrsync.web.guard import AccessError, Denied
 from rrsync.web.render import Choice
+
+_DAY: Final = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}")
+_ONE: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class LookLine:
-    """One look in a list: the entry, when, who, why and for which case, how it ended, what came of it.
+    """One access in a list: the entry, when, who, why and for which case, how it ended, what came of it.
 
     ``by`` is a person's account, or a process's name when ``is_process``. ``outcome`` is a key of
-    ``words.codes.OUTCOMES``: ``preview`` of a preview, else the verdict of an answer, else the status. ``flags`` are
-    keys of ``words.codes.FLAGS``; ``about`` is a pseudonym of a person.
+    the outcomes of the texts: ``preview`` of a preview, else the verdict of an answer, else the status. ``flags`` are
+    keys of the flags of the texts; ``about`` is a pseudonym of a person.
     """
 
     library: str
@@ -53,38 +53,55 @@ class LookLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What a reviewer decided: ``finding`` is a key of ``words.codes.FINDINGS``."""
+class DecisionLine:
+    """A decision of a reviewer: ``finding`` is a key of the findings of the texts."""
 
     at: datetime
     by: str
     finding: str
 
 
-def libraries(request: Request, visit: Visit) -> Mapping[str, str]:
-    """Give the libraries whose logs are an officer's to see: id -> name, in the order of the settings."""
-    return {name: title for name, title in house(request).libraries.items() if visit.staff.reaches(name)}
+@dataclass(frozen=True, slots=True)
+class OverdueMonth:
+    """A month, as ``2026-10``, whose sample has waited too long: ``left`` of ``of`` are still to be decided."""
+
+    library: str
+    month: str
+    left: int
+    of: int
 
 
-def choices(request: Request, visit: Visit) -> tuple[Choice, ...]:
-    """Give the same to choose from."""
-    return tuple(Choice(*each) for each in libraries(request, visit).items())
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From ``since`` up to, but without, ``until``; open where one is ``None``.
+
+    ``errors`` says what cannot be used: a field -> a key of the texts of a page.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def chosen(request: Request, visit: Visit, library: str) -> str:
-    """Give the library that a form names, or the only one there is when it names none; else ``""``.
+def choices(ctx: WebContext, visit: Visit) -> tuple[Choice, ...]:
+    """Return the libraries whose logs a session may see, to choose from."""
+    return tuple(Choice(*each) for each in ctx.reached(visit).items())
+
+
+def chosen(ctx: WebContext, visit: Visit, library: str) -> str:
+    """Return the library that a form names; when it names none, the only one there is, else ``""``.
 
     Raises:
-        TurnedAway: it names one that is not theirs, or not there.
+        AccessError: the session may not see the library's log, or there is no such library.
     """
-    theirs = libraries(request, visit)
+    theirs = ctx.reached(visit)
     if library and library not in theirs:
-        raise TurnedAway(Away.MISSING)
+        raise AccessError(Denied.MISSING)
     return library or (next(iter(theirs)) if len(theirs) == 1 else "")
 
 
 def line(look: Access) -> LookLine:
-    """Give a look as a list has it."""
+    """Return an access as a line."""
     return LookLine(
         library=look.library,
         seq=look.seq,
@@ -100,18 +117,18 @@ def line(look: Access) -> LookLine:
 
 
 def lines(looks: Iterable[Access]) -> tuple[LookLine, ...]:
-    """Give looks as a list has them, the newest first."""
+    """Return accesses as lines, the newest first."""
     newest = sorted(looks, key=lambda look: (look.at, look.library, look.seq), reverse=True)
     return tuple(map(line, newest))
 
 
 def name(actor: Actor) -> str:
-    """Give who acts; an entry that names nobody says so."""
+    """Return the name of an actor; ``?`` in an entry that names nobody."""
     return actor.name or "?"
 
 
 def outcome(look: Access) -> str:
-    """Give what came of a look, as a key of ``log_terms.OUTCOMES``; what staff decided then is another entry."""
+    """Return what came of an access, as a key of the outcomes of the texts; a decision about it is another entry."""
     if look.status not in ANSWERED or look.status == REUSED:
         return look.status
     if look.is_preview:
@@ -123,28 +140,12 @@ def outcome(look: Access) -> str:
     return look.verdict or look.status
 
 
-def decided(decision: Decision) -> Decided:
-    """Give what a reviewer decided."""
-    return Decided(decision.at, decision.by, decision.finding.value)
+def decided(decision: Decision) -> DecisionLine:
+    """Return a decision as a page shows it."""
+    return DecisionLine(decision.at, decision.by, decision.finding.value)
 
 
-_DAY: Final = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}")
-_ONE: Final = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """From the first moment that is meant up to the first that is not; open where it is ``None``.
-
-    ``errors`` says what of it cannot be used: a field -> a key of a page's words.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    errors: Mapping[str, str] = field(default_factory=dict)
-
-
-def read(since: str, until: str) -> Period:
+def read_period(since: str, until: str) -> Period:
     """Read the two days of a form; either may be empty."""
     errors = {}
     first, last = _day(since), _day(until)

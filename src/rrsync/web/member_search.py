@@ -1,20 +1,23 @@
-"""The search of the desk: own members by number or name, or by a national number; what was typed is in no address."""
+"""The search of the desk: own members by number or name, or by a national number; no address holds what was typed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Annotated, ClassVar, Final
 
 from fastapi import FastAPI, Form, Request, Response
 
 from rrsync.core.insz import Insz
-from rrsync.core.person import Masked, tidy
+from rrsync.core.person import Address, Masked, tidy
 from rrsync.errors import NotAnInsz
 from rrsync.store.rows import Standing
 from rrsync.store.sessions import Visit
-from rrsync.web.desk_pages import OK, UNUSABLE, MemberLine, age, heading, is_number, own, shown
-from rrsync.web.guard import House, Inside, house
+from rrsync.web.context import Context, WebContext
+from rrsync.web.desk_pages import Age, Heading, age, heading, own_library, shown
+from rrsync.web.forms import UNUSABLE, is_number, printable
+from rrsync.web.guard import Inside
 from rrsync.web.paths import PATHS
 from rrsync.web.render import BLANK, Filled, Place
 from rrsync.web.responses import go
@@ -22,102 +25,27 @@ from rrsync.web.responses import go
 MOST: Final = 50
 _LONGEST: Final = 80
 _INSZ_DIGITS: Final = 11
-_FEWEST: Final = 2
-_LOOKED_AT: Final = 500
+_FEWEST_LETTERS: Final = 2
+_EXAMPLES: Final = 500
 
 
-def mount(app: FastAPI) -> None:
-    """Let members be searched for."""
-    app.add_api_route(PATHS["desk"], begin, methods=["GET"])
-    app.add_api_route(PATHS["desk"], search, methods=["POST"])
+@dataclass(frozen=True, slots=True, repr=False)
+class MemberLine(Masked):
+    """One member that was found."""
 
-
-def begin(request: Request, visit: Inside) -> Response:
-    """Show the search; on trial, with somebody to begin with."""
-    here = house(request)
-    example = _example(here, own(visit)) if here.is_trial else ""
-    return shown(request, visit, DeskPage(example=example), here=Place.DESK)
-
-
-def search(
-    request: Request,
-    visit: Inside,
-    by: Annotated[str, Form()] = "words",
-    words: Annotated[str, Form()] = "",
-    insz: Annotated[str, Form()] = "",
-) -> Response:
-    """Show who was found; who was found alone, at once."""
-    found = _by_number(request, visit, insz) if by == "insz" else _by_words(request, visit, words)
-    if isinstance(found, Filled):
-        return shown(request, visit, DeskPage(found), here=Place.DESK, status=UNUSABLE)
-    standings, is_cut = found
-    if len(standings) == 1 and not is_cut:
-        return go("member", member=standings[0].member.number)
-    here = house(request)
-    lines = tuple(_line(standing, here) for standing in standings)
-    typed = BLANK if by == "insz" or _may_be_number(words) else Filled({"words": tidy(words)[:_LONGEST]})
-    return shown(request, visit, DeskPage(typed, lines, is_cut=is_cut), here=Place.DESK, status=OK)
-
-
-def _by_words(request: Request, visit: Visit, words: str) -> tuple[tuple[Standing, ...], bool] | Filled:
-    """Give who has a member number, or a name, as it was typed; or what is wrong with it."""
-    here, library = house(request), own(visit)
-    typed = tidy("".join(char if char.isprintable() else " " for char in words))[:_LONGEST]
-    if not typed:
-        return Filled({}, {"words": "words_missing"})
-    if is_number(typed):
-        return Filled({}, {"words": "words_insz"})
-    for number in dict.fromkeys((typed, typed.upper())):
-        if (standing := here.app.members.find(library, number)) is not None:
-            return (standing,), False
-    if sum(char.isalpha() for char in typed) < _FEWEST:
-        return ((), False) if any(char.isdigit() for char in typed) else Filled({}, {"words": "words_short"})
-    return here.entrance.finder.named(library, typed, most=MOST)
-
-
-def _by_number(request: Request, visit: Visit, insz: str) -> tuple[tuple[Standing, ...], bool] | Filled:
-    """Give who has a national number in one's own library; what was typed is not given back."""
-    here = house(request)
-    if not insz.strip():
-        return Filled({}, {"insz": "insz_missing"})
-    try:
-        number = Insz.parse(insz, production=here.app.production)
-    except NotAnInsz:
-        return Filled({}, {"insz": "insz_wrong"})
-    standing = here.entrance.finder.numbered(own(visit), number)
-    return (() if standing is None else (standing,)), False
-
-
-def _example(here: House, library: str) -> str:
-    """Give the number of a member who can be asked about, and was not since anything new was heard of them."""
-    members = islice(here.app.members.export(library), _LOOKED_AT)
-    fresh = (each.member.number for each in members if each.member.insz is not None and each.refreshed_at is None)
-    return next(fresh, "")
-
-
-def _may_be_number(words: str) -> bool:
-    """Whether what was typed is a national number, or was meant to be one: then it is not given back."""
-    typed = "".join(char for char in words if char.isalnum())
-    return is_number(words) or (typed.isdigit() and len(typed) == _INSZ_DIGITS)
-
-
-def _line(standing: Standing, here: House) -> MemberLine:
-    stale_after = here.app.settings.night.stale_after_days
-    return MemberLine(
-        heading(standing.member),
-        standing.member.held.address,
-        age(standing, here.now, stale_after),
-        standing.refreshed_at,
-        has_hold=bool(standing.hold_reason),
-    )
+    who: Heading
+    address: Address
+    age: Age
+    asked_at: datetime | None
+    has_hold: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DeskPage(Masked):
-    """The search, and what it found; ``found`` is ``None`` before anything was searched.
+    """The search, and what it found; ``found`` is ``None`` before the first search.
 
-    Fields of the first form: ``words``; of the second: ``insz``, never given back. ``is_cut`` says that more fit than
-    are shown. ``example`` is the number of a member to begin with, on trial.
+    Fields of the first form: ``words``; of the second: ``insz``, never given back. ``is_cut`` says that there are more
+    than are shown. ``example`` is the number of a member to begin with, on trial.
     """
 
     name: ClassVar[str] = "desk"
@@ -126,3 +54,86 @@ class DeskPage(Masked):
     found: tuple[MemberLine, ...] | None = None
     is_cut: bool = False
     example: str = ""
+
+
+def register_routes(app: FastAPI) -> None:
+    """Add the routes of the search."""
+    app.add_api_route(PATHS["desk"], begin, methods=["GET"])
+    app.add_api_route(PATHS["desk"], search, methods=["POST"])
+
+
+def begin(request: Request, ctx: Context, visit: Inside) -> Response:
+    """Show the search; on trial, with a member to begin with."""
+    example = _example(ctx, own_library(visit)) if ctx.is_trial else ""
+    return shown(request, visit, DeskPage(example=example), here=Place.DESK)
+
+
+def search(
+    request: Request,
+    ctx: Context,
+    visit: Inside,
+    by: Annotated[str, Form()] = "words",
+    words: Annotated[str, Form()] = "",
+    insz: Annotated[str, Form()] = "",
+) -> Response:
+    """List the members that were found; a single one is opened at once."""
+    found = _by_number(ctx, visit, insz) if by == "insz" else _by_words(ctx, visit, words)
+    if isinstance(found, Filled):
+        return shown(request, visit, DeskPage(found), here=Place.DESK, status=UNUSABLE)
+    standings, is_cut = found
+    if len(standings) == 1 and not is_cut:
+        return go("member", member=standings[0].member.number)
+    lines = tuple(_line(standing, ctx) for standing in standings)
+    typed = BLANK if by == "insz" or _may_be_number(words) else Filled({"words": tidy(words)[:_LONGEST]})
+    return shown(request, visit, DeskPage(typed, lines, is_cut=is_cut), here=Place.DESK)
+
+
+def _by_words(ctx: WebContext, visit: Visit, words: str) -> tuple[tuple[Standing, ...], bool] | Filled:
+    """Return the members with this number or name, or what is wrong with the words."""
+    library, typed = own_library(visit), printable(words)[:_LONGEST]
+    if not typed:
+        return Filled({}, {"words": "words_missing"})
+    if is_number(typed):
+        return Filled({}, {"words": "words_insz"})
+    for number in dict.fromkeys((typed, typed.upper())):
+        if (standing := ctx.members.find(library, number)) is not None:
+            return (standing,), False
+    if sum(char.isalpha() for char in typed) < _FEWEST_LETTERS:
+        return ((), False) if any(char.isdigit() for char in typed) else Filled({}, {"words": "words_short"})
+    return ctx.member_search.named(library, typed, most=MOST)
+
+
+def _by_number(ctx: WebContext, visit: Visit, insz: str) -> tuple[tuple[Standing, ...], bool] | Filled:
+    """Return the own member with a national number, or what is wrong with the number, which is not given back."""
+    if not insz.strip():
+        return Filled({}, {"insz": "insz_missing"})
+    try:
+        number = Insz.parse(insz, production=ctx.production)
+    except NotAnInsz:
+        return Filled({}, {"insz": "insz_wrong"})
+    standing = ctx.member_search.numbered(own_library(visit), number)
+    return (() if standing is None else (standing,)), False
+
+
+def _example(ctx: WebContext, library: str) -> str:
+    """Return the number of a member with a national number whom the register was never asked about."""
+    members = islice(ctx.members.export(library), _EXAMPLES)
+    fresh = (each.member.number for each in members if each.member.insz is not None and each.refreshed_at is None)
+    return next(fresh, "")
+
+
+def _may_be_number(words: str) -> bool:
+    """Whether the words are a national number, or were meant to be one: then they are not given back."""
+    typed = "".join(char for char in words if char.isalnum())
+    return is_number(words) or (typed.isdigit() and len(typed) == _INSZ_DIGITS)
+
+
+def _line(standing: Standing, ctx: WebContext) -> MemberLine:
+    member = standing.member
+    return MemberLine(
+        heading(member),
+        member.held.address,
+        age(standing, ctx),
+        standing.refreshed_at,
+        has_hold=bool(standing.hold_reason),
+    )

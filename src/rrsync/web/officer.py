@@ -1,8 +1,7 @@
-"""The officer's overview: how every log stands, what awaits; and having a log recomputed behind the pages.
+"""The officer's overview and the digest of a day.
 
-What stood out on a day in Belgium, library by library; that it was looked at is an entry of each log.
-
-What the data-protection officer sees first: how every log stands, and what awaits.
+The overview shows the state of every log and what needs attention; from it a log is recomputed in the background. The
+digest shows what stood out on a day in Belgium, library by library. Each look at one is an entry of the logs.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from fastapi import FastAPI, Form, Request, Response
 
-from rrsync.app.services import App, recount
 from rrsync.audit.anchoring import Keeping
 from rrsync.audit.oversight import Digest
 from rrsync.config.settings import AnchorSettings
@@ -24,15 +22,18 @@ from rrsync.store.access_log import Head
 from rrsync.store.sessions import Visit
 from rrsync.text.formatting import number
 from rrsync.web import log_pages
-from rrsync.web.desk_pages import actor, language
-from rrsync.web.guard import Away, House, Inside, TurnedAway, house
-from rrsync.web.log_pages import LookLine
+from rrsync.web.context import Context, WebContext
+from rrsync.web.guard import AccessError, Denied, Inside, actor
+from rrsync.web.log_pages import LookLine, OverdueMonth
 from rrsync.web.paths import PATHS
 from rrsync.web.render import Flash, Place, Tone
 from rrsync.web.responses import go, respond, say
-from rrsync.web.sample import Overdue
 
 AnchorState: TypeAlias = Literal["good", "late", "failing", "never"]
+
+#: How long the browser waits for a log that is recomputed: a small one is done by then.
+_WAIT_S: Final = 1.5
+_ONE: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ class AnchorLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What is wrong, in an error's own sentences; when it was found and by whom, if not just now."""
+class LogFault:
+    """A fault, in the sentences of an error; when it was found and by whom, if not just now."""
 
     what: str
     kept: str
@@ -63,9 +64,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """A log at a glance. ``is_whole`` is ``None`` before it was ever verified; ``fault`` is what is wrong with it.
+    """The state of a log. ``is_whole`` is ``None`` before the first verification; ``fault`` is what is wrong with it.
 
-    ``is_running`` says that it is recomputed now, ``trouble`` why that, or looking at it, came to nothing.
+    ``is_running`` says that it is being recomputed, ``trouble`` why that, or reading it, failed.
     """
 
     library: str
@@ -79,14 +80,14 @@ class LogState:
     signed_at: datetime | None
     signed_size: int
     anchors: tuple[AnchorLine, ...]
-    fault: Found | None = None
-    trouble: Found | None = None
+    fault: LogFault | None = None
+    trouble: LogFault | None = None
     is_running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What awaits the officer: a key of the page's words, how many, where, and whether it is late."""
+    """What needs the officer's attention: a key of the page's texts, how many, where, and how urgent."""
 
     key: str
     count: int
@@ -96,7 +97,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class OfficerPage:
-    """The state of the logs and what awaits; the form sends ``library`` to have a log recomputed."""
+    """The state of the logs and the tasks; the form sends ``library`` to have a log recomputed."""
 
     name: ClassVar[str] = "officer"
 
@@ -106,7 +107,7 @@ class OfficerPage:
 
 @dataclass(frozen=True, slots=True)
 class DayPart:
-    """One library's day: how many looks by how many people, and what somebody should look into."""
+    """One library's day: how many accesses to how many people, and what somebody should look into."""
 
     library: str
     title: str
@@ -125,42 +126,39 @@ class DayPage:
 
     day: date
     parts: tuple[DayPart, ...]
-    overdue: tuple[Overdue, ...] = ()
+    overdue: tuple[OverdueMonth, ...] = ()
     before: date | None = None
     after: date | None = None
 
 
-#: How long a log that is recomputed may keep the browser waiting: a small one is done by then.
-_WAIT_S: Final = 1.5
-
-
-def mount(app: FastAPI) -> None:
-    """Add the routes of this module."""
+def register_routes(app: FastAPI) -> None:
+    """Add the routes of the overview and of the digest of a day."""
     app.add_api_route(PATHS["officer"], overview, methods=["GET"])
     app.add_api_route(PATHS["verify"], verify, methods=["POST"])
+    app.add_api_route(PATHS["days"], newest, methods=["GET"])
+    app.add_api_route(PATHS["day"], show, methods=["GET"])
 
 
-def overview(request: Request, visit: Inside) -> Response:
-    """Show how the logs stand and what awaits; what stood out yesterday is a look, and an entry of each log."""
-    here = house(request)
-    logs = tuple(_state(here, name, title) for name, title in log_pages.libraries(request, visit).items())
+def overview(request: Request, ctx: Context, visit: Inside) -> Response:
+    """Show the state of the logs and the tasks; these hold yesterday's digest, so the look is an entry of each log."""
+    logs = tuple(_state(ctx, name, title) for name, title in ctx.reached(visit).items())
     readable = [log.library for log in logs if log.fault is None and log.trouble is None]
-    return respond(request, OfficerPage(logs, _tasks(here.app, visit, readable)), here=Place.OFFICER)
+    return respond(request, OfficerPage(logs, _tasks(ctx, visit, readable)), here=Place.OFFICER)
 
 
-def verify(request: Request, visit: Inside, library: Annotated[str, Form()] = "") -> Response:
-    """Have a whole log recomputed, behind the pages; the overview says what came of it."""
-    here, name = house(request), log_pages.chosen(request, visit, library)
+def verify(request: Request, ctx: Context, visit: Inside, library: Annotated[str, Form()] = "") -> Response:
+    """Recompute a whole log in the background; the overview says what came of it."""
+    name = log_pages.chosen(ctx, visit, library)
     if not name:
         return go("officer")
-    who, recompute, job = actor(visit), recount(here.app), _job(name)
-    here.jobs.start(job, lambda: recompute.verify(name, who))
-    if not here.jobs.wait(job, _WAIT_S):
-        say(request, visit, Flash("info", "verifying", {"library": here.libraries[name]}))
-    elif here.jobs.trouble(job) is None:
-        last = recompute.last(name)
-        size = number(last.size if last else 0, language(request))
-        say(request, visit, Flash("good", "verified", {"library": here.libraries[name], "size": size}))
+    who, recount, job = actor(visit), ctx.recount(), _job(name)
+    ctx.jobs.start(job, lambda: recount.verify(name, who))
+    if not ctx.jobs.wait(job, _WAIT_S):
+        say(request, visit, Flash("info", "verifying", {"library": ctx.libraries[name]}))
+    elif ctx.jobs.failure(job) is None:
+        last = recount.last(name)
+        size = number(last.size if last else 0, ctx.language(request))
+        say(request, visit, Flash("good", "verified", {"library": ctx.libraries[name], "size": size}))
     return go("officer")
 
 
@@ -168,16 +166,16 @@ def _job(library: str) -> str:
     return f"verify {library}"
 
 
-def _state(here: House, library: str, title: str) -> LogState:
-    """Give how a log stands; of one that is broken, what can still be read of it."""
-    app, job = here.app, _job(library)
-    trouble = here.jobs.trouble(job)
+def _state(ctx: WebContext, library: str, title: str) -> LogState:
+    """Return the state of a log; of a broken one, what can still be read."""
+    job, log_settings = _job(library), ctx.settings.log
+    trouble = ctx.jobs.failure(job)
     try:
-        recounted = recount(app).last(library)
-        signed, head = app.checkpoints.last(library), app.ledger.head(library)
+        recounted = ctx.recount().last(library)
+        signed, head = ctx.checkpoints.last(library), ctx.access_log.head(library)
     except BrokenChain:
         recounted, signed, head = None, None, Head(library, 0, "")
-    fault, unread = _fault(app, library)
+    fault, unread = _fault(ctx, library)
     return LogState(
         library=library,
         title=title,
@@ -190,23 +188,23 @@ def _state(here: House, library: str, title: str) -> LogState:
         signed_at=signed.at if signed else None,
         signed_size=signed.size if signed else 0,
         anchors=tuple(
-            _anchor(said, kept) for said, kept in zip(app.settings.log.anchor, app.keepers.states(library), strict=True)
+            _anchor(said, kept) for said, kept in zip(log_settings.anchor, ctx.anchors.states(library), strict=True)
         ),
         fault=fault,
         trouble=unread if trouble is None or isinstance(trouble, BrokenChain) else _found(trouble),
-        is_running=here.jobs.running(job),
+        is_running=ctx.jobs.running(job),
     )
 
 
-def _fault(app: App, library: str) -> tuple[Found | None, Found | None]:
-    """Give what is wrong with a log, and why that cannot be told now.
+def _fault(ctx: WebContext, library: str) -> tuple[LogFault | None, LogFault | None]:
+    """Return the fault of a log, and why that is not known now.
 
-    What recomputing it found is known until it was found whole; else it is held against what was signed of it.
+    A fault that recomputing found counts until the log is found whole; else the log is compared with its checkpoint.
     """
     try:
-        if (kept := recount(app).fault(library)) is not None:
-            return Found(kept.what, kept.kept, kept.todo, kept.at, kept.by), None
-        app.notary.hold(library)
+        if (kept := ctx.recount().fault(library)) is not None:
+            return LogFault(kept.what, kept.kept, kept.todo, kept.at, kept.by), None
+        ctx.notary.hold(library)
     except BrokenChain as error:
         return _found(error), None
     except LedgerError as error:
@@ -214,8 +212,8 @@ def _fault(app: App, library: str) -> tuple[Found | None, Found | None]:
     return None, None
 
 
-def _found(error: RrsyncError) -> Found:
-    return Found(error.what, error.kept, error.todo)
+def _found(error: RrsyncError) -> LogFault:
+    return LogFault(error.what, error.kept, error.todo)
 
 
 def _anchor(said: AnchorSettings, kept: Keeping) -> AnchorLine:
@@ -232,11 +230,10 @@ def _anchor(said: AnchorSettings, kept: Keeping) -> AnchorLine:
     )
 
 
-def _tasks(app: App, visit: Visit, libraries: Sequence[str]) -> tuple[Task, ...]:
-    """Give what awaits the officer in the logs that can be read; what counts nothing is no task."""
-    oversight = app.oversight
-    found = oversight.digest(libraries, oversight.digests.yesterday(), actor(visit))
-    months = [month for library in libraries for month in oversight.samples.months(library)]
+def _tasks(ctx: WebContext, visit: Visit, libraries: Sequence[str]) -> tuple[Task, ...]:
+    """Return the officer's tasks in the logs that can be read."""
+    found = ctx.oversight.digest(libraries, ctx.digests.yesterday(), actor(visit))
+    months = [month for library in libraries for month in ctx.samples.months(library)]
     tasks = (
         Task("mixups", sum(len(each.mixups) for each in found), "days", "bad"),
         Task("refused", sum(len(each.refused) for each in found), "days", "warn"),
@@ -247,34 +244,26 @@ def _tasks(app: App, visit: Visit, libraries: Sequence[str]) -> tuple[Task, ...]
     return tuple(task for task in tasks if task.count)
 
 
-_ONE: Final = timedelta(days=1)
-
-
-def mount_days(app: FastAPI) -> None:
-    """Add the routes of this module."""
-    app.add_api_route(PATHS["days"], newest, methods=["GET"])
-    app.add_api_route(PATHS["day"], show, methods=["GET"])
-
-
-def newest(request: Request) -> Response:
+def newest(ctx: Context) -> Response:
     """Lead to the last day that has ended."""
-    return go("day", day=house(request).app.oversight.digests.yesterday().isoformat())
+    return go("day", day=ctx.digests.yesterday().isoformat())
 
 
-def show(request: Request, visit: Inside, day: str) -> Response:
-    """Show what stood out on a day, also on one that has only begun."""
-    home = house(request)
-    app, theirs = home.app, log_pages.libraries(request, visit)
-    first, last = _began(app, theirs), belgian_day(home.now)
+def show(request: Request, ctx: Context, visit: Inside, day: str) -> Response:
+    """Show what stood out on a day, which may be today."""
+    theirs = ctx.reached(visit)
+    first, last = _first_day(ctx, theirs), belgian_day(ctx.now)
     when = _day(day, first, last)
     for library in theirs:
-        app.notary.hold(library)
-    found = app.oversight.digest(tuple(theirs), when, actor(visit))
+        ctx.notary.hold(library)
+    found = ctx.oversight.digest(tuple(theirs), when, actor(visit))
     page = DayPage(
         day=when,
         parts=tuple(_part(each, theirs[each.library]) for each in found),
         overdue=tuple(
-            Overdue(each.library, month.month.text, month.left, month.of) for each in found for month in each.overdue
+            OverdueMonth(each.library, month.month.text, month.left, month.of)
+            for each in found
+            for month in each.overdue
         ),
         before=when - _ONE if when > first else None,
         after=when + _ONE if when < last else None,
@@ -294,22 +283,22 @@ def _part(found: Digest, title: str) -> DayPart:
     )
 
 
-def _began(app: App, libraries: Collection[str]) -> date:
-    """Give the first day that can be shown: the one on which a log began, or yesterday."""
-    began = [belgian_day(at) for library in libraries if (at := app.ledger.began(library)) is not None]
-    return min([*began, app.oversight.digests.yesterday()])
+def _first_day(ctx: WebContext, libraries: Collection[str]) -> date:
+    """Return the first day that can be shown: the one on which a log began, or yesterday."""
+    began = [belgian_day(at) for library in libraries if (at := ctx.access_log.began(library)) is not None]
+    return min([*began, ctx.digests.yesterday()])
 
 
 def _day(text: str, first: date, last: date) -> date:
-    """Give the day that an address names.
+    """Return the day that an address names.
 
     Raises:
-        TurnedAway: it is no day, or none that can be shown.
+        AccessError: it is no day, or none that can be shown.
     """
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise TurnedAway(Away.MISSING) from error
+        raise AccessError(Denied.MISSING) from error
     if not first <= day <= last:
-        raise TurnedAway(Away.MISSING)
+        raise AccessError(Denied.MISSING)
     return day

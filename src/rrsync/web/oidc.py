@@ -39,7 +39,7 @@ from joserfc.jwt import JWTClaimsRegistry
 from rrsync.config.settings import OidcSettings
 from rrsync.net.bounded_socket import tls
 from rrsync.net.http_client import HttpClient, HttpError
-from rrsync.web.session_cookies import Start
+from rrsync.web.session_cookies import LoginStart
 
 
 class Trouble(StrEnum):
@@ -300,7 +300,7 @@ class Flow:
         self._home = home
         self._clock = clock
 
-    def begin(self, start: Start) -> str:
+    def begin(self, start: LoginStart) -> str:
         """Return where the browser goes to log in.
 
         Raises:
@@ -311,7 +311,7 @@ class Flow:
             more["acr_values"] = " ".join(self._settings.acr)
         return self._provider.address(state=start.state, nonce=start.nonce, code_verifier=start.verifier, **more)
 
-    def finish(self, start: Start | None, said: Mapping[str, str]) -> Identity:
+    def finish(self, start: LoginStart | None, said: Mapping[str, str]) -> Identity:
         """Return who logged in, from the parameters of the redirect back.
 
         Raises:
@@ -399,7 +399,7 @@ class Flow:
         if (is_shared or party is not None) and party != said.client_id:
             raise Refused(Trouble.CLAIMS)
 
-    def _proved(self, claims: Mapping[str, object], start: Start) -> datetime:
+    def _proved(self, claims: Mapping[str, object], start: LoginStart) -> datetime:
         """Step 5: return when the person authenticated."""
         at, now = _moment(claims.get("auth_time"), Trouble.NOT_PROVED), self._clock()
         earliest = start.at if start.again else now - PROVED

@@ -1,9 +1,9 @@
-"""Where every page and every action stands; templates and routes take addresses from here alone.
+"""The addresses of all pages and actions; templates and routes take them from here alone.
 
 An address names a library's own member number, a hold, a run, a day, a month or an entry: never a national number and
-never a name. What searches for a person is sent by POST.
+never a name. A search for a person is sent by POST.
 
-A part may hold a slash, or be dots alone, which an address cannot: these go twice encoded, and ``part`` reads them.
+A part with a slash, or of dots alone, is percent-encoded twice, and ``part`` decodes it.
 
 >>> path("member", member="M 12/3")
 '/members/M%2012%252F3'
@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 PATHS: Final[dict[str, str]] = {
     "home": "/",
-    # who is asking
+    # login and sessions
     "login": "/login",
     "login_left": "/login/left",
     "login_start": "/login/start",
@@ -65,7 +65,7 @@ PATHS: Final[dict[str, str]] = {
     "sample": "/log/samples/{library}/{month}",
     "export": "/log/export",
     "figures": "/log/figures",
-    # who sets rrsync up
+    # the administrator
     "admin": "/admin",
     "admin_make": "/admin/keys",
     "admin_revoke": "/admin/keys/revoke",
@@ -73,7 +73,7 @@ PATHS: Final[dict[str, str]] = {
     "hook_now": "/admin/hooks/now",
     "people": "/admin/people",
     "people_end": "/admin/people/end",
-    # the library system
+    # library systems
     "api": "/api/openapi.json",
     "api_member": "/api/libraries/{library}/members/{member}",
     "api_refresh": "/api/libraries/{library}/members/{member}/refresh",
@@ -88,7 +88,7 @@ _ODD: Final = re.compile(r"[%/\\]|^\.{1,2}$")
 
 
 def path(name: str, **parts: object) -> str:
-    """Give the address of a page or an action.
+    """Return the address of a page or an action.
 
     Raises:
         KeyError: there is no such page, or a part of its address is missing.
@@ -97,7 +97,7 @@ def path(name: str, **parts: object) -> str:
 
 
 def part(text: str) -> str:
-    """Give a part of an address as it was before ``path`` had it, from what the server read."""
+    """Return a part of an address as it was before ``path`` encoded it, from what the server decoded once."""
     return unquote(text)
 
 

@@ -1,13 +1,11 @@
-"""The month's samples: all months, one month's sample, and what a reviewer decides of it.
-
-What the data-protection officer goes over: what stood out on a day, and the month's sample.
-"""
+"""The monthly samples of the log: all months, the sample of one month, and a reviewer's decisions about it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, ClassVar, Final
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -18,27 +16,21 @@ from rrsync.core.log_entry import is_same_name
 from rrsync.core.review_sample import Finding
 from rrsync.store.sessions import Visit
 from rrsync.web import log_pages
-from rrsync.web.desk_pages import UNUSABLE, actor
-from rrsync.web.guard import Away, Inside, TurnedAway, house
-from rrsync.web.log_pages import Decided, LookLine
+from rrsync.web.context import Context, WebContext
+from rrsync.web.forms import UNUSABLE
+from rrsync.web.guard import AccessError, Denied, Inside, actor
+from rrsync.web.log_pages import DecisionLine, LookLine, OverdueMonth
 from rrsync.web.paths import PATHS
 from rrsync.web.render import BLANK, Filled, Flash, Place
 from rrsync.web.responses import go, respond, say
 
-
-@dataclass(frozen=True, slots=True)
-class Overdue:
-    """A month, as ``2026-10``, whose sample has waited too long: ``left`` of ``of`` are still to be decided."""
-
-    library: str
-    month: str
-    left: int
-    of: int
+_YEAR: Final = 12
+_FIELD: Final = re.compile(r"finding-([0-9]{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
 class MonthLine:
-    """A month, as ``2026-10``: how many were drawn from how many looks, and how many of them are to be decided."""
+    """A month, as ``2026-10``: how many accesses were drawn from how many, and how many are to be decided."""
 
     month: str
     looks: int
@@ -49,7 +41,7 @@ class MonthLine:
 
 @dataclass(frozen=True, slots=True)
 class MonthsPart:
-    """One library's months, the newest first; of those before the last year, the ones that are not decided."""
+    """One library's months, the newest first; of those before the last year, only the undecided ones."""
 
     library: str
     title: str
@@ -58,7 +50,7 @@ class MonthsPart:
 
 @dataclass(frozen=True, slots=True)
 class SamplesPage:
-    """The samples of all months that have ended, and what is left to decide."""
+    """The samples of all months that have ended."""
 
     name: ClassVar[str] = "samples"
 
@@ -67,11 +59,11 @@ class SamplesPage:
 
 @dataclass(frozen=True, slots=True)
 class PickLine:
-    """One access of a sample, how it was drawn, what was decided of it, and whether this visitor may decide."""
+    """One access of a sample, how it was drawn, the decisions about it, and whether this visitor may decide."""
 
     look: LookLine
     by_risk: bool
-    decisions: tuple[Decided, ...] = ()
+    decisions: tuple[DecisionLine, ...] = ()
     can_decide: bool = True
 
 
@@ -97,53 +89,51 @@ class SamplePage:
     before: str | None = None
     after: str | None = None
     barred: str = ""
-    overdue: tuple[Overdue, ...] = ()
+    overdue: tuple[OverdueMonth, ...] = ()
     filled: Filled = BLANK
 
 
-_OK: Final = 200
-_YEAR: Final = 12
-_FORBIDDEN: Final = 403
-_FIELD: Final = re.compile(r"finding-([0-9]{1,15})")
-
-
-def mount(app: FastAPI) -> None:
-    """Add the routes of this module."""
+def register_routes(app: FastAPI) -> None:
+    """Add the routes of the samples."""
     app.add_api_route(PATHS["samples"], months, methods=["GET"])
     app.add_api_route(PATHS["sample"], show, methods=["GET"])
     app.add_api_route(PATHS["sample"], sign, methods=["POST"])
 
 
-def months(request: Request, visit: Inside) -> Response:
-    """Show how the samples of all months stand."""
-    samples = house(request).app.oversight.samples
-    theirs = log_pages.libraries(request, visit)
-    page = SamplesPage(tuple(MonthsPart(name, title, _months(samples, name)) for name, title in theirs.items()))
+def months(request: Request, ctx: Context, visit: Inside) -> Response:
+    """Show the samples of all months."""
+    theirs = ctx.reached(visit)
+    page = SamplesPage(tuple(MonthsPart(name, title, _months(ctx.samples, name)) for name, title in theirs.items()))
     return respond(request, page, here=Place.SAMPLES)
 
 
-def show(request: Request, visit: Inside, library: str, month: str) -> Response:
-    """Show a month's sample; that it was looked at is an entry of the log."""
-    return _shown(request, visit, library, _month(request, library, month))
+def show(request: Request, ctx: Context, visit: Inside, library: str, month: str) -> Response:
+    """Show a month's sample; the look is an entry of the log."""
+    return _shown(request, ctx, visit, library, _month(ctx, library, month))
 
 
-async def said(request: Request) -> dict[str, str]:
-    """Give what was chosen in the form, by field; a field that is said twice is as it was said last."""
+async def typed(request: Request) -> dict[str, str]:
+    """Return the fields of the form; of a field that is there twice, the last."""
     return {name: text for name, text in (await request.form()).items() if isinstance(text, str)}
 
 
 def sign(
-    request: Request, visit: Inside, library: str, month: str, chosen: Annotated[dict[str, str], Depends(said)]
+    request: Request,
+    ctx: Context,
+    visit: Inside,
+    library: str,
+    month: str,
+    chosen: Annotated[dict[str, str], Depends(typed)],
 ) -> Response:
-    """Write what a reviewer decided: all of it, or nothing; what they decided before in the same way stays as it is."""
-    when, me = _month(request, library, month), actor(visit)
+    """Write a reviewer's decisions, all or none; a decision that is the reviewer's last one already is not repeated."""
+    when, me, samples = _month(ctx, library, month), actor(visit), ctx.samples
     findings = _findings(chosen)
-    samples = house(request).app.oversight.samples
     sample = samples.of(library, when)
     if _is_in_it(sample, me.name):
-        return _shown(request, visit, library, when, status=_FORBIDDEN)
+        return _shown(request, ctx, visit, library, when, status=HTTPStatus.FORBIDDEN)
     if not findings:
-        return _shown(request, visit, library, when, wrong=Filled({}, {"picks": "nothing_chosen"}), status=UNUSABLE)
+        wrong = Filled({}, {"picks": "nothing_chosen"})
+        return _shown(request, ctx, visit, library, when, wrong=wrong, status=UNUSABLE)
     fresh = {seq: finding for seq, finding in findings.items() if not _is_said(sample, seq, finding, me.name)}
     if fresh:
         samples.decide(library, when, fresh, me)
@@ -153,15 +143,20 @@ def sign(
 
 
 def _shown(
-    request: Request, visit: Visit, library: str, month: Month, *, wrong: Filled = BLANK, status: int = _OK
+    request: Request,
+    ctx: WebContext,
+    visit: Visit,
+    library: str,
+    month: Month,
+    *,
+    wrong: Filled = BLANK,
+    status: int = HTTPStatus.OK,
 ) -> Response:
-    home = house(request)
-    oversight = home.app.oversight
-    sample = oversight.sample(library, month, actor(visit))
-    began, last = _began(request, library), oversight.samples.last()
+    sample = ctx.oversight.sample(library, month, actor(visit))
+    began, last = _began(ctx, library), ctx.samples.last()
     page = SamplePage(
         library=library,
-        title=home.libraries[library],
+        title=ctx.libraries[library],
         month=month.text,
         picks=tuple(_pick(pick, visit.staff.name) for pick in sample.picks),
         looks=sample.looks,
@@ -172,8 +167,8 @@ def _shown(
         after=month.next.text if month < last else None,
         barred="in_it" if _is_in_it(sample, visit.staff.name) else "",
         overdue=tuple(
-            Overdue(library, each.month.text, each.left, each.of)
-            for each in oversight.samples.overdue(library)
+            OverdueMonth(library, each.month.text, each.left, each.of)
+            for each in ctx.samples.overdue(library)
             if each.month != month
         ),
         filled=wrong,
@@ -182,32 +177,31 @@ def _shown(
 
 
 def _months(samples: Samples, library: str) -> tuple[MonthLine, ...]:
-    """Give the months of the last year, and those before it that are not decided; the newest first."""
+    """Return the months of the last year, and the undecided ones before it; the newest first."""
     found = samples.months(library)
     kept = [each for at, each in enumerate(reversed(found)) if at < _YEAR or each.left]
     return tuple(MonthLine(each.month.text, each.looks, each.of, each.left, each.is_late) for each in kept)
 
 
-def _month(request: Request, library: str, text: str) -> Month:
-    """Give a month that has ended, of a log that had begun.
+def _month(ctx: WebContext, library: str, text: str) -> Month:
+    """Return a month that has ended, of a log that had begun.
 
     Raises:
-        TurnedAway: it is no such month.
+        AccessError: it is no such month.
     """
     try:
         month = Month.parse(text)
     except ValueError as error:
-        raise TurnedAway(Away.MISSING) from error
-    if not _began(request, library) <= month <= house(request).app.oversight.samples.last():
-        raise TurnedAway(Away.MISSING)
+        raise AccessError(Denied.MISSING) from error
+    if not _began(ctx, library) <= month <= ctx.samples.last():
+        raise AccessError(Denied.MISSING)
     return month
 
 
-def _began(request: Request, library: str) -> Month:
-    """Give the month in which a log began; of one without an entry, the last that has ended."""
-    app = house(request).app
-    began = app.ledger.began(library)
-    return app.oversight.samples.last() if began is None else Month.of(began)
+def _began(ctx: WebContext, library: str) -> Month:
+    """Return the month in which a log began; of a log without an entry, the last that has ended."""
+    began = ctx.access_log.began(library)
+    return ctx.samples.last() if began is None else Month.of(began)
 
 
 def _pick(pick: Pick, me: str) -> PickLine:
@@ -222,14 +216,14 @@ def _is_in_it(sample: Sample, me: str) -> bool:
 
 
 def _is_said(sample: Sample, seq: int, finding: Finding, me: str) -> bool:
-    """Whether a reviewer's last word on an entry is this already: a form that is sent twice decides once."""
+    """Whether this is a reviewer's last decision about an entry already: a form that is sent twice decides once."""
     said = [each for pick in sample.picks if pick.access.seq == seq for each in pick.decisions]
     mine = [each.finding for each in said if is_same_name(each.by, me)]
     return mine[-1:] == [finding]
 
 
 def _findings(chosen: Mapping[str, str]) -> dict[int, Finding]:
-    """Give what was decided, by entry; a field that is no entry's, or a word that is no finding, is none.
+    """Return the decisions of a form, by entry; fields of no entry, and words that are no finding, are skipped.
 
     >>> _findings({"finding-7": "justified", "finding-8": "", "finding-x": "unclear", "token": "t"})
     {7: <Finding.JUSTIFIED: 'justified'>}

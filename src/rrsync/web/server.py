@@ -1,15 +1,11 @@
-"""Work that goes on behind the pages: one thread for each name, until it is done or the process is told to stop.
+"""The server of the pages, its threads, and the background jobs beside it.
 
-What is begun here can be begun anew after a kill: each piece is committed before the next. Why one came to nothing is
-kept for the page that asks for it.
+A small thread pool makes the pages: a request computes for a moment between two queries of the database, and Python
+lets one thread compute at a time. A request that waits for the register computes nothing, so those have a pool of their
+own: however slow the register is, the other pages are there.
 
-The pages on a port: a server in a thread of its own, from ``with`` to the end of the block.
-
-How many threads make pages at once, and how many ask the register.
-
-Few threads make pages faster than many: each computes for a moment between two words with the database, and Python lets
-one compute at a time. Who waits for the register computes nothing, so those have threads of their own: however slow it
-is, the other pages are there.
+A background job is one thread for each name, until it is done or the process is told to stop. Every job can be started
+anew after a kill: each of its steps is committed before the next. Why a job failed is kept for the page that shows it.
 """
 
 from __future__ import annotations
@@ -27,28 +23,32 @@ from starlette.types import ASGIApp
 from rrsync.errors import RrsyncError
 from rrsync.net.http_server import HttpServer
 
-#: As many threads make pages.
+#: The threads that make pages.
 PAGES: Final = 8
-#: As many ask: ``max_in_flight``, unless the settings say otherwise.
+#: The threads that ask the register: as many as ``max_in_flight``, unless the settings say otherwise.
 ASKS: Final = 16
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _ASKING: Final = RunVar[CapacityLimiter]("asking")
+_POLL_S: Final = 0.2
+_JOBS_END_S: Final = 120.0
+
+log = structlog.get_logger()
 
 
 def asking(page: Callable[_P, _R]) -> Callable[_P, Awaitable[_R]]:
-    """Give what makes a page in a thread of those that may wait for the register."""
+    """Have a handler run in a thread of those that may wait for the register."""
 
     @wraps(page)
-    async def made(*args: _P.args, **said: _P.kwargs) -> _R:
-        return await to_thread.run_sync(partial(page, *args, **said), limiter=_limiter())
+    async def run(*args: _P.args, **values: _P.kwargs) -> _R:
+        return await to_thread.run_sync(partial(page, *args, **values), limiter=_limiter())
 
-    return made
+    return run
 
 
 def _limiter() -> CapacityLimiter:
-    """Give the limiter of this event loop."""
+    """Return the limiter of this event loop."""
     try:
         return _ASKING.get()
     except LookupError:
@@ -57,7 +57,7 @@ def _limiter() -> CapacityLimiter:
         return limiter
 
 
-class Listening(HttpServer):
+class PageServer(HttpServer):
     """Serves the pages on a host and port, 0 for a free one.
 
     Raises:
@@ -72,72 +72,66 @@ def _limit_threads() -> None:
     to_thread.current_default_thread_limiter().total_tokens = PAGES
 
 
-_LOOK_S: Final = 0.2
-_JOBS_END_S: Final = 120.0
+class JobStop(Event):
+    """The stop of one job; it is also set when the process is told to stop, and never stops the process."""
 
-log = structlog.get_logger()
-
-
-class OwnStop(Event):
-    """A stop of one piece of work; it comes too when the whole process is told to stop, never the other way round."""
-
-    def __init__(self, whole: Event) -> None:
+    def __init__(self, process: Event) -> None:
         super().__init__()
-        self._whole = whole
+        self._process = process
 
     def is_set(self) -> bool:
-        """Whether either came."""
-        return super().is_set() or self._whole.is_set()
+        """Whether the job, or the process, is told to stop."""
+        return super().is_set() or self._process.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for either; give whether it came."""
+        """Wait until it is set; return whether it is."""
         left = float("inf") if timeout is None else timeout
         while not super().is_set():
-            if self._whole.wait(min(left, _LOOK_S)) or left <= _LOOK_S:
+            if self._process.wait(min(left, _POLL_S)) or left <= _POLL_S:
                 break
-            left -= _LOOK_S
+            left -= _POLL_S
         return self.is_set()
 
 
-class Jobs:
-    """The work of one process; ``stop`` is that of the process."""
+class BackgroundJobs:
+    """The background jobs of one process; ``stop`` is that of the process."""
 
     def __init__(self, stop: Event) -> None:
         self._stop = stop
         self._turn = Lock()
         self._threads: dict[str, Thread] = {}
-        self._troubles: dict[str, RrsyncError] = {}
-        self._whose: dict[str, frozenset[str]] = {}
+        self._failures: dict[str, RrsyncError] = {}
+        self._libraries: dict[str, frozenset[str]] = {}
 
     def start(self, name: str, work: Callable[[], object], *, libraries: Iterable[str] = ()) -> bool:
-        """Begin a piece of work; ``False`` when that of this name is going on, or the process is ending.
+        """Start a job; return ``False`` when the job of this name is running, or the process is ending.
 
-        Work that lasts looks at the process's stop itself, or at an ``OwnStop`` of it. ``libraries`` are those that it
-        is for: why it came to nothing is for who reaches them all.
+        Long work checks the stop of the process itself, or a ``JobStop`` of it. ``libraries`` are those of the job: its
+        failure is shown to those who may see them all.
         """
         with self._turn:
             if self._stop.is_set() or self._is_alive(name):
                 return False
-            self._troubles.pop(name, None)
-            self._whose[name] = frozenset(libraries)
+            self._failures.pop(name, None)
+            self._libraries[name] = frozenset(libraries)
             thread = Thread(target=self._work, args=(name, work), name=name.partition(" ")[0], daemon=True)
             self._threads[name] = thread
             thread.start()
         return True
 
     def running(self, name: str) -> bool:
-        """Whether the work of this name is going on."""
+        """Whether the job of this name is running."""
         with self._turn:
             return self._is_alive(name)
 
-    def trouble(self, name: str, libraries: Collection[str] | None = None) -> RrsyncError | None:
-        """Give why the work of this name came to nothing the last time, if it did, to who reaches these libraries."""
+    def failure(self, name: str, libraries: Collection[str] | None = None) -> RrsyncError | None:
+        """Return why the job of this name failed the last time, if it did and these libraries may see it."""
         with self._turn:
-            is_theirs = libraries is None or self._whose.get(name, frozenset()).issubset(libraries)
-            return self._troubles.get(name) if is_theirs else None
+            may_see = libraries is None or self._libraries.get(name, frozenset()).issubset(libraries)
+            return self._failures.get(name) if may_see else None
 
     def wait(self, name: str, most_s: float = _JOBS_END_S) -> bool:
-        """Wait until the work of this name is done, but no longer; give whether it is."""
+        """Wait at most so long until the job of this name is done; return whether it is."""
         with self._turn:
             thread = self._threads.get(name)
         if thread is not None:
@@ -145,7 +139,7 @@ class Jobs:
         return not self.running(name)
 
     def end(self) -> None:
-        """Tell all work to stop, and wait for it."""
+        """Tell all jobs to stop, and wait for them."""
         self._stop.set()
         with self._turn:
             threads = list(self._threads.values())
@@ -162,18 +156,18 @@ class Jobs:
         except RrsyncError as error:
             log.warning("job.failed", code=kind, reason=type(error).__name__)
             self._keep(name, error)
-        except Exception as error:  # noqa: BLE001 — a thread's door: nobody above it would hear
+        except Exception as error:  # noqa: BLE001 — the top of a thread: nothing above it would log it
             log.error("job.broke", code=kind, reason=type(error).__name__)  # noqa: TRY400 — its text may hold anything
             self._keep(name, _broke())
 
     def _keep(self, name: str, error: RrsyncError) -> None:
         with self._turn:
-            self._troubles[name] = error
+            self._failures[name] = error
 
 
 def _broke() -> RrsyncError:
     return RrsyncError(
-        "Something went wrong that nobody foresaw",
+        "Something went wrong that rrsync does not know",
         kept="What was committed is kept",
         todo="Try again; if it stays, report it with the time",
     )

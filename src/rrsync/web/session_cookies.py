@@ -1,7 +1,7 @@
-"""What a browser keeps for the pages: three cookies, none of which says anything about anybody.
+"""The three cookies of the pages; none holds personal data.
 
-The first is the session's token. The second is there while somebody logs in: a moment and 256 random bits, from which
-everything that must come back the same is derived, so that nothing of it is kept here. The third is a language.
+The first is the session's token. The second exists during a login: a time and 256 random bits, from which state, nonce
+and verifier are derived, so that the server keeps nothing of it. The third is the language.
 
 With TLS their names begin with ``__Host-``: no other host and no plain connection can set them.
 """
@@ -25,8 +25,8 @@ _YEAR_S: Final = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Start:
-    """A login that was begun: what goes out with it and must come back. ``again`` asks for proof anew."""
+class LoginStart:
+    """A login in progress: what is sent with it and must come back. ``again`` asks the person to authenticate again."""
 
     text: str
     at: datetime
@@ -34,12 +34,12 @@ class Start:
 
     @classmethod
     def fresh(cls, at: datetime, random: Callable[[int], bytes], *, again: bool = False) -> Self:
-        """Begin one."""
+        """Begin a login."""
         return cls._of(f"{int(at.timestamp())}.{'a' if again else 'r'}.{_text(random(_BYTES))}")
 
     @classmethod
     def read(cls, text: str, now: datetime) -> Self | None:
-        """Give the one a browser shows; ``None`` when it is none, or is over ten minutes old."""
+        """Return the login of a cookie; ``None`` when the text is none, or is over ten minutes old."""
         if not _START.fullmatch(text):
             return None
         found = cls._of(text)
@@ -52,48 +52,48 @@ class Start:
 
     @property
     def state(self) -> str:
-        """What the provider sends back: that it is this browser which began."""
+        """The state, which the provider sends back: it shows that this browser began the login."""
         return self._derived("state")
 
     @property
     def nonce(self) -> str:
-        """What the ID token must hold: that it was made for this login."""
+        """The nonce, which the ID token must hold: it shows that the token was made for this login."""
         return self._derived("nonce")
 
     @property
     def verifier(self) -> str:
-        """What only we know when the code is turned in (RFC 7636)."""
+        """The PKCE verifier, which we alone know when the code is exchanged (RFC 7636)."""
         return self._derived("verifier")
 
     @property
     def token(self) -> str:
-        """What goes with a form before there is a session."""
+        """The token of forms before there is a session."""
         return self._derived("form")
 
     def _derived(self, label: str) -> str:
         return _text(hmac.digest(self.text.encode(), f"rrsync {label}".encode(), "sha256"))
 
     def __repr__(self) -> str:
-        """Show nothing of what must stay with the browser."""
-        return "Start(***)"
+        """Name the type alone: the text is the browser's secret."""
+        return "LoginStart(***)"
 
 
 @dataclass(frozen=True, slots=True)
 class Cookies:
-    """The cookies, as they are called and kept with TLS, or without it on one machine."""
+    """The cookies, with their names and attributes; ``is_secure`` with TLS, not without it on one machine."""
 
     is_secure: bool
 
     def token(self, request: Request) -> str:
-        """Give the session's token that a browser shows, or ``""``."""
+        """Return the session's token, or ``""``."""
         return request.cookies.get(self._name("rrs"), "")
 
-    def start(self, request: Request, now: datetime) -> Start | None:
-        """Give the login that a browser began."""
-        return Start.read(request.cookies.get(self._name("rrs-start"), ""), now)
+    def start(self, request: Request, now: datetime) -> LoginStart | None:
+        """Return the login in progress, if there is one."""
+        return LoginStart.read(request.cookies.get(self._name("rrs-start"), ""), now)
 
     def language(self, request: Request) -> Literal["nl", "en"] | None:
-        """Give the language that was chosen."""
+        """Return the language that was chosen, if one was."""
         match request.cookies.get(self._name("rrs-language")):
             case "nl":
                 return "nl"
@@ -103,23 +103,23 @@ class Cookies:
                 return None
 
     def let_in(self, response: Response, token: str) -> None:
-        """Give a browser its session; what it began with is over.
+        """Set the session's cookie, and delete that of the login.
 
-        It lasts until the browser is closed, and goes out with no request that another site's page began.
+        It lasts until the browser is closed, and is not sent with a request that another site's page began.
         """
         self._set(response, "rrs", token, same_site="strict")
         self._drop(response, "rrs-start")
 
     def let_out(self, response: Response) -> None:
-        """Take the session from a browser."""
+        """Delete the session's cookie."""
         self._drop(response, "rrs")
 
-    def begin(self, response: Response, start: Start) -> None:
-        """Let a browser keep the login it begins; the provider's page, which is another site's, leads back to us."""
+    def begin(self, response: Response, start: LoginStart) -> None:
+        """Set the cookie of a login; a browser sends it with the redirect from the provider, which is another site."""
         self._set(response, "rrs-start", start.text, same_site="lax", max_age=int(LOGIN.total_seconds()))
 
     def speak(self, response: Response, language: str) -> None:
-        """Let a browser keep a language."""
+        """Set the cookie of the language."""
         self._set(response, "rrs-language", language, same_site="lax", max_age=_YEAR_S)
 
     def _name(self, name: str) -> str:

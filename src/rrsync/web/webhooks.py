@@ -13,26 +13,25 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from threading import Event
 from typing import Final
 from urllib.parse import urlsplit
 
 import orjson
 import structlog
 
-from rrsync.app.services import Hook, Served
+from rrsync.app.web_services import WebhookTarget, WebServices
 from rrsync.core.log_entry import stamp
 from rrsync.errors import ConfigError, StoreError
 from rrsync.net.bounded_socket import Failure, is_here, tls
 from rrsync.net.http_client import HttpClient, HttpError
 from rrsync.store.change_feed import Feed, Hooks, News, Turn
-from rrsync.web.guard import House
-from rrsync.web.server import Jobs
+from rrsync.web.context import WebContext
+from rrsync.web.server import BackgroundJobs
 
 TYPE: Final = "member.changed"
 _LOOK_S: Final = 2.0
@@ -101,25 +100,16 @@ def retry_delay(failures: int, jitter: int) -> timedelta:
 
 
 class WebhookDispatcher:
-    """Tells the library systems of one installation; ``random(n)`` returns n random bytes."""
+    """Delivers the changes of one installation to its library systems."""
 
-    def __init__(
-        self,
-        served: Served,
-        *,
-        jobs: Jobs,
-        stop: Event,
-        clock: Callable[[], datetime],
-        random: Callable[[int], bytes],
-        deadline_s: float = _DEADLINE_S,
-    ) -> None:
-        self._hooks: Hooks = served.hooks
-        self._feed: Feed = served.feed
-        self._targets = served.targets
+    def __init__(self, services: WebServices, *, jobs: BackgroundJobs, deadline_s: float = _DEADLINE_S) -> None:
+        self._hooks: Hooks = services.webhook_deliveries
+        self._feed: Feed = services.change_feed
+        self._targets = services.webhooks
         self._jobs = jobs
-        self._stop = stop
-        self._clock = clock
-        self._random = random
+        self._stop = services.stop
+        self._clock = services.runtime.clock
+        self._random = services.runtime.random
         self._deadline_s = deadline_s
 
     def start(self) -> None:
@@ -194,12 +184,9 @@ class WebhookDispatcher:
         log.warning("hook.failed", library=turn.library, reason=reason, tries=failures + 1)
 
 
-def courier(house: House) -> WebhookDispatcher:
-    """Build the dispatcher of the pages."""
-    app = house.app
-    return WebhookDispatcher(
-        house.entrance.served, jobs=house.jobs, stop=app.stop, clock=app.chance.clock, random=app.chance.random
-    )
+def webhook_dispatcher(ctx: WebContext) -> WebhookDispatcher:
+    """Build the dispatcher of an application."""
+    return WebhookDispatcher(ctx, jobs=ctx.jobs)
 
 
 class WebhookClient:
@@ -209,7 +196,7 @@ class WebhookClient:
         ConfigError: the CA file cannot be used.
     """
 
-    def __init__(self, target: Hook, deadline_s: float) -> None:
+    def __init__(self, target: WebhookTarget, deadline_s: float) -> None:
         parts = urlsplit(target.url)
         self._target = target
         self._is_clear = parts.scheme != "https" and not is_here(parts.hostname or "")
