@@ -12,7 +12,7 @@ from rrsync.core.exchange import Reason
 from rrsync.core.planning import tonight
 from rrsync.registry.pace import Pace
 from rrsync.simulator.replies import PERSON
-from rrsync.store.holds import PAGE, Worklist
+from rrsync.store.holds import PAGE
 from rrsync.store.members import Incoming
 from rrsync.sync.refresh import Desk
 from tests.support import Clock, Store, member
@@ -275,7 +275,7 @@ class TestWorklist:
 
     def test_it_counts_pages_and_places(self, store: Store) -> None:
         """Of one library, of all or one reason; what is decided is no more in it."""
-        worklist = Worklist(store.database, store.holds)
+        worklist = store.holds
         rows = [(number, reason) for number, reason in enumerate(("abroad", "deceased", "abroad", "absent"), start=1)]
         for number, reason in rows:
             store.execute(

@@ -52,7 +52,7 @@ from rrsync.store.corrections import Corrections
 from rrsync.store.desk_answers import Offers
 from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.engine import Database
-from rrsync.store.holds import Holds, Worklist
+from rrsync.store.holds import Holds
 from rrsync.store.limits import Quotas
 from rrsync.store.log_search import Search
 from rrsync.store.log_tree import Tiles
@@ -404,7 +404,7 @@ class Entrance:
     census: Census
     finder: Finder
     served: Served
-    worklist: Worklist
+    worklist: Holds
     counter: Counter
     outside: Outside
 
@@ -430,7 +430,7 @@ def entrance(app: App) -> Entrance:
         census=Census(app.database),
         finder=finder,
         served=served(app, seal),
-        worklist=Worklist(app.database, app.holds),
+        worklist=app.holds,
         counter=Counter(
             desk=desk,
             offers=app.offers,

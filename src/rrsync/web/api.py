@@ -27,8 +27,7 @@ from rrsync.errors import LedgerError, StoreError
 from rrsync.store.api_keys import Answered, Clash
 from rrsync.store.change_feed import BEGINNING
 from rrsync.store.desk_answers import Offer
-from rrsync.store.rows import Standing
-from rrsync.store.settlement import changed
+from rrsync.store.rows import Standing, changed_fields
 from rrsync.web import api_errors
 from rrsync.web.api_errors import MEDIA, Problem
 from rrsync.web.api_schema import (
@@ -304,7 +303,7 @@ def _answer(offer: Offer, state: State, *, is_reused: bool) -> RefreshAnswer:
         state=state,
         hold=offer.reason if is_hold else None,
         hold_id=offer.hold if is_hold else None,
-        fields=[] if after is None else [str(name) for name in changed(offer.before, after)],
+        fields=[] if after is None else [str(name) for name in changed_fields(offer.before, after)],
         held=None if after is None else _held(after),
         reference=offer.reference,
         asked_at=offer.asked_at,
