@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -15,7 +14,6 @@ from rrsync.core.compare import Change, Hold, Same
 from rrsync.core.exchange import Reason
 from rrsync.core.planning import Plan
 from rrsync.errors import LedgerError, StoreError
-from rrsync.store.encryption import Keyring
 from rrsync.store.engine import Database
 from tests.store.scene import AN, ON_POSTGRESQL, ON_SQLITE, always, ask, present, record
 from tests.support import (
@@ -24,7 +22,6 @@ from tests.support import (
     NOW,
     STREET,
     TOWN,
-    Clock,
     Dice,
     Store,
     held,
@@ -144,10 +141,16 @@ def test_a_silent_server_is_given_up() -> None:
             Database(url, timeout_s=2).require_newest()
 
 
+def test_missing_tables_are_reported(store: Store) -> None:
+    store.execute("DROP TABLE member")
+    with pytest.raises(StoreError, match="rrsync init"):
+        store.members.count("hasselt")
+
+
 @ON_SQLITE
 def test_a_locked_database_is_reported_on_sqlite(store: Store) -> None:
     store.ledger.append([intent("a")])
-    impatient = open_store(store.url, clock=store.clock, random=Dice("x"), keys=store.keys, timeout_s=0.05)
+    impatient = store.again(timeout_s=0.05)
     with sqlite3.connect(store.url.removeprefix("sqlite:///"), isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match="stayed locked"):
@@ -156,7 +159,6 @@ def test_a_locked_database_is_reported_on_sqlite(store: Store) -> None:
             impatient.take(member(1))
         other.execute("ROLLBACK")
     other.close()
-    impatient.close()
     assert (store.counts()["entry"], store.counts()["member"]) == (1, 0)
 
 
@@ -179,12 +181,8 @@ def test_a_full_disk_is_reported_and_changes_nothing(store: Store) -> None:
 @ON_SQLITE
 def test_a_read_only_database_is_reported_on_sqlite(store: Store) -> None:
     store.take(member(1))
-    reader = open_store(
-        f"{store.url.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true",
-        clock=store.clock,
-        random=Dice(),
-        keys=store.keys,
-    )
+    url = f"{store.url.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true"
+    reader = open_store(url, clock=store.clock, random=Dice(), keys=store.keys)
     assert reader.members.count("hasselt") == 1
     with pytest.raises(LedgerError, match="cannot be written"):
         reader.ledger.append([intent("a")])
@@ -207,13 +205,6 @@ def test_a_missing_folder_is_reported() -> None:
     with pytest.raises(StoreError, match="cannot be opened"), database.read() as session:
         session.connection()
     database.close()
-
-
-def test_missing_tables_are_reported_on_sqlite(tmp_path: Path, clock: Clock, keys: Keyring) -> None:
-    store = open_store(f"sqlite:///{tmp_path / 'new.db'}", clock=clock, random=Dice(), keys=keys)
-    with pytest.raises(StoreError, match="rrsync init"):
-        store.members.count("hasselt")
-    store.close()
 
 
 @ON_POSTGRESQL
@@ -257,21 +248,13 @@ def test_a_missing_server_and_a_missing_database_are_told_apart(store: Store) ->
 
 
 @ON_POSTGRESQL
-def test_missing_tables_are_reported_on_postgresql(store: Store) -> None:
-    store.execute("DROP TABLE member")
-    with pytest.raises(StoreError, match="rrsync init"):
-        store.members.count("hasselt")
-
-
-@ON_POSTGRESQL
 def test_a_locked_row_is_reported_on_postgresql(store: Store) -> None:
     store.ledger.append([intent("a")])
-    impatient = open_store(store.url, clock=store.clock, random=Dice("x"), keys=store.keys, timeout_s=0.05)
+    impatient = store.again(timeout_s=0.05)
     with store.database.write() as session:
         session.connection().exec_driver_sql("SELECT * FROM log FOR UPDATE")
         with pytest.raises(LedgerError, match="stayed locked"):
             impatient.ledger.append([outcome("a")])
-    impatient.close()
     assert store.counts()["entry"] == 1
 
 

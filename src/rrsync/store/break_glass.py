@@ -94,7 +94,7 @@ class Glasses:
             LedgerError: nothing was written.
         """
         if wish.is_of(actor.name):
-            raise StoreError("Nobody decides about a wish of their own", todo="Ask a colleague to look at it")
+            raise StoreError("Nobody may decide about their own request", todo="Ask a colleague to look at it")
         with self._ledger.writing() as session:
             row = self._at_stage(session, wish, Stage.WAITING)
             row.decided_by, row.decided_at, row.is_approved = actor.name, self._clock(), is_approved
@@ -108,7 +108,7 @@ class Glasses:
             StoreError: it is another person's, is not approved, was used, or has expired; nothing was written.
         """
         if not wish.is_of(actor.name):
-            raise StoreError("Only who wanted to ask may ask", todo="Leave it to them")
+            raise StoreError("Only the author of a request may use it", todo="Leave it to them")
         with self._database.write() as session:
             row = self._at_stage(session, wish, Stage.READY)
             row.is_asked = True
@@ -131,7 +131,7 @@ class Glasses:
         row = session.get(BreakGlassRow, wish.id, with_for_update=True)
         if row is None or self._value(row).stage(self._clock()) is not stage:
             raise StoreError(
-                "This wish was decided, used or lapsed meanwhile", todo="Look at it again; if need be, make a new one"
+                "This request was decided or used, or has expired", todo="Look at it again; make a new one if needed"
             )
         return row
 

@@ -108,7 +108,7 @@ class Corrections:
             member = self._rows.member(_locked(session, (library, number)))
             row = session.get(CorrectionRow, (library, number))
             if row is None or not is_in_force(row, self._today()):
-                raise StoreError("This correction has end_entry already", todo="Look at the member again")
+                raise StoreError("This correction has ended already", todo="Look at the member again")
             self._ledger.append_in(session, [end_entry(row, CorrectionEnd.STAFF, member.insz, actor)])
             session.delete(row)
             _make_due(session, library, [number])

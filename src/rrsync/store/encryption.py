@@ -330,6 +330,5 @@ def _about_people(library: str, year: int) -> tuple[ColumnElement[bool], ...]:
     return col(EntryRow.library) == library, col(EntryRow.at) >= begin, col(EntryRow.at) < end, _SUBJECT
 
 
-_SUBJECT: Final = (
-    func.length(EntryRow.subject) > 0
-)  # an expression, so that no index is used and the log is read in its own order
+# An expression, so that no index is used and the log is read in its own order.
+_SUBJECT: Final = func.length(EntryRow.subject) > 0

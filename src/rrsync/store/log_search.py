@@ -160,15 +160,15 @@ class Search:
 
     def find(self, library: str, seq: int) -> Access | None:
         """Return the access whose intent, denial or outcome stands at ``seq``; ``None`` if there is none."""
-        position = select(EntryRow.seq, EntryRow.data).where(EntryRow.library == library)
-        its_own = position.where(EntryRow.seq == seq, _is_kind(LOOKS))
+        entry = select(EntryRow.seq, EntryRow.data).where(EntryRow.library == library)
+        its_own = entry.where(EntryRow.seq == seq, _is_kind(LOOKS))
         reference = select(EntryRow.reference).where(
             EntryRow.library == library, EntryRow.seq == seq, EntryRow.kind == Kind.OUTCOME.value
         )
         with self._database.read() as session:
             found = session.exec(its_own).all()
             if not found and (of := session.exec(reference).one_or_none()):
-                intent = position.where(EntryRow.reference == of, EntryRow.kind == Kind.INTENT.value, HAS_REFERENCE)
+                intent = entry.where(EntryRow.reference == of, EntryRow.kind == Kind.INTENT.value, HAS_REFERENCE)
                 found = session.exec(intent).all()
         return next(self._joined(library, found), None)
 
