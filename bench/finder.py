@@ -105,7 +105,7 @@ class Shelf:
         """Import a batch."""
         with ExitStack() as stack:
             if not self.has_beacons:
-                stack.enter_context(patch("rrsync.store.members.write_beacons", lambda *_: None))
+                stack.enter_context(patch("rrsync.store.members.write_blind_index", lambda *_: None))
             started = time.perf_counter()
             self.members.take(batch, import_id="bench", at=datetime.now(UTC))
             self.took.append(time.perf_counter() - started)

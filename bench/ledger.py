@@ -175,7 +175,7 @@ def run_verification(folder: Path) -> None:
     seal = Seal(Keyring.parse((folder / "keys").read_text(encoding="ascii")), os.urandom)
     database = Database(f"sqlite:///{folder / 'ledger.db'}")
     started, used = time.perf_counter(), time.process_time()
-    head = verify(database, LIBRARY, seal=seal)
+    head = verify(database, LIBRARY, cipher=seal)
     found = {
         "seconds": time.perf_counter() - started,
         "core": time.process_time() - used,

@@ -138,7 +138,7 @@ class Store:
 
     def verify(self, library: str = LIBRARY, *, points: Iterable[Point] = (), since: Point | None = None) -> Head:
         """Recompute a log whole, or since a root that is known."""
-        return verify(self.database, library, seal=self.seal, points=points, since=since)
+        return verify(self.database, library, cipher=self.seal, points=points, since=since)
 
     def holder(self, number: Insz, library: str = LIBRARY) -> str | None:
         """Return the member that has a national number in a library."""

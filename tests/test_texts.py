@@ -28,7 +28,7 @@ from rrsync.core.exchange import Reason
 from rrsync.core.log_entry import DENIED, OPEN, REUSED, Status
 from rrsync.core.review_sample import Finding
 from rrsync.core.roles import Denial, Role
-from rrsync.store.corrections import End
+from rrsync.store.corrections import CorrectionEnd
 from rrsync.text import log_terms, page_messages
 from rrsync.text.catalogue import translations
 from rrsync.text.holds import HOLDS
@@ -54,7 +54,7 @@ CODES: Final[dict[str, tuple[Mapping[str, object], set[str]]]] = {
     "flags": (log_terms.FLAGS, set(Flag)),
     "flag meanings": (log_terms.FLAG_MEANINGS, set(Flag)),
     "findings": (log_terms.FINDINGS, set(Finding)),
-    "ends of a correction": (log_terms.ENDS, set(End)),
+    "ends of a correction": (log_terms.ENDS, set(CorrectionEnd)),
     "ends of an access": ({code: code for code in log_terms.STATUSES}, {*Status, DENIED, OPEN, REUSED}),
     "answered or failed": (ANSWERED | FAILED, {*Status, DENIED, OPEN, REUSED}),
     "deeds of a letter": (LETTER_DEEDS, set(log_terms.DEEDS)),

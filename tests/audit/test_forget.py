@@ -90,7 +90,7 @@ def test_two_people_destroy_a_key_for_ever(forgetting: Forgetting, store: Store)
     (last,) = (line for _, line in Search(store.database).deeds(LIBRARY, {Kind.FORGOTTEN}))
     assert last["key"] == {"year": YEAR, "entries": 4, "evidence": 2, "asked_by": "an.peeters"}
     assert last["actor"] == {"t": "person", "id": "bert.maes"}
-    head = verify(store.database, LIBRARY, seal=store.seal)
+    head = verify(store.database, LIBRARY, cipher=store.seal)
     assert head.size == before.size + 2
     store.ledger.append([intent("ref-3", subject=insz(7))])
     assert len(store.ledger.of_subject(LIBRARY, insz(7))) == 1
@@ -184,4 +184,4 @@ def test_erasing_a_member_touches_no_entry(forgetting: Forgetting, store: Store)
     before = list(store.ledger.entries(LIBRARY))
     assert store.execute("DELETE FROM member") == 1
     assert list(store.ledger.entries(LIBRARY)) == before
-    assert verify(store.database, LIBRARY, seal=store.seal).size == len(before)
+    assert verify(store.database, LIBRARY, cipher=store.seal).size == len(before)

@@ -92,7 +92,7 @@ def replace_street(session: Any, rows: Any, item: Item) -> Member | None:
     if not place:
         return None
     held = replace(member.held, address=replace(place, house_number="9999"))
-    for name, sealed in rows.seal_held(item.library, item.number, held).items():
+    for name, sealed in rows.held_columns(item.library, item.number, held).items():
         setattr(session.get(MemberRow, (item.library, item.number)), name, sealed)
     return member  # type: ignore[no-any-return]
 

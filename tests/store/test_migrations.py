@@ -1,4 +1,4 @@
-"""The schema: how it comes to be, that it is the one the code works with, and that the log can only grow."""
+"""The schema: its migrations, and the triggers that let the log only grow."""
 
 from __future__ import annotations
 
@@ -32,14 +32,12 @@ _AT_0002 = {
 }
 
 
-def test_the_migrations_make_what_the_classes_say(store: Store) -> None:
-    """From nothing to the newest schema gives the tables of the code, with nothing more and nothing less."""
+def test_the_migrations_make_the_tables_of_the_classes(store: Store) -> None:
     with store.database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
 
 
 def test_upgrading_twice_changes_nothing(store: Store) -> None:
-    """What stands in the database stays when it is upgraded again."""
     store.ledger.append([intent("ref-1")])
     before = store.ledger.heads()
     store.database.upgrade()
@@ -47,8 +45,7 @@ def test_upgrading_twice_changes_nothing(store: Store) -> None:
     store.database.require_newest()
 
 
-def test_a_database_of_the_version_before_keeps_what_it_holds(store: Store) -> None:
-    """At schema 0002, with members and a log: the new tables are added, empty, and nothing else is touched."""
+def test_an_upgrade_keeps_the_data(store: Store) -> None:
     store.take(member(1), member(2))
     store.ledger.append([intent("ref-1", subject=insz(1)), outcome("ref-1", subject=insz(1))])
     added = sorted(SQLModel.metadata.tables.keys() - _AT_0002)
@@ -68,7 +65,7 @@ def test_a_database_of_the_version_before_keeps_what_it_holds(store: Store) -> N
     assert "traffic" in added
     for name in added:
         assert store.scalars(f'SELECT count(*) FROM "{name}"') == [0]
-    test_the_migrations_make_what_the_classes_say(store)
+    test_the_migrations_make_the_tables_of_the_classes(store)
 
 
 @pytest.mark.parametrize(
@@ -79,15 +76,13 @@ def test_a_database_of_the_version_before_keeps_what_it_holds(store: Store) -> N
         ("DROP TABLE alembic_version", "none"),
     ],
 )
-def test_another_schema_is_refused_with_a_sentence(store: Store, statement: str, found: str) -> None:
-    """An older, a newer or an empty database is named as such, with what to do."""
+def test_another_schema_is_refused(store: Store, statement: str, found: str) -> None:
     store.execute(statement)
     with pytest.raises(ConfigError, match=rf"at schema {found}, this rrsync works with \d+\. .*`rrsync init`"):
         store.database.require_newest()
 
 
-def test_an_empty_file_holds_no_data_and_no_schema(tmp_path: Path) -> None:
-    """A database that nobody upgraded is refused, and so is reading from it."""
+def test_an_empty_file_has_no_data_and_no_schema(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
     assert not database.holds_data()
     with pytest.raises(ConfigError, match="at schema none"):
@@ -95,8 +90,7 @@ def test_an_empty_file_holds_no_data_and_no_schema(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_database_knows_whether_it_holds_data(store: Store) -> None:
-    """A migrated database holds none until there is a member or an entry."""
+def test_a_database_has_data_once_there_is_an_entry(store: Store) -> None:
     assert not store.database.holds_data()
     store.ledger.append([intent("ref-1")])
     assert store.database.holds_data()
@@ -105,9 +99,8 @@ def test_a_database_knows_whether_it_holds_data(store: Store) -> None:
 @pytest.mark.parametrize(
     "url", ["", "oracle://x", "nonsense", "mysql+pymysql://root@host/name", "postgresql+nodriver://host/name"]
 )
-def test_another_kind_of_database_is_refused(url: str) -> None:
-    """A URL that is no SQLite and no PostgreSQL is refused before anything is opened."""
-    with pytest.raises(ConfigError, match=r"\[store\] url is no database rrsync knows"):
+def test_an_unsupported_url_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError):
         Database(url)
 
 
@@ -122,7 +115,6 @@ ALTERING = [
 
 @pytest.mark.parametrize("statement", ALTERING)
 def test_the_database_refuses_to_alter_the_log(store: Store, statement: str) -> None:
-    """Even raw SQL with all rights on the rows changes and removes nothing."""
     store.ledger.append([intent("ref-1"), intent("ref-2")])
     before = list(store.ledger.entries("hasselt"))
     with pytest.raises(DBAPIError, match="append-only"):
@@ -131,8 +123,7 @@ def test_the_database_refuses_to_alter_the_log(store: Store, statement: str) -> 
 
 
 @pytest.mark.parametrize("table", ["entry", "log", "entry, log CASCADE"])
-def test_the_log_cannot_be_emptied_at_once(store: Store, table: str) -> None:
-    """TRUNCATE, which passes by the guards on rows, is refused too; SQLite has none."""
+def test_the_log_cannot_be_truncated(store: Store, table: str) -> None:
     store.ledger.append([intent("ref-1")])
     with pytest.raises(DBAPIError, match="syntax error" if store.database.is_sqlite else "append-only"):
         store.execute(f"TRUNCATE {table}")
@@ -140,8 +131,7 @@ def test_the_log_cannot_be_emptied_at_once(store: Store, table: str) -> None:
 
 
 @pytest.mark.parametrize(("seq", "reference"), [(0, "forged"), (7, "ref-1")])
-def test_an_entry_cannot_be_replaced_by_inserting(store: Store, seq: int, reference: str) -> None:
-    """SQLite's ``INSERT OR REPLACE`` deletes without a word to the guards on DELETE; it is refused all the same."""
+def test_an_insert_cannot_replace_an_entry(store: Store, seq: int, reference: str) -> None:
     store.ledger.append([intent("ref-1"), intent("ref-2")])
     before = list(store.ledger.entries("hasselt"))
     verb = "INSERT OR REPLACE" if store.database.is_sqlite else "INSERT"
@@ -153,8 +143,7 @@ def test_an_entry_cannot_be_replaced_by_inserting(store: Store, seq: int, refere
     assert list(store.ledger.entries("hasselt")) == before
 
 
-def test_a_refusal_of_the_database_is_told_as_such(store: Store) -> None:
-    """Code that tries to alter the log gets a sentence that calls it an attack or a bug."""
+def test_a_refused_change_of_the_log_is_reported(store: Store) -> None:
     store.ledger.append([intent("ref-1")])
     with pytest.raises(StoreError, match="refused to change the access log"), store.database.write() as session:
         session.connection().exec_driver_sql("DELETE FROM entry")

@@ -1,4 +1,4 @@
-"""Who is logged in: how a session begins, lasts and ends, and what the database knows of it."""
+"""Login sessions: their beginning, duration and end, and what the database reveals of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from rrsync.core.roles import Role, Staff
 from rrsync.store.encryption import Keyring, Seal
-from rrsync.store.sessions import Lapse, Sessions, form_token
+from rrsync.store.sessions import SessionEnd, Sessions, form_token
 from tests.support import Clock, Dice, Store
 
 AN = Staff("an.peeters", "hasselt", frozenset({Role.DESK, Role.OPERATOR}), b"keyed")
@@ -26,7 +26,6 @@ def start(sessions: Sessions, clock: Clock, staff: Staff = AN, **others: str) ->
 
 
 def test_a_session_is_found_by_its_token(sessions: Sessions, clock: Clock) -> None:
-    """With who it is of, as it was begun; in another process too."""
     token = start(sessions, clock)
     visit = sessions.find(token)
     assert visit is not None
@@ -37,8 +36,7 @@ def test_a_session_is_found_by_its_token(sessions: Sessions, clock: Clock) -> No
     assert len(token) == 43
 
 
-def test_who_reads_the_database_is_nobody(sessions: Sessions, store: Store, clock: Clock) -> None:
-    """Neither token, nor form token, name, person or login stands in it."""
+def test_the_database_reveals_neither_token_nor_identity(sessions: Sessions, store: Store, clock: Clock) -> None:
     token = start(sessions, clock)
     with store.database.engine.connect() as connection:
         (row,) = connection.execute(text("SELECT * FROM session")).mappings().all()
@@ -49,14 +47,12 @@ def test_who_reads_the_database_is_nobody(sessions: Sessions, store: Store, cloc
 
 
 @pytest.mark.parametrize("shown", ["", "x", "A" * 43, "é" * 43, "A" * 4_000, "' OR 1=1 --" + "x" * 32])
-def test_another_token_finds_nothing(sessions: Sessions, clock: Clock, shown: str) -> None:
-    """Whatever a browser shows."""
+def test_an_invalid_token_finds_nothing(sessions: Sessions, clock: Clock, shown: str) -> None:
     start(sessions, clock)
     assert sessions.find(shown) is None
 
 
-def test_a_browser_cannot_choose_its_token(sessions: Sessions, clock: Clock) -> None:
-    """What it showed before it logged in, of whatever session, is worth nothing after."""
+def test_a_login_replaces_the_token_of_the_browser(sessions: Sessions, clock: Clock) -> None:
     before = start(sessions, clock)
     other = start(sessions, clock, instead_of=before)
     assert other != before
@@ -66,19 +62,17 @@ def test_a_browser_cannot_choose_its_token(sessions: Sessions, clock: Clock) -> 
     assert sessions.find("A" * 43) is None
 
 
-def test_it_ends_when_it_is_not_used(sessions: Sessions, clock: Clock) -> None:
-    """A quarter of an hour after the last use, to the second."""
+def test_a_session_ends_fifteen_minutes_after_its_last_use(sessions: Sessions, clock: Clock) -> None:
     token = start(sessions, clock)
     for minutes in (14, 14.9, 10):
         clock.pass_by(minutes=minutes)
         assert sessions.find(token) is not None
     clock.pass_by(minutes=15)
     assert sessions.find(token) is None
-    assert sessions.find(token) is None  # and looking did not wake it
+    assert sessions.find(token) is None  # the first call did not extend it
 
 
-def test_a_use_a_moment_after_another_is_not_written(sessions: Sessions, store: Store, clock: Clock) -> None:
-    """So that a page with ten parts writes once; the session then ends that moment earlier, never later."""
+def test_a_use_is_written_every_thirty_seconds_at_most(sessions: Sessions, store: Store, clock: Clock) -> None:
     token = start(sessions, clock)
     clock.pass_by(seconds=29)
     assert sessions.find(token) is not None
@@ -90,8 +84,7 @@ def test_a_use_a_moment_after_another_is_not_written(sessions: Sessions, store: 
     assert str(seen)[:19] == "2026-07-01 02:00:30"
 
 
-def test_it_ends_eight_hours_after_it_began(sessions: Sessions, clock: Clock) -> None:
-    """However much it is used."""
+def test_a_session_ends_eight_hours_after_it_began(sessions: Sessions, clock: Clock) -> None:
     token = start(sessions, clock)
     for _ in range(47):
         clock.pass_by(minutes=10)
@@ -100,13 +93,12 @@ def test_it_ends_eight_hours_after_it_began(sessions: Sessions, clock: Clock) ->
     assert sessions.find(token) is None
 
 
-def test_a_clock_that_was_set_back_makes_none_longer(sessions: Sessions, store: Store, clock: Clock) -> None:
-    """One of a year from now is over, and goes when the next begins; a minute is as clocks are."""
+def test_a_clock_set_back_ends_a_session(sessions: Sessions, store: Store, clock: Clock) -> None:
     clock.pass_by(days=365)
     ahead = start(sessions, clock)
     clock.pass_by(days=-365)
     assert sessions.find(ahead) is None
-    assert sessions.lapse(ahead) is Lapse.ENDED
+    assert sessions.lapse(ahead) is SessionEnd.ENDED
     now = start(sessions, clock)
     assert store.scalars("SELECT count(*) FROM session") == [1]
     clock.pass_by(seconds=-60)
@@ -117,19 +109,17 @@ def test_a_clock_that_was_set_back_makes_none_longer(sessions: Sessions, store: 
     assert sessions.present() == []
 
 
-def test_why_it_ended_by_itself_is_known(sessions: Sessions, clock: Clock) -> None:
-    """Not of one that was ended, nor of one that never was."""
+def test_the_reason_of_an_automatic_end_is_known(sessions: Sessions, clock: Clock) -> None:
     token, other = start(sessions, clock), start(sessions, clock)
     sessions.end(other)
     assert [sessions.lapse(each) for each in (token, other, "", "A" * 43)] == [None] * 4
     clock.pass_by(minutes=15)
-    assert sessions.lapse(token) is Lapse.IDLE
+    assert sessions.lapse(token) is SessionEnd.IDLE
     clock.pass_by(hours=8)
-    assert sessions.lapse(token) is Lapse.ENDED
+    assert sessions.lapse(token) is SessionEnd.ENDED
 
 
-def test_it_is_ended(sessions: Sessions, clock: Clock) -> None:
-    """By its token; another's stays."""
+def test_a_logout_ends_one_session(sessions: Sessions, clock: Clock) -> None:
     token, other = start(sessions, clock), start(sessions, clock)
     sessions.end(token)
     sessions.end("A" * 43)
@@ -149,8 +139,9 @@ def test_it_is_ended(sessions: Sessions, clock: Clock) -> None:
         ({}, "abcd"),
     ],
 )
-def test_the_provider_ends_sessions(sessions: Sessions, clock: Clock, whom: dict[str, str], left: str) -> None:
-    """All of a person, those of one login, or of a person those that may be of it."""
+def test_the_provider_ends_the_sessions_of_a_person_or_a_login(
+    sessions: Sessions, clock: Clock, whom: dict[str, str], left: str
+) -> None:
     tokens = {
         "a": start(sessions, clock),
         "b": start(sessions, clock, sid="sid-2"),
@@ -162,8 +153,7 @@ def test_the_provider_ends_sessions(sessions: Sessions, clock: Clock, whom: dict
     assert ended == 4 - len(left)
 
 
-def test_what_the_provider_ended_before_is_not_what_began_since(sessions: Sessions, clock: Clock) -> None:
-    """A message that is played again ends no later session."""
+def test_a_replayed_logout_ends_no_later_session(sessions: Sessions, clock: Clock) -> None:
     at = clock()
     clock.pass_by(seconds=1)
     token = start(sessions, clock)
@@ -171,16 +161,14 @@ def test_what_the_provider_ended_before_is_not_what_began_since(sessions: Sessio
     assert sessions.find(token) is not None
 
 
-def test_what_ended_is_thrown_away(sessions: Sessions, store: Store, clock: Clock) -> None:
-    """When the next begins."""
+def test_ended_sessions_are_deleted_at_the_next_login(sessions: Sessions, store: Store, clock: Clock) -> None:
     start(sessions, clock)
     clock.pass_by(minutes=15)
     start(sessions, clock)
     assert store.scalars("SELECT count(*) FROM session") == [1]
 
 
-def test_who_owns_the_database_makes_no_session(sessions: Sessions, store: Store, clock: Clock) -> None:
-    """Another's row under one's own token, an altered row, and one of other keys are nobody's."""
+def test_a_forged_row_is_no_session(sessions: Sessions, store: Store, clock: Clock) -> None:
     mine, officer = start(sessions, clock), start(sessions, clock, Staff("dpo", None, frozenset({Role.DPO})))
     rows = store.scalars("SELECT staff FROM session WHERE staff <> ''")
     assert len(rows) == 2
@@ -200,16 +188,14 @@ def test_who_owns_the_database_makes_no_session(sessions: Sessions, store: Store
     assert sessions.find(officer) is None
 
 
-def test_who_owns_the_database_makes_no_session_longer(sessions: Sessions, store: Store, clock: Clock) -> None:
-    """When it began is sealed with whose it is."""
+def test_altered_times_do_not_extend_a_session(sessions: Sessions, store: Store, clock: Clock) -> None:
     token = start(sessions, clock)
     clock.pass_by(hours=8)
     store.execute("UPDATE session SET started_at = :now, seen_at = :now", now=str(clock.now)[:19])
     assert sessions.find(token) is None
 
 
-def test_something_is_said_once(sessions: Sessions, clock: Clock) -> None:
-    """On the next page of this session, and on no other."""
+def test_a_message_is_shown_once(sessions: Sessions, clock: Clock) -> None:
     visit, other = (sessions.find(start(sessions, clock)) for _ in range(2))
     assert visit is not None
     assert other is not None
@@ -220,8 +206,7 @@ def test_something_is_said_once(sessions: Sessions, clock: Clock) -> None:
     assert sessions.said(visit) == ""
 
 
-def test_when_somebody_proved_who_they_are_is_kept(sessions: Sessions, clock: Clock) -> None:
-    """It may be before the session began, at the provider."""
+def test_the_time_of_the_proof_of_identity_is_kept(sessions: Sessions, clock: Clock) -> None:
     at = clock()
     clock.pass_by(hours=1)
     visit = sessions.find(sessions.start(AN, person=PERSON, proved_at=at))

@@ -125,7 +125,7 @@ class Place:
 
     def hold(self, number: str) -> int:
         """Give the number of a member's open hold."""
-        found = self.scene.app.worklist.of("hasselt", number)
+        found = self.scene.app.holds.of("hasselt", number)
         assert found is not None
         return found.id
 

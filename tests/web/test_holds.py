@@ -12,7 +12,7 @@ from rrsync.core.exchange import Reason
 from rrsync.core.planning import tonight
 from rrsync.registry.pace import Pace
 from rrsync.simulator.replies import PERSON
-from rrsync.store.holds import PAGE, Worklist
+from rrsync.store.holds import PAGE
 from rrsync.store.members import Incoming
 from rrsync.sync.refresh import Desk
 from tests.support import Clock, Store, member
@@ -61,7 +61,7 @@ class TestList:
         """In words, and how many there are, also beside the menu."""
         an = night.clerk()
         page = an.sees("holds")
-        holds, _ = night.scene.app.worklist.page("hasselt")
+        holds, _ = night.scene.app.holds.page("hasselt")
         assert f"{len(holds)} leden te bekijken" in text(page)
         assert tree(page).xpath("//tbody//a/@href") == [f"/holds/{hold.id}" for hold in holds]
         for said in ("woont in het buitenland", "nieuw rijksregisternummer", "referentieadres"):
@@ -189,7 +189,7 @@ class TestDecide:
         """To the end of the list."""
         an = night.clerk()
         at = tree(an.sees("holds")).xpath("//div[@class='row-head']//a/@href")[0]
-        for _ in range(len(night.scene.app.worklist.page("hasselt")[0])):
+        for _ in range(len(night.scene.app.holds.page("hasselt")[0])):
             at = decides(an, int(at.rpartition("/")[2]), "dismiss")
         assert at == "/holds"
         assert "Er is niets te bekijken" in text(an.at(at))
@@ -275,7 +275,7 @@ class TestWorklist:
 
     def test_it_counts_pages_and_places(self, store: Store) -> None:
         """Of one library, of all or one reason; what is decided is no more in it."""
-        worklist = Worklist(store.database, store.holds)
+        worklist = store.holds
         rows = [(number, reason) for number, reason in enumerate(("abroad", "deceased", "abroad", "absent"), start=1)]
         for number, reason in rows:
             store.execute(

@@ -157,7 +157,7 @@ class TestTicket:
     def test_a_test_number_is_nothing_in_production(self, at: Office) -> None:
         """A ticket of before the settings were changed stands for nobody."""
         clock = Clock(at.scene.clock.now)
-        seal = at.scene.app.search_tokens._seal
+        seal = at.scene.app.search_tokens._cipher
         visit = at.scene.app.sessions.find(at.inside().cookie())
         assert visit is not None
         given = Tickets(seal, clock, production=False).give(visit, insz(1, born="606102"))

@@ -20,7 +20,6 @@ from rrsync.store.api_keys import ApiKeys, Repeats
 from rrsync.store.break_glass import Glasses
 from rrsync.store.change_feed import Feed, Hooks
 from rrsync.store.encryption import Keyring, Seal
-from rrsync.store.holds import Worklist
 from rrsync.store.limits import Quotas
 from rrsync.store.member_search import Finder
 from rrsync.store.reports import Census, Journal
@@ -61,7 +60,6 @@ class WebServices(Services):
     run_history: Journal
     operating_counts: Census
     member_search: Finder
-    worklist: Worklist
     desk_service: Counter
     break_glass: Glasses
     outside_queries: Outside
@@ -94,7 +92,6 @@ def web_services(services: Services) -> WebServices:
         run_history=Journal(database, clock, [each.id for each in settings.library]),
         operating_counts=Census(database),
         member_search=finder,
-        worklist=Worklist(database, services.holds),
         desk_service=Counter(
             desk=desk,
             offers=services.desk_answers,

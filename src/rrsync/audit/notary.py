@@ -292,7 +292,7 @@ class Notary:
 
     def _note(self, library: str, last: Note | None, since: Point | None) -> Note:
         """Recompute the entries since the last signed checkpoint, and sign the present state."""
-        head = verify(self._database, library, seal=self._seal, since=since)
+        head = verify(self._database, library, cipher=self._seal, since=since)
         self._prove(library, since or _EMPTY, head)
         signer = self._signer(library, last)
         text = Checkpoint(signer.key.name, head.size, bytes.fromhex(head.root)).to_text()
@@ -333,7 +333,7 @@ class Notary:
         """
         kept = points(self._checkpoints.all(library), self.key(library), _STORED)
         known = [*kept, *self.outside(library)]
-        head = verify(self._database, library, seal=self._seal, points=known, since=since, progress=progress)
+        head = verify(self._database, library, cipher=self._seal, points=known, since=since, progress=progress)
         if (year := next(iter(self._lost_keys(library)), None)) is not None:
             raise lost_key(library, year)
         return head

@@ -27,10 +27,10 @@ from rrsync.errors import ConfigError
 from rrsync.store.access_log import Ledger
 from rrsync.store.encryption import Seal, SubjectKeys
 from rrsync.store.engine import Database
-from rrsync.store.log_search import Facts, Looks, Search, Wanted
+from rrsync.store.log_search import Search, Wanted
 from rrsync.store.reports import Group, Tally
 from rrsync.store.rows import Rows
-from rrsync.store.staff import Staff
+from rrsync.store.staff import Facts, Staff
 
 _ACTOR: Final = Actor(ActorKind.PROCESS, "rrsync")
 
@@ -193,7 +193,7 @@ class Oversight:
         self._ledger = ledger
         self.flags = Flags(Facts(database, seal, Rows(seal), SubjectKeys(seal, random)), limits, clock)
         self.staff = Staff(database, seal, ledger)
-        self.samples = Samples(search, Looks(database), ledger, root, clock)
+        self.samples = Samples(search, ledger, root, clock)
         self.digests = Digests(search, self.samples, clock)
         self._tally = Tally(database)
 

@@ -18,7 +18,7 @@ from rrsync.core.log_entry import JSON, Access, Actor, Draft, Kind, actor_of, is
 from rrsync.core.review_sample import Finding, Lot, draw, is_overdue, sample_size, weight
 from rrsync.errors import BrokenChain, ConfigError
 from rrsync.store.access_log import Ledger
-from rrsync.store.log_search import Looks, Search
+from rrsync.store.log_search import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,6 @@ class Samples:
     """Draws samples and records decisions; ``root`` returns the root of a log's first entries."""
 
     search: Search
-    looks: Looks
     ledger: Ledger
     root: Callable[[str, int], bytes]
     clock: Callable[[], datetime]
@@ -103,7 +102,7 @@ class Samples:
                 f"{month.text} has not ended, so its sample cannot be drawn yet", todo="Name an earlier month"
             )
         stretch = self._stretch(library, month)
-        flags = self.looks.flags(library, stretch)
+        flags = self.search.flags(library, stretch)
         seed = sha256(self.root(library, stretch.stop)).digest()
         weights = {seq: weight(said) for seq, said in flags.items()}
         lot = draw(weights, seed=seed, size=sample_size(len(weights)))
@@ -161,8 +160,8 @@ class Samples:
         if began is None:
             return []
         months = list(Month.of(began).until(self.last()))
-        ends = [self.looks.first(library, month.end) for month in months]
-        looks = sorted(self.looks.flags(library, range(max(ends, default=0))))
+        ends = [self.search.first(library, month.end) for month in months]
+        looks = sorted(self.search.flags(library, range(max(ends, default=0))))
         decided = self._decisions(library)
         found = []
         for month, start, end in zip(months, [0, *ends], ends, strict=False):
@@ -183,7 +182,7 @@ class Samples:
         return tuple(decision for month in months for decision in month.get(found.seq, ()))
 
     def _stretch(self, library: str, month: Month) -> range:
-        return range(self.looks.first(library, month.start), self.looks.first(library, month.end))
+        return range(self.search.first(library, month.start), self.search.first(library, month.end))
 
     def _picks(self, library: str, month: Month, lot: Lot) -> tuple[Pick, ...]:
         decisions = self._decisions(library)[month.text]

@@ -1,16 +1,12 @@
 """The access log: append-only, one per library, its sequence without gaps, its head the root of a Merkle tree.
 
-An entry gets its place, its time, its sealed subject and its tag in the transaction that writes it, under the lock of
-the log's head; so its place cannot be lost by a roll-back, and a reader sees whole entries only. The database refuses
-updates and deletes.
-
-What must hold before an entry is added to a log, and after: else nothing is written, so that nothing is asked.
-
-Which intents have no outcome yet: noted with the intent, and gone with its outcome.
-
-An entry as the columns of its row: its exact bytes, their hash, copies of what is searched for, and its tag.
-
-What the columns beside an entry's bytes must say: they are copies, for searching, of what the bytes say.
+1. An entry gets its sequence number, time, encrypted subject and MAC in the transaction that writes it, under the lock
+   of the log's head. So a rollback leaves no gap, and a reader sees complete entries only.
+2. The database refuses updates and deletes of entries.
+3. The bytes of an entry count. Its other columns are copies for searching, and are verified against the bytes.
+4. An intent is pending until its outcome is written. An intent has exactly one outcome.
+5. If the log cannot be written, or its last entry has a wrong MAC or a later time, nothing is written, so nobody is
+   queried.
 """
 
 from __future__ import annotations
@@ -34,197 +30,17 @@ from rrsync.core.merkle import Edge, leaf_hash
 from rrsync.errors import BrokenChain, LedgerError, StoreError
 from rrsync.store.encryption import Seal, SubjectKey, SubjectKeys
 from rrsync.store.engine import Database
-from rrsync.store.tables import EntryRow, EvidenceRow, LogRow, PendingRow, enter, plain
-
-_NAMES: Final = ("log", "seq", "kind", "ref", "run", "ts", "subj", "actor")
-
-
-def disagreement(line: Mapping[str, JSON], origin: str, seq: int, columns: Sequence[object], *, tagged: bool) -> str:
-    """Return the name of the first column that says otherwise than the bytes do, or ``""``.
-
-    The columns are ``kind``, ``reference``, ``run``, ``at``, ``subject`` and ``actor``, as the database gives them
-    without knowing their types; that of the actor came with the tag, and is empty without one.
-    """
-    kind, reference, run, at, subject, actor = columns
-    subj = line.get("subj")
-    said = (
-        line.get("log"),
-        line.get("seq"),
-        line.get("kind"),
-        line.get("ref", ""),
-        line.get("run", ""),
-        line.get("ts"),
-        subj.get("ref") if isinstance(subj, dict) else None,
-        person_of(line) if tagged else "",  # the column came with the tag
-    )
-    has = (
-        origin,
-        seq,
-        kind,
-        reference,
-        run,
-        _stamp(at),
-        _hex(subject),
-        actor,
-    )
-    if said == has:
-        return ""
-    return next(name for name, one, other in zip(_NAMES, said, has, strict=True) if one != other)
-
-
-def _hex(subject: object) -> str | None:
-    """Return a pseudonym as the bytes say it; what is no pseudonym agrees with nothing."""
-    return None if subject is None else subject.hex() if isinstance(subject, bytes) else ""
-
-
-def _stamp(at: object) -> str:
-    """Return a moment as the bytes say it, from how the database gives it: SQLite as text, PostgreSQL as a time."""
-    if isinstance(at, str):
-        return f"{at[:10]}T{at[11:]}Z" if at[10:11] == " " else ""
-    return at.isoformat(timespec="microseconds") + "Z" if isinstance(at, datetime) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the next entries of a log come, and when; ``moment`` is that time as their rows say it."""
-
-    library: str
-    origin: str
-    edge: Edge
-    at: datetime
-    moment: str
-
-
-class Line(NamedTuple):
-    """The columns, in their order."""
-
-    library: str
-    seq: int
-    data: bytes
-    leaf: bytes
-    kind: str
-    reference: str
-    run: str
-    at: str
-    subject: bytes | None
-    actor: str
-    mac: bytes
-
-
-def line(seal: Seal, key: SubjectKey | None, place: Place, seq: int, draft: Draft) -> Line:
-    """Return the entry that stands at ``seq``; its subject, if it has one, is sealed under ``key``.
-
-    Raises:
-        LedgerError: it is too long, or no bytes can say it.
-    """
-    subject: dict[str, JSON] = {}
-    pseudonym = None
-    if draft.subject is not None and key is not None:
-        pseudonym = key.pseudonym(draft.subject.digits)
-        sealed = key.encrypt(draft.subject.digits, where=f"{place.origin}|{seq}")
-        subject = {"ref": pseudonym.hex(), "enc": base64.b64encode(sealed).decode(), "key": str(place.at.year)}
-    try:
-        data = encode(draft, log=place.origin, seq=seq, at=place.at, subject=subject)
-    except ValueError as error:
-        raise LedgerError(f"The access log cannot be written: {error}", todo=TODO) from error
-    leaf = leaf_hash(data)
-    return Line(
-        place.library,
-        seq,
-        data,
-        leaf,
-        draft.kind.value,
-        draft.reference,
-        draft.run,
-        place.moment,
-        pseudonym,
-        person_of(draft.body),
-        tag(seal, place.library, seq, leaf),
-    )
-
-
-def tag(seal: Seal, library: str, seq: int, leaf: bytes) -> bytes:
-    """Return the tag by which the entry at this place shows that we wrote it there."""
-    return seal.tag(f"{library}|{seq}", leaf)
-
-
-TODO: Final = "Find the cause in the sentence above; until the log can be written rrsync asks nothing"
-
-
-def mark(session: Session, drafts: Sequence[Draft], at: datetime) -> None:
-    """Note the intents among these entries, and strike out those that have their outcome.
-
-    Raises:
-        LedgerError: an outcome is a second one, or nobody asked for it.
-    """
-    moment = plain(at)
-    opened = [(draft.library, draft.reference, draft.run, moment) for draft in drafts if draft.kind is Kind.INTENT]
-    enter(session, PendingRow, opened)
-    closed: defaultdict[str, list[str]] = defaultdict(list)
-    for draft in drafts:
-        if draft.kind is Kind.OUTCOME:
-            closed[draft.library].append(draft.reference)
-    for library, references in closed.items():
-        chosen = col(PendingRow.library) == library, col(PendingRow.reference).in_(references)
-        gone = session.execute(delete(PendingRow).where(*chosen))
-        if gone.rowcount != len(references):  # type: ignore[attr-defined] # a DELETE's result counts its rows
-            raise LedgerError("An access has its outcome already, or was never recorded", todo=TODO)
-
-
-def awaiting(session: Session) -> Sequence[tuple[PendingRow, EntryRow, str]]:
-    """Return what is pending, the oldest first, each with its intent and the name of its log."""
-    intent = (EntryRow.library == PendingRow.library) & (EntryRow.reference == PendingRow.reference)
-    wanted = select(PendingRow, EntryRow, LogRow.origin).where(
-        intent, EntryRow.kind == Kind.INTENT.value, LogRow.library == PendingRow.library
-    )
-    return session.exec(wanted.order_by(col(PendingRow.at), col(PendingRow.reference))).all()
-
-
-_SLACK: Final = timedelta(minutes=5)
-
-
-def require_ours(session: Session, seal: Seal, library: str, size: int, now: datetime) -> None:
-    """See that a log's last entry was written with our keys, and not later than now.
-
-    Raises:
-        LedgerError: nobody could check what would be added, or it would have a time before its time.
-    """
-    wanted = select(EntryRow.leaf, EntryRow.mac, EntryRow.at)
-    last = session.exec(wanted.where(EntryRow.library == library, EntryRow.seq == size - 1)).one_or_none()
-    if last is None:
-        return
-    leaf, mac, at = last
-    if mac is not None and mac != tag(seal, library, size - 1, leaf):
-        raise LedgerError(
-            f"The access log of {library} was written with other keys, or its last entry was altered",
-            kept="Nothing was asked or written",
-            todo="Put the key file that belongs to this database back; if it is there, run `rrsync log verify`",
-        )
-    if at - now > _SLACK:
-        raise LedgerError(
-            f"This machine's clock is behind the last entry of the access log of {library}",
-            kept="Nothing was asked or written",
-            todo="Set the clock right",
-        )
-
-
-def require_kept(session: Session, library: str, since: int, entries: int) -> None:
-    """See that what was written is there: a trigger of somebody else's may swallow a row and say nothing.
-
-    Raises:
-        LedgerError: it is not.
-    """
-    there = select(func.count()).select_from(EntryRow).where(EntryRow.library == library, EntryRow.seq >= since)
-    if session.exec(there).one() != entries:
-        raise LedgerError(f"The database did not keep what was written in the log of {library}", todo=TODO)
-
+from rrsync.store.tables import EntryRow, EvidenceRow, LogRow, PendingRow, affected, bulk_insert, utc_text
 
 _PAGE: Final = 2_000
+_SLACK: Final = timedelta(minutes=5)
+_NAMES: Final = ("log", "seq", "kind", "ref", "run", "ts", "subj", "actor")
+_TODO: Final = "Find the cause in the sentence above; until the log can be written, rrsync queries nobody"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How long a library's log is, and the root of its tree."""
+    """The head of a library's log: its size, and the root of its Merkle tree."""
 
     library: str
     size: int
@@ -233,7 +49,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An intent without an outcome, and whom it is about while the key of its year is there."""
+    """An intent without an outcome, and its subject while the key of its year exists."""
 
     library: str
     reference: str
@@ -243,25 +59,25 @@ class Pending:
 
 
 class Ledger:
-    """The access logs of one database; ``origins`` names the log of each library, ``clock`` gives aware UTC."""
+    """The access logs of one database; ``origins`` names the log of each library, ``clock`` returns aware UTC."""
 
     def __init__(
         self,
         database: Database,
-        seal: Seal,
+        cipher: Seal,
         *,
         origins: Mapping[str, str],
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
         self._database = database
-        self._seal = seal
+        self._cipher = cipher
         self._origins = origins
         self._clock = clock
-        self._keys = SubjectKeys(seal, random)
+        self._keys = SubjectKeys(cipher, random)
         self._grown: Counter[str] = Counter()
-        self._ours: set[str] = set()
-        self._counting = Lock()
+        self._checked: set[str] = set()
+        self._counter_lock = Lock()
 
     def append(self, drafts: Sequence[Draft]) -> None:
         """Commit entries to disk, in their order.
@@ -274,68 +90,68 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """Yield a session in which entries and what belongs to them are committed together.
+        """Yield a session that commits entries together with the data that belongs to them.
 
         Raises:
-            LedgerError: nothing of it was written.
+            LedgerError: nothing was written.
         """
         try:
             with self._database.write() as session:
                 yield session
         except StoreError as error:
             if not isinstance(error.__cause__, SQLAlchemyError):
-                raise  # it is what was to be written that cannot be, not the database that refused
-            raise LedgerError(f"The access log could not be written: {error.what}", todo=TODO) from error
-        with self._counting:
+                raise  # the database did not refuse: the caller did
+            raise LedgerError(f"The access log could not be written: {error.what}", todo=_TODO) from error
+        with self._counter_lock:
             self._grown.update(session.info.get("grown", ()))
 
     def append_in(self, session: Session, drafts: Sequence[Draft]) -> list[int]:
-        """Append in a transaction of the caller's; give the sequence of each entry, in the order of the drafts."""
-        places = [0] * len(drafts)
+        """Append in the caller's transaction; return the sequence number of each entry, in the order of the drafts."""
+        sequences = [0] * len(drafts)
         by_library: defaultdict[str, list[int]] = defaultdict(list)
         for at, draft in enumerate(drafts):
             by_library[draft.library].append(at)
-        for library in sorted(by_library):  # one order for all writers, so that two never wait for each other
-            place = self._place(session, library)
-            edge = self._enter(session, place, [drafts[at] for at in by_library[library]])
+        for library in sorted(by_library):  # one order for all writers, so that none deadlock
+            position = self._next_position(session, library)
+            edge = self._write_entries(session, position, [drafts[at] for at in by_library[library]])
             session.execute(
                 update(LogRow).where(col(LogRow.library) == library).values(size=edge.size, edge=edge.to_bytes())
             )
-            for seq, at in enumerate(by_library[library], start=place.edge.size):
-                places[at] = seq
+            for seq, at in enumerate(by_library[library], start=position.edge.size):
+                sequences[at] = seq
             session.info.setdefault("grown", Counter())[library] += len(by_library[library])
-        mark(session, drafts, self._clock())
-        return places
+        _track_pending(session, drafts, self._clock())
+        return sequences
 
-    def _place(self, session: Session, library: str) -> Place:
+    def _next_position(self, session: Session, library: str) -> _Position:
         wanted = select(LogRow.origin, LogRow.size, LogRow.edge).where(LogRow.library == library).with_for_update()
         log = session.exec(wanted).one_or_none()
-        if log is None:  # two writers may begin it at once: one of them does
+        if log is None:  # two writers may begin it at once: one of them wins
             session.execute(_BEGIN, {"library": library, "origin": self._origins.get(library, library), "edge": b""})
             log = session.exec(wanted).one()
         origin, size, edge = log
         now = self._clock()
-        if library not in self._ours:
-            require_ours(session, self._seal, library, size, now)
-            self._ours.add(library)
-        return Place(library, origin, _edge(library, size, edge), now, plain(now))
+        if library not in self._checked:
+            _require_our_keys(session, self._cipher, library, size, now)
+            self._checked.add(library)
+        return _Position(library, origin, _edge(library, size, edge), now, utc_text(now))
 
-    def _enter(self, session: Session, place: Place, drafts: Sequence[Draft]) -> Edge:
-        """Write the entries of one log; give its edge after them."""
-        rows: list[Line] = []
+    def _write_entries(self, session: Session, position: _Position, drafts: Sequence[Draft]) -> Edge:
+        """Write the entries of one log; return its edge after them."""
+        rows: list[_EntryColumns] = []
         kept: list[tuple[object, ...]] = []
-        library, year, key = place.library, place.at.year, None
+        library, year, key = position.library, position.at.year, None
         if any(draft.subject is not None or draft.evidence is not None for draft in drafts):
-            key = self._keys.writing(session, library, year)
-        for seq, draft in enumerate(drafts, start=place.edge.size):
-            rows.append(line(self._seal, key, place, seq, draft))
+            key = self._keys.for_writing(session, library, year)
+        for seq, draft in enumerate(drafts, start=position.edge.size):
+            rows.append(_entry_columns(self._cipher, key, position, seq, draft))
             if draft.evidence is not None and key is not None:
-                data = key.seal_evidence(draft.evidence, where=f"{place.origin}|{seq}")
+                data = key.encrypt_evidence(draft.evidence, where=f"{position.origin}|{seq}")
                 kept.append((library, seq, year, data))
-        enter(session, EntryRow, rows)
-        enter(session, EvidenceRow, kept)
-        require_kept(session, library, place.edge.size, len(rows))
-        return place.edge.extend(row.leaf for row in rows)
+        bulk_insert(session, EntryRow, rows)
+        bulk_insert(session, EvidenceRow, kept)
+        _require_written(session, library, position.edge.size, len(rows))
+        return position.edge.extend(row.leaf for row in rows)
 
     def pending(self) -> list[Pending]:
         """Return the intents that have no outcome, the oldest first."""
@@ -348,7 +164,7 @@ class Ledger:
                     row.at,
                     self._keys.person(session, row.library, f"{origin}|{entry.seq}", entry.data),
                 )
-                for row, entry, origin in awaiting(session)
+                for row, entry, origin in _pending_entries(session)
             ]
 
     def heads(self) -> list[Head]:
@@ -358,14 +174,14 @@ class Ledger:
             return [Head(row.library, row.size, _edge(row.library, row.size, row.edge).root().hex()) for row in rows]
 
     def head(self, library: str) -> Head:
-        """Return the head of one log; one that was not begun has no entries."""
+        """Return the head of one log; a log that does not exist yet is empty."""
         with self._database.read() as session:
             row = session.get(LogRow, library)
             edge = _edge(library, row.size, row.edge) if row else Edge()
         return Head(library, edge.size, edge.root().hex())
 
     def origin(self, library: str) -> str:
-        """Return the name of a library's log: what it was begun under, or will be."""
+        """Return the name of a library's log."""
         with self._database.read() as session:
             found = session.exec(select(LogRow.origin).where(LogRow.library == library)).one_or_none()
         return found or self._origins.get(library, library)
@@ -376,7 +192,7 @@ class Ledger:
             return session.exec(select(EntryRow.at).where(EntryRow.library == library, EntryRow.seq == 0)).one_or_none()
 
     def between(self, library: str, since: datetime | None, until: datetime | None) -> range:
-        """Return the stretch of a log that holds its entries from ``since`` on and before ``until``."""
+        """Return the range of entries from ``since`` on and before ``until``."""
         chosen = [EntryRow.library == library]
         chosen += [EntryRow.at >= since] if since else []
         chosen += [EntryRow.at < until] if until else []
@@ -386,21 +202,21 @@ class Ledger:
         return range(first, end)
 
     def count(self, library: str) -> int:
-        """Return how many entries of a log are there."""
+        """Return how many entries a log has."""
         with self._database.read() as session:
             return session.exec(select(func.count()).select_from(EntryRow).where(EntryRow.library == library)).one()
 
     def grown(self, library: str) -> int:
-        """Return how many entries this process has committed to a library's log since it started."""
+        """Return how many entries this process has committed to a library's log."""
         return self._grown[library]
 
     def written(self) -> list[str]:
         """Return the libraries to whose logs this process has committed entries."""
-        with self._counting:
+        with self._counter_lock:
             return sorted(self._grown)
 
     def entries(self, library: str, *, since: int = 0, most: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Yield sequence and exact bytes of the entries from ``since`` on, as a stream."""
+        """Yield sequence number and exact bytes of the entries from ``since`` on, as a stream."""
         left = most
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
@@ -414,7 +230,7 @@ class Ledger:
             left = None if left is None else left - len(page)
 
     def of_subject(self, library: str, insz: Insz) -> list[tuple[int, bytes]]:
-        """Return the entries about one person, over all years whose key is still there."""
+        """Return the entries about one person, over all years whose key exists."""
         with self._database.read() as session:
             refs = self._keys.pseudonyms(session, library, insz.digits)
             wanted = select(EntryRow.seq, EntryRow.data).where(
@@ -423,14 +239,14 @@ class Ledger:
             return list(session.exec(wanted.order_by(col(EntryRow.seq))).all())
 
     def pseudonyms(self, library: str, insz: Insz) -> list[bytes]:
-        """Return under what a person stands in a library's log, one for each year whose key is still there."""
+        """Return the pseudonyms of a person in a library's log, one for each year whose key exists."""
         with self._database.read() as session:
             return self._keys.pseudonyms(session, library, insz.digits)
 
-    def subjects(self, library: str, places: Sequence[int]) -> dict[int, Insz]:
-        """Return whom the entries at these places are about, while the keys of their years are there."""
+    def subjects(self, library: str, sequences: Sequence[int]) -> dict[int, Insz]:
+        """Return the subjects of the entries at these positions, while the keys of their years exist."""
         wanted = select(EntryRow.seq, EntryRow.data, LogRow.origin).where(
-            EntryRow.library == library, col(EntryRow.seq).in_(places), LogRow.library == EntryRow.library
+            EntryRow.library == library, col(EntryRow.seq).in_(sequences), LogRow.library == EntryRow.library
         )
         with self._database.read() as session:
             found = [
@@ -440,7 +256,7 @@ class Ledger:
         return {seq: insz for seq, insz in found if insz is not None}
 
     def evidence(self, library: str, seq: int) -> Evidence | None:
-        """Return the messages that were kept of an access; ``None`` when none were, or their year's key was destroyed.
+        """Return the kept messages of an access; ``None`` if none were kept, or the key of their year was destroyed.
 
         Raises:
             StoreError: they were altered or moved.
@@ -451,20 +267,20 @@ class Ledger:
         with self._database.read() as session:
             found = session.exec(wanted).one_or_none()
             key = self._keys.find(session, library, found[0]) if found else None
-        return key.open_evidence(found[1], where=f"{found[2]}|{seq}") if found and key else None
+        return key.decrypt_evidence(found[1], where=f"{found[2]}|{seq}") if found and key else None
 
     def year_ends(self, library: str) -> dict[int, datetime]:
-        """Return the time of the last entry of each year whose key is still there."""
+        """Return the time of the last entry of each year whose key exists."""
         with self._database.read() as session:
             return self._keys.ends(session, library)
 
     def destroy_in(self, session: Session, library: str, year: int) -> tuple[int, int]:
-        """Destroy a year's key and evidence in a transaction of the caller's; nothing brings its people back.
+        """Destroy the key and the evidence of a year in the caller's transaction; this cannot be undone.
 
-        Gives how many of the year's entries are about a person, and how many accesses' messages were destroyed.
+        Returns the number of the year's entries about people, and of destroyed evidence.
 
         Raises:
-            LedgerError: the key is not there.
+            LedgerError: the key does not exist.
         """
         return self._keys.destroy(session, library, year)
 
@@ -483,3 +299,169 @@ def _edge(library: str, size: int, edge: bytes) -> Edge:
 _BEGIN: Final = text(
     "INSERT INTO log (library, origin, size, edge) VALUES (:library, :origin, 0, :edge) ON CONFLICT DO NOTHING"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """The position and time of the next entries of a log; ``at_text`` is that time as the column has it."""
+
+    library: str
+    origin: str
+    edge: Edge
+    at: datetime
+    at_text: str
+
+
+class _EntryColumns(NamedTuple):
+    """The columns of an entry, in their order."""
+
+    library: str
+    seq: int
+    data: bytes
+    leaf: bytes
+    kind: str
+    reference: str
+    run: str
+    at: str
+    subject: bytes | None
+    actor: str
+    mac: bytes
+
+
+def _entry_columns(cipher: Seal, key: SubjectKey | None, position: _Position, seq: int, draft: Draft) -> _EntryColumns:
+    """Return the entry at ``seq``; its subject, if it has one, is encrypted under ``key``.
+
+    Raises:
+        LedgerError: it is too long, or cannot be encoded.
+    """
+    subject: dict[str, JSON] = {}
+    pseudonym = None
+    if draft.subject is not None and key is not None:
+        pseudonym = key.pseudonym(draft.subject.digits)
+        encrypted = key.encrypt(draft.subject.digits, where=f"{position.origin}|{seq}")
+        subject = {"ref": pseudonym.hex(), "enc": base64.b64encode(encrypted).decode(), "key": str(position.at.year)}
+    try:
+        data = encode(draft, log=position.origin, seq=seq, at=position.at, subject=subject)
+    except ValueError as error:
+        raise LedgerError(f"The access log cannot be written: {error}", todo=_TODO) from error
+    leaf = leaf_hash(data)
+    return _EntryColumns(
+        position.library,
+        seq,
+        data,
+        leaf,
+        draft.kind.value,
+        draft.reference,
+        draft.run,
+        position.at_text,
+        pseudonym,
+        person_of(draft.body),
+        entry_mac(cipher, position.library, seq, leaf),
+    )
+
+
+def entry_mac(cipher: Seal, library: str, seq: int, leaf: bytes) -> bytes:
+    """Return the MAC of an entry at its position."""
+    return cipher.mac(f"{library}|{seq}", leaf)
+
+
+def _track_pending(session: Session, drafts: Sequence[Draft], at: datetime) -> None:
+    """Add the intents among these entries to the pending ones, and remove those whose outcome is here.
+
+    Raises:
+        LedgerError: an outcome is a second one, or has no intent.
+    """
+    at_text = utc_text(at)
+    opened = [(draft.library, draft.reference, draft.run, at_text) for draft in drafts if draft.kind is Kind.INTENT]
+    bulk_insert(session, PendingRow, opened)
+    closed: defaultdict[str, list[str]] = defaultdict(list)
+    for draft in drafts:
+        if draft.kind is Kind.OUTCOME:
+            closed[draft.library].append(draft.reference)
+    for library, references in closed.items():
+        chosen = col(PendingRow.library) == library, col(PendingRow.reference).in_(references)
+        if affected(session, delete(PendingRow).where(*chosen)) != len(references):
+            raise LedgerError("An access has its outcome already, or was never recorded", todo=_TODO)
+
+
+def _pending_entries(session: Session) -> Sequence[tuple[PendingRow, EntryRow, str]]:
+    """Return the pending accesses, the oldest first, each with its intent and the name of its log."""
+    intent = (EntryRow.library == PendingRow.library) & (EntryRow.reference == PendingRow.reference)
+    wanted = select(PendingRow, EntryRow, LogRow.origin).where(
+        intent, EntryRow.kind == Kind.INTENT.value, LogRow.library == PendingRow.library
+    )
+    return session.exec(wanted.order_by(col(PendingRow.at), col(PendingRow.reference))).all()
+
+
+def _require_our_keys(session: Session, cipher: Seal, library: str, size: int, now: datetime) -> None:
+    """Check that the last entry of a log was written with our keys, and not later than now.
+
+    Raises:
+        LedgerError: a new entry could not be verified, or would be older than the last one.
+    """
+    wanted = select(EntryRow.leaf, EntryRow.mac, EntryRow.at)
+    last = session.exec(wanted.where(EntryRow.library == library, EntryRow.seq == size - 1)).one_or_none()
+    if last is None:
+        return
+    leaf, mac, at = last
+    if mac is not None and mac != entry_mac(cipher, library, size - 1, leaf):
+        raise LedgerError(
+            f"The access log of {library} was written with other keys, or its last entry was altered",
+            kept="Nothing was asked or written",
+            todo="Put the key file that belongs to this database back; if it is there, run `rrsync log verify`",
+        )
+    if at - now > _SLACK:
+        raise LedgerError(
+            f"This machine's clock is behind the last entry of the access log of {library}",
+            kept="Nothing was asked or written",
+            todo="Set the clock right",
+        )
+
+
+def _require_written(session: Session, library: str, since: int, entries: int) -> None:
+    """Check that the database kept the new entries: a foreign trigger can discard a row silently.
+
+    Raises:
+        LedgerError: it did not.
+    """
+    there = select(func.count()).select_from(EntryRow).where(EntryRow.library == library, EntryRow.seq >= since)
+    if session.exec(there).one() != entries:
+        raise LedgerError(f"The database did not keep what was written in the log of {library}", todo=_TODO)
+
+
+def column_mismatch(
+    content: Mapping[str, JSON], origin: str, seq: int, columns: Sequence[object], *, has_mac: bool
+) -> str:
+    """Return the name of the first column that contradicts the bytes of its entry, or ``""``.
+
+    The columns are ``kind``, ``reference``, ``run``, ``at``, ``subject`` and ``actor``, as the database returns them
+    without type conversion. The actor is empty in entries without a MAC.
+    """
+    kind, reference, run, at, subject, actor = columns
+    subj = content.get("subj")
+    expected = (
+        content.get("log"),
+        content.get("seq"),
+        content.get("kind"),
+        content.get("ref", ""),
+        content.get("run", ""),
+        content.get("ts"),
+        subj.get("ref") if isinstance(subj, dict) else None,
+        person_of(content) if has_mac else "",  # schema 0002 added the actor and the MAC
+    )
+    stored = (origin, seq, kind, reference, run, _time_text(at), _hex(subject), actor)
+    if expected == stored:
+        return ""
+    return next(name for name, one, other in zip(_NAMES, expected, stored, strict=True) if one != other)
+
+
+def _hex(subject: object) -> str | None:
+    """Return a pseudonym as the bytes have it; other types match no pseudonym."""
+    return None if subject is None else subject.hex() if isinstance(subject, bytes) else ""
+
+
+def _time_text(at: object) -> str:
+    """Return a time as the bytes have it: SQLite returns text, PostgreSQL a time."""
+    if isinstance(at, str):
+        return f"{at[:10]}T{at[11:]}Z" if at[10:11] == " " else ""
+    return at.isoformat(timespec="microseconds") + "Z" if isinstance(at, datetime) else ""

@@ -1,20 +1,20 @@
-"""Calls that are done once, however often they are sent (draft-ietf-httpapi-idempotency-key-header).
+"""API keys of library systems, and idempotent API calls.
 
-1. Whoever calls names the call by a key of their own. The first begins; the same again, while it is under way, is told
-   so; once it is answered, it gets that answer. Another call under the same key is refused.
-2. A call that came to nothing leaves nothing: it may be sent again under its key.
-3. One whose process died is let begin again after ten minutes: what it asked of the register is in the access log.
+API keys:
 
-What was called and answered is kept for a day: as keyed values, and sealed.
+1. A key is shown once, when it is made. The database has only its SHA-256, so its readers can call nothing.
+2. The permissions of a key are stored with a MAC: the owner of the database, without our keys, can neither make a key
+   nor widen one.
+3. A key is valid for a year at most, until it is revoked, for one library. Making and revoking it are log entries.
+4. The last use is written at most once a minute.
 
-The keys of library systems.
+Idempotent calls (draft-ietf-httpapi-idempotency-key-header):
 
-1. Who makes a key sees it once; the database has only its SHA-256, so that who reads it can call nothing.
-2. What a key may do stands in clear beside a tag under our own keys: who owns the database, but not the keys, can make
-   no key and widen none.
-3. A key is good for a year at most, until it is revoked, for one library. Both deeds are entries of the access log.
-
-A use is written down when the last is a minute old.
+1. The caller names a call by a key. The first call begins; a repetition is told that it is running, or gets its answer.
+   Another call under the same key is refused.
+2. A call that failed is deleted, so it may be sent again under its key.
+3. A call whose process died may begin again after ten minutes: the access log has its queries.
+4. Caller and content are kept for a day as keyed hashes, and the answer is encrypted.
 """
 
 from __future__ import annotations
@@ -39,15 +39,17 @@ from rrsync.errors import ConfigError
 from rrsync.store.access_log import Ledger
 from rrsync.store.encryption import Seal
 from rrsync.store.engine import Database
-from rrsync.store.tables import ApiKeyRow, IdempotencyRow, Utc
+from rrsync.store.tables import ApiKeyRow, IdempotencyRow, Utc, affected
 
-NAME_LENGTH: Final = 40
-_USE: Final = timedelta(minutes=1)
+_NAME_LENGTH: Final = 40
+_USE_INTERVAL: Final = timedelta(minutes=1)
+_ANSWER_LIFETIME: Final = timedelta(days=1)
+_CALL_TIMEOUT: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it may be shown: whose, what it may do, from where, and how it stands."""
+    """A key without its secret: its library, permissions, networks and state."""
 
     id: str
     library: str
@@ -62,16 +64,16 @@ class ApiKey:
     revoked_at: datetime | None = None
 
     def is_good(self, now: datetime) -> bool:
-        """Whether it opens anything at a moment."""
+        """Return whether it is valid at a time."""
         return self.revoked_at is None and now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A key to be made: for whom, under which name, for what, from where, until when.
+    """A key to make: its library, name, permissions, networks and end.
 
     Raises:
-        ConfigError: one of these cannot be.
+        ConfigError: one of them is invalid.
     """
 
     library: str
@@ -81,10 +83,10 @@ class Order:
     expires_at: datetime
 
     def __post_init__(self) -> None:
-        """Hold what no key may be, whoever asks for it."""
+        """Check the fields that do not depend on the time."""
         name = self.name
-        if name != name.strip() or not 0 < len(name) <= NAME_LENGTH or not name.isprintable() or holds_insz(name):
-            raise _bad(f"A key's name is 1 to {NAME_LENGTH} printable characters, and no person's number")
+        if name != name.strip() or not 0 < len(name) <= _NAME_LENGTH or not name.isprintable() or holds_insz(name):
+            raise _bad(f"A key's name is 1 to {_NAME_LENGTH} printable characters, and no person's number")
         if not self.scopes:
             raise _bad("A key must be good for something")
         try:
@@ -94,28 +96,28 @@ class Order:
 
 
 class ApiKeys:
-    """The keys in one database; ``random(n)`` gives n random bytes."""
+    """The API keys of one database; ``random(n)`` returns n random bytes."""
 
     def __init__(
         self,
         database: Database,
-        seal: Seal,
+        cipher: Seal,
         ledger: Ledger,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
         self._database = database
-        self._seal = seal
+        self._cipher = cipher
         self._ledger = ledger
         self._clock = clock
         self._random = random
 
     def make(self, order: Order, *, actor: Actor) -> tuple[ApiKey, str]:
-        """Make a key, and give it with its text, which nobody can show again.
+        """Make a key, and return it with its secret text, which cannot be shown again.
 
         Raises:
             ConfigError: it would end before it begins, or after a year.
-            LedgerError: the log cannot be written; there is no new key.
+            LedgerError: the log cannot be written; no key was made.
         """
         now = self._clock()
         if not now < order.expires_at <= now + LONGEST:
@@ -137,12 +139,12 @@ class ApiKeys:
         row.mac = self._mac(row)
         key = _key(row)
         with self._ledger.writing() as session:
-            self._ledger.append_in(session, [_deed(key, "made", actor)])
+            self._ledger.append_in(session, [_log_entry(key, "made", actor)])
             session.add(row)
         return key, text
 
     def find(self, text: str) -> ApiKey | None:
-        """Return the key that a call shows, and note that it is used; ``None`` when it opens nothing.
+        """Return the key that a call shows, and note its use; ``None`` if it is not valid.
 
         Raises:
             StoreError: the database cannot be read or written.
@@ -157,23 +159,23 @@ class ApiKeys:
             key = _key(row)
         if not key.is_good(now):
             return None
-        if key.used_at is None or now - key.used_at >= _USE:
+        if key.used_at is None or now - key.used_at >= _USE_INTERVAL:
             with self._database.write() as session:
                 session.execute(update(ApiKeyRow).where(col(ApiKeyRow.id) == identity).values(used_at=now))
         return key
 
     def of(self, libraries: Collection[str]) -> Sequence[ApiKey]:
-        """Return the keys of these libraries, the newest first; a row that is not as we wrote it is none."""
+        """Return the keys of these libraries, the newest first; rows with a wrong MAC are skipped."""
         wanted = select(ApiKeyRow).where(col(ApiKeyRow.library).in_(libraries))
         with self._database.read() as session:
             rows = session.exec(wanted.order_by(col(ApiKeyRow.made_at).desc(), col(ApiKeyRow.id))).all()
             return [_key(row) for row in rows if self._is_ours(row)]
 
     def revoke(self, identity: str, *, libraries: Collection[str], actor: Actor) -> ApiKey | None:
-        """End a key of one of these libraries, for good; ``None`` when there is none that is still good.
+        """Revoke a key of one of these libraries; ``None`` if it is not there, or was revoked before.
 
         Raises:
-            LedgerError: the log cannot be written; the key is as it was.
+            LedgerError: the log cannot be written; the key is unchanged.
         """
         with self._ledger.writing() as session:
             row = session.get(ApiKeyRow, identity, with_for_update=True)
@@ -182,22 +184,22 @@ class ApiKeys:
             if row.revoked_at is not None:
                 return None
             row.revoked_at, row.revoked_by = self._clock(), actor.name
-            row.digest = b""  # no key has this hash
+            row.digest = b""  # the hash of no key
             row.mac = self._mac(row)
             key = _key(row)
-            self._ledger.append_in(session, [_deed(key, "revoked", actor)])
+            self._ledger.append_in(session, [_log_entry(key, "revoked", actor)])
         return key
 
     def _is_ours(self, row: ApiKeyRow) -> bool:
         return hmac.compare_digest(row.mac, self._mac(row))
 
     def _mac(self, row: ApiKeyRow) -> bytes:
-        """Return the tag of all that a row says but its last use."""
+        """Return the MAC of all columns of a row but its last use."""
         said = [
             *(row.library, row.name, row.digest.hex(), row.scopes, row.networks, row.made_by, row.revoked_by),
             *(None if at is None else at.isoformat() for at in (row.made_at, row.expires_at, row.revoked_at)),
         ]
-        return self._seal.tag(f"api_key|{row.id}", orjson.dumps(said))
+        return self._cipher.mac(f"api_key|{row.id}", orjson.dumps(said))
 
 
 def _key(row: ApiKeyRow) -> ApiKey:
@@ -216,9 +218,9 @@ def _key(row: ApiKeyRow) -> ApiKey:
     )
 
 
-def _deed(key: ApiKey, deed: str, actor: Actor) -> Draft:
+def _log_entry(key: ApiKey, action: str, actor: Actor) -> Draft:
     scopes: list[JSON] = [*sorted(key.scopes)]
-    said: dict[str, JSON] = {"id": key.id, "name": key.name, "deed": deed, "scopes": scopes}
+    said: dict[str, JSON] = {"id": key.id, "name": key.name, "deed": action, "scopes": scopes}
     said["until"] = key.expires_at.date().isoformat()
     return Draft(key.library, Kind.SETTINGS, "", body={"actor": named(actor), "api_key": said})
 
@@ -231,13 +233,9 @@ def _bad(what: str) -> ConfigError:
     return ConfigError(what, kept="No key was made", todo="Correct it")
 
 
-KEPT: Final = timedelta(days=1)
-DEAD: Final = timedelta(minutes=10)
-
-
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A call that begins now; ``at`` is when, by which it is known from one that began under its key later."""
+    """A call that begins now; ``at`` distinguishes it from a later call under the same key."""
 
     id: bytes
     at: datetime
@@ -245,54 +243,56 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answered(Masked):
-    """A call that was answered before, and how."""
+    """A call that was answered before, and its answer."""
 
     answer: bytes
 
 
 class Clash(StrEnum):
-    """Why a call cannot begin: the same is under way, or its key is another call's."""
+    """The reason why a call cannot begin: it is running, or its key is that of another call."""
 
     RUNNING = "running"
     OTHER = "other"
 
 
-Turn: TypeAlias = Begun | Answered | Clash
+_CallState: TypeAlias = Begun | Answered | Clash
 
 
 class Repeats:
-    """The calls of one database."""
+    """The idempotent calls of one database."""
 
-    def __init__(self, database: Database, seal: Seal, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, cipher: Seal, clock: Callable[[], datetime]) -> None:
         self._database = database
-        self._seal = seal
+        self._cipher = cipher
         self._clock = clock
 
-    def begin(self, caller: str, key: str, said: str) -> Turn:
-        """Let a caller's call begin under a key, or say how it stands; ``said`` is all that it asks.
+    def begin(self, caller: str, key: str, said: str) -> _CallState:
+        """Begin a call of a caller under a key, or return its state; ``said`` is its whole content.
 
         Raises:
-            StoreError: it cannot be written down, so nothing may begin.
+            StoreError: it cannot be written, so it may not begin.
         """
-        identity, mark = self._seal.lookup("idempotency", f"{caller}\0{key}"), self._seal.lookup("call", said)
+        identity, mark = (
+            self._cipher.keyed_hash("idempotency", f"{caller}\0{key}"),
+            self._cipher.keyed_hash("call", said),
+        )
         now = self._clock()
         with self._database.write() as session:
-            session.execute(delete(IdempotencyRow).where(col(IdempotencyRow.at) <= now - KEPT))
-            begun = session.execute(_BEGIN, {"id": identity, "mark": mark, "at": now})
-            if begun.rowcount:  # type: ignore[attr-defined] # an INSERT's result counts its rows
+            session.execute(delete(IdempotencyRow).where(col(IdempotencyRow.at) <= now - _ANSWER_LIFETIME))
+            if affected(session, _BEGIN, {"id": identity, "mark": mark, "at": now}):
                 return Begun(identity, now)
-            return self._stands(session, identity, mark, now)
+            return self._state(session, identity, mark, now)
 
-    def _stands(self, session: Session, identity: bytes, mark: bytes, now: datetime) -> Turn:
+    def _state(self, session: Session, identity: bytes, mark: bytes, now: datetime) -> _CallState:
         wanted = select(IdempotencyRow).where(IdempotencyRow.id == identity).with_for_update()
         row = session.exec(wanted).one_or_none()
-        if row is None:  # it came to nothing just now
+        if row is None:  # it failed just now
             return Clash.RUNNING
         if not hmac.compare_digest(row.mark, mark):
             return Clash.OTHER
         if row.answer is not None:
-            return Answered(self._seal.open(row.answer, where=_where(identity)))
-        if now - row.at < DEAD:
+            return Answered(self._cipher.decrypt(row.answer, where=_where(identity)))
+        if now - row.at < _CALL_TIMEOUT:
             return Clash.RUNNING
         row.at = now
         return Begun(identity, now)
@@ -301,24 +301,24 @@ class Repeats:
         """Keep the answer of a call.
 
         Raises:
-            StoreError: it cannot be kept; the same call is under way until it is taken for dead.
+            StoreError: it cannot be kept; the call counts as running until its timeout.
         """
-        sealed = self._seal.seal(answer, where=_where(begun.id))
+        encrypted = self._cipher.encrypt(answer, where=_where(begun.id))
         with self._database.write() as session:
-            session.execute(update(IdempotencyRow).where(_this(begun)).values(answer=sealed))
+            session.execute(update(IdempotencyRow).where(_running(begun)).values(answer=encrypted))
 
     def drop(self, begun: Begun) -> None:
-        """Forget a call that came to nothing.
+        """Delete a failed call.
 
         Raises:
-            StoreError: it cannot be; the same call is under way until it is taken for dead.
+            StoreError: it cannot be deleted; the call counts as running until its timeout.
         """
         with self._database.write() as session:
-            session.execute(delete(IdempotencyRow).where(_this(begun)))
+            session.execute(delete(IdempotencyRow).where(_running(begun)))
 
 
-def _this(begun: Begun) -> ColumnElement[bool]:
-    """Choose a call's row, unless it was answered, or taken for dead and begun anew."""
+def _running(begun: Begun) -> ColumnElement[bool]:
+    """Return the condition for the row of a call, unless it was answered, or timed out and began again."""
     row = col(IdempotencyRow.id) == begun.id, col(IdempotencyRow.at) == begun.at
     return and_(*row, col(IdempotencyRow.answer).is_(None))
 

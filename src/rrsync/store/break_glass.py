@@ -1,7 +1,7 @@
-"""Wishes to ask about somebody outside a library's file, kept with the entries of the access log that tell of them.
+"""Break-glass requests: requests to query a person outside the library's file, each with its log entries.
 
-A wish is noted, decided and used once, each in one transaction with its entry. The number is sealed, and forgotten once
-it can serve for nothing any more.
+A request is added, decided and used once, each in one transaction with its entry. The number is encrypted, and erased
+once the request can no longer be used.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from rrsync.errors import ConfigError, StoreError
 from rrsync.store.access_log import Ledger
 from rrsync.store.engine import Database
 from rrsync.store.rows import Rows
-from rrsync.store.tables import GlassRow
+from rrsync.store.tables import BreakGlassRow
 
-_MOST: Final = 20
+_LIMIT: Final = 20
 
 
 class Glasses:
-    """The wishes of one database; ``clock`` gives aware UTC."""
+    """The break-glass requests of one database; ``clock`` returns aware UTC."""
 
     def __init__(self, database: Database, ledger: Ledger, rows: Rows, *, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -37,31 +37,31 @@ class Glasses:
         self._clock = clock
 
     def add(self, wish: Wish, actor: Actor, *, per_month: int) -> int:
-        """Note a wish of this moment, and give its number; the wish's own number and moment do not count.
+        """Add a request now, and return its number; the request's own number and time are ignored.
 
         Raises:
-            ConfigError: the library had as many this month as it may have.
+            ConfigError: the library had as many requests this month as it may have.
             LedgerError: nothing was written.
         """
         now = self._clock()
         since = Month.of(now).start
         with self._ledger.writing() as session:
-            if not self._database.is_sqlite:  # where a writer is alone anyway
+            if not self._database.is_sqlite:  # SQLite has one writer anyway
                 session.execute(text("LOCK TABLE glass IN SHARE ROW EXCLUSIVE MODE"))
-            wanted = select(func.count()).where(GlassRow.library == wish.library, col(GlassRow.at) >= since)
+            wanted = select(func.count()).where(BreakGlassRow.library == wish.library, col(BreakGlassRow.at) >= since)
             if session.exec(wanted).one() >= per_month:
                 raise ConfigError(
                     f"The library may ask about {per_month} people outside its file in a month, and did",
                     kept="Nothing was asked",
                     todo="Ask the data-protection officer",
                 )
-            session.execute(_forgetting(now))
+            session.execute(_erase_expired(now))
             digits = wish.insz.digits if wish.insz else ""
-            row = GlassRow(
+            row = BreakGlassRow(
                 library=wish.library,
                 by=actor.name,
                 at=now,
-                insz=self._rows.seal_text(_where(wish.library, wish.reference), digits),
+                insz=self._rows.encrypt_text(_where(wish.library, wish.reference), digits),
                 purpose=wish.purpose,
                 case=wish.case,
                 reference=wish.reference,
@@ -73,69 +73,69 @@ class Glasses:
             return row.id
 
     def find(self, library: str, number: int) -> Wish | None:
-        """Return a library's wish by its number."""
+        """Return a library's request by its number."""
         with self._database.read() as session:
-            row = session.get(GlassRow, number)
+            row = session.get(BreakGlassRow, number)
             return None if row is None or row.library != library else self._value(row)
 
     def recent(self, library: str) -> list[Wish]:
-        """Return a library's wishes that may not have lapsed, the oldest first."""
+        """Return a library's requests that may not have expired, the oldest first."""
         since = self._clock() - 2 * WAIT
-        wanted = select(GlassRow).where(GlassRow.library == library, col(GlassRow.at) > since)
+        wanted = select(BreakGlassRow).where(BreakGlassRow.library == library, col(BreakGlassRow.at) > since)
         with self._database.read() as session:
-            rows = session.exec(wanted.order_by(col(GlassRow.id)).limit(_MOST)).all()
+            rows = session.exec(wanted.order_by(col(BreakGlassRow.id)).limit(_LIMIT)).all()
             return [self._value(row) for row in rows]
 
     def decide(self, wish: Wish, actor: Actor, *, is_approved: bool, reference: str) -> None:
-        """Note a colleague's word, under a reference of its own.
+        """Note a colleague's decision, under a reference of its own.
 
         Raises:
-            StoreError: it is the wish of the same person, was decided, or lapsed; nothing was written.
+            StoreError: it is a request of the same person, was decided, or has expired; nothing was written.
             LedgerError: nothing was written.
         """
         if wish.is_of(actor.name):
-            raise StoreError("Nobody decides about a wish of their own", todo="Ask a colleague to look at it")
+            raise StoreError("Nobody may decide about their own request", todo="Ask a colleague to look at it")
         with self._ledger.writing() as session:
-            row = self._standing(session, wish, Stage.WAITING)
+            row = self._at_stage(session, wish, Stage.WAITING)
             row.decided_by, row.decided_at, row.is_approved = actor.name, self._clock(), is_approved
-            said = "approved" if is_approved else "refused"
-            self._ledger.append_in(session, [replace(_entry(wish, actor, said), reference=reference)])
+            decision = "approved" if is_approved else "refused"
+            self._ledger.append_in(session, [replace(_entry(wish, actor, decision), reference=reference)])
 
     def use(self, wish: Wish, actor: Actor) -> Insz:
-        """Note that it is asked now, and give about whom: who wished it may, once.
+        """Mark a request as used, and return its subject; its author may use it once.
 
         Raises:
-            StoreError: it is somebody else's, is not approved, was asked, or lapsed; nothing was written.
+            StoreError: it is another person's, is not approved, was used, or has expired; nothing was written.
         """
         if not wish.is_of(actor.name):
-            raise StoreError("Only who wanted to ask may ask", todo="Leave it to them")
+            raise StoreError("Only the author of a request may use it", todo="Leave it to them")
         with self._database.write() as session:
-            row = self._standing(session, wish, Stage.READY)
+            row = self._at_stage(session, wish, Stage.READY)
             row.is_asked = True
             return self._insz(row)
 
     def spare(self, wish: Wish) -> None:
-        """Note that it was not asked after all, so that it may be while it lasts."""
+        """Mark a request as unused again: the query was not sent."""
         with self._database.write() as session:
-            row = session.get(GlassRow, wish.id)
+            row = session.get(BreakGlassRow, wish.id)
             if row is not None:
                 row.is_asked = False
 
     def sweep(self) -> None:
-        """Forget whom the wishes were about that are over."""
+        """Erase the numbers of expired requests."""
         with self._database.write() as session:
-            session.execute(_forgetting(self._clock()))
+            session.execute(_erase_expired(self._clock()))
 
-    def _standing(self, session: Session, wish: Wish, stage: Stage) -> GlassRow:
-        """Return the row of a wish that is this far, for this writer alone."""
-        row = session.get(GlassRow, wish.id, with_for_update=True)
+    def _at_stage(self, session: Session, wish: Wish, stage: Stage) -> BreakGlassRow:
+        """Return the row of a request at this stage, locked."""
+        row = session.get(BreakGlassRow, wish.id, with_for_update=True)
         if row is None or self._value(row).stage(self._clock()) is not stage:
             raise StoreError(
-                "This wish was decided, used or lapsed meanwhile", todo="Look at it again; if need be, make a new one"
+                "This request was decided or used, or has expired", todo="Look at it again; make a new one if needed"
             )
         return row
 
-    def _value(self, row: GlassRow) -> Wish:
+    def _value(self, row: BreakGlassRow) -> Wish:
         return Wish(
             id=row.id or 0,
             library=row.library,
@@ -151,15 +151,15 @@ class Glasses:
             is_asked=row.is_asked,
         )
 
-    def _insz(self, row: GlassRow) -> Insz:
-        return Insz(self._rows.open_text(_where(row.library, row.reference), row.insz))
+    def _insz(self, row: BreakGlassRow) -> Insz:
+        return Insz(self._rows.decrypt_text(_where(row.library, row.reference), row.insz))
 
 
-def _forgetting(now: datetime) -> Update:
-    """Return what takes the number out of wishes that have lapsed, at whatever step."""
-    at = col(GlassRow.at)
+def _erase_expired(now: datetime) -> Update:
+    """Return the statement that erases the numbers of expired requests, at any stage."""
+    at = col(BreakGlassRow.at)
     is_over = or_(at <= now - 2 * WAIT, at > now + AHEAD)
-    return update(GlassRow).where(is_over, col(GlassRow.insz) != b"").values(insz=b"")
+    return update(BreakGlassRow).where(is_over, col(BreakGlassRow.insz) != b"").values(insz=b"")
 
 
 def _where(library: str, reference: str) -> str:

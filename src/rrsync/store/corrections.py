@@ -1,10 +1,10 @@
-"""Addresses that staff know better than the register, for as long as they say.
+"""Corrections: addresses that staff set instead of the register's, through a given day.
 
-1. While a correction is in force the member's address is the staff's: ``core.compare`` takes the register's as unsaid.
-2. It ends when the register says the same; when a person ends it, or takes over what a hold proposes instead; when the
-   library's own file gives another address; and after its day. Each is an entry of the access log, which names what
-   ended it, and no address.
-3. After its day, or when a person ended it, the member is due at once: the register's word is taken again.
+1. While a correction is in force, the member has the address of the staff: ``core.compare`` ignores the register's.
+2. A correction ends when the register agrees with it, when staff end it or accept the proposal of a hold instead, when
+   the library's file gives another address, and after its last day. The end is an entry of the access log that names
+   the cause, and no address.
+3. After its last day, or when staff end it, the member is due at once, and the register's address is applied again.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from rrsync.core.planning import belgian_day
 from rrsync.errors import ConfigError, StoreError
 from rrsync.store.access_log import Ledger
 from rrsync.store.engine import Database
-from rrsync.store.rows import Rows, Written, member_rows, write_changes
+from rrsync.store.rows import MemberWrite, Rows, by_library, member_rows, write_changes
 from rrsync.store.tables import CorrectionRow, MemberRow
 
 _PAGE: Final = 200
-#: Who ends a correction when nobody does.
-_ITSELF: Final = Actor(ActorKind.PROCESS, "rrsync")
+#: The actor of an end that no person decided.
+_RRSYNC: Final = Actor(ActorKind.PROCESS, "rrsync")
 
 
-class End(StrEnum):
-    """What ended a correction, as it stands in the access log."""
+class CorrectionEnd(StrEnum):
+    """The cause of the end of a correction, as the access log has it."""
 
     AGREED = "agreed"
     STAFF = "staff"
@@ -45,7 +45,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Correction(Masked):
-    """An address that staff put in the place of the register's: why, by whom, since when, and the last day of it."""
+    """A correction in force: its address, reason, author and time, and its last day."""
 
     library: str
     number: str
@@ -57,7 +57,7 @@ class Correction(Masked):
 
 
 class Corrections:
-    """The corrections of one database; ``clock`` gives aware UTC."""
+    """The corrections of one database; ``clock`` returns aware UTC."""
 
     def __init__(self, database: Database, ledger: Ledger, rows: Rows, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -66,13 +66,13 @@ class Corrections:
         self._clock = clock
 
     def of(self, library: str, number: str) -> Correction | None:
-        """Return the correction that is in force of a member."""
+        """Return the correction in force of a member."""
         with self._database.read() as session:
             row = session.get(CorrectionRow, (library, number))
             return self._value(row) if row is not None and is_in_force(row, self._today()) else None
 
     def pinned(self, member: Member) -> Member:
-        """Return a member with whether its address is the staff's."""
+        """Return the member with ``pinned`` set: whether a correction is in force."""
         with self._database.read() as session:
             row = session.get(CorrectionRow, (member.library, member.number))
             return replace(member, pinned=row is not None and is_in_force(row, self._today()))
@@ -80,7 +80,7 @@ class Corrections:
     def correct(
         self, library: str, number: str, address: Address, *, reason: str, until: date, actor: Actor
     ) -> Correction:
-        """Put an address in the place of the register's through a day, or another in the place of the one put there.
+        """Set an address through a day, instead of the register's or of an earlier correction.
 
         Raises:
             ConfigError: the library has no such member.
@@ -93,38 +93,37 @@ class Corrections:
             changed: list[JSON] = ["address"] if address_differs(member.held.address, after.address) else []
             body: dict[str, JSON] = {"actor": named(actor), "changed": changed, "until": until.isoformat()}
             (seq,) = self._ledger.append_in(session, [Draft(library, Kind.CORRECT, "", member.insz, body=body)])
-            write_changes(session, self._rows, [Written(key, seq, "", "corrected", member.held, after, now, now)])
+            write_changes(session, self._rows, [MemberWrite(key, seq, "", "corrected", member.held, after, now, now)])
             found = Correction(library, number, after.address, reason, actor.name, now, until)
             self._put(session, found)
         return found
 
     def uncorrect(self, library: str, number: str, actor: Actor) -> None:
-        """End a correction; the address stays until the register is asked, and the member is due.
+        """End a correction; the address stays until the next query, and the member is due.
 
         Raises:
-            StoreError: it is in force no more, or nothing was written.
+            StoreError: it is no longer in force, or nothing was written.
         """
         with self._ledger.writing() as session:
             member = self._rows.member(_locked(session, (library, number)))
             row = session.get(CorrectionRow, (library, number))
             if row is None or not is_in_force(row, self._today()):
                 raise StoreError("This correction has ended already", todo="Look at the member again")
-            self._ledger.append_in(session, [ended(row, End.STAFF, member.insz, actor)])
+            self._ledger.append_in(session, [end_entry(row, CorrectionEnd.STAFF, member.insz, actor)])
             session.delete(row)
-            _let_be_due(session, library, [number])
+            _make_due(session, library, [number])
 
     def lapse(self, libraries: Sequence[str], number: str = "") -> int:
-        """End the corrections whose day is over, or that the library's own file undid; of one member, if named.
+        """End the corrections past their last day or superseded by a file; only those of one member, if named.
 
-        Gives how many there were; the members are due.
+        Returns how many there were; the members are due.
 
         Raises:
-            StoreError: some were not ended, and are not in force all the same.
+            StoreError: some were not ended; they are not in force all the same.
         """
         count = 0
         while found := self._over(libraries, number):
-            library = found[0][0]
-            count += self._lapse(library, [each for of, each in found if of == library])
+            count += sum(self._lapse(library, numbers) for library, numbers in by_library(found))
         return count
 
     def _over(self, libraries: Sequence[str], number: str) -> Sequence[tuple[str, str]]:
@@ -134,11 +133,10 @@ class Corrections:
         if number:
             wanted = wanted.where(CorrectionRow.number == number)
         with self._database.read() as session:
-            ordered = wanted.order_by(col(CorrectionRow.library), col(CorrectionRow.number))
-            return session.exec(ordered.limit(_PAGE)).all()
+            return session.exec(wanted.limit(_PAGE)).all()
 
     def _lapse(self, library: str, numbers: Sequence[str]) -> int:
-        """End those of these that are over; one that was made anew meanwhile stays."""
+        """End those of these corrections that are over; one that was renewed meanwhile stays."""
         with self._ledger.writing() as session:
             members = member_rows(session, [(library, number) for number in numbers], lock=True)
             over = session.exec(
@@ -152,10 +150,10 @@ class Corrections:
             for row in over:
                 member = members.get((library, row.number))
                 insz = None if member is None else self._rows.member(member).insz
-                drafts.append(ended(row, End.FILE if row.is_over else End.LAPSED, insz))
+                drafts.append(end_entry(row, CorrectionEnd.FILE if row.is_over else CorrectionEnd.LAPSED, insz))
                 session.delete(row)
             self._ledger.append_in(session, drafts)
-            _let_be_due(session, library, [row.number for row in over if not row.is_over])
+            _make_due(session, library, [row.number for row in over if not row.is_over])
         return len(over)
 
     def _put(self, session: Session, said: Correction) -> None:
@@ -166,18 +164,18 @@ class Corrections:
                 library=key[0], number=key[1], at=said.at, until=said.until, by=b"", address=b"", reason=b""
             )
         row.at, row.until, row.is_over = said.at, said.until, False
-        row.by = self._rows.seal_text(_where("by", *key), said.by)
-        row.reason = self._rows.seal_text(_where("reason", *key), said.reason)
-        row.address = self._rows.seal_side(_where("address", *key), Held(address=said.address))
+        row.by = self._rows.encrypt_text(_where("by", *key), said.by)
+        row.reason = self._rows.encrypt_text(_where("reason", *key), said.reason)
+        row.address = self._rows.encrypt_held(_where("address", *key), Held(address=said.address))
         session.add(row)
 
     def _value(self, row: CorrectionRow) -> Correction:
         key = row.library, row.number
         return Correction(
             *key,
-            address=self._rows.open_side(_where("address", *key), row.address).address,
-            reason=self._rows.open_text(_where("reason", *key), row.reason),
-            by=self._rows.open_text(_where("by", *key), row.by),
+            address=self._rows.decrypt_held(_where("address", *key), row.address).address,
+            reason=self._rows.decrypt_text(_where("reason", *key), row.reason),
+            by=self._rows.decrypt_text(_where("by", *key), row.by),
             at=row.at,
             until=row.until,
         )
@@ -187,30 +185,29 @@ class Corrections:
 
 
 def is_in_force(row: CorrectionRow, today: date) -> bool:
-    """Whether a correction counts today."""
+    """Return whether a correction applies today."""
     return not row.is_over and row.until >= today
 
 
 def correction_rows(
     session: Session, keys: Sequence[tuple[str, str]], today: date
 ) -> dict[tuple[str, str], CorrectionRow]:
-    """Return the corrections that are in force of these members, by library and number."""
+    """Return the corrections in force of these members, by library and number."""
     found: dict[tuple[str, str], CorrectionRow] = {}
-    for library in sorted({library for library, _ in keys}):
-        numbers = [number for of, number in keys if of == library]
+    for library, numbers in by_library(keys):
         wanted = select(CorrectionRow).where(CorrectionRow.library == library, col(CorrectionRow.number).in_(numbers))
         found |= {(library, row.number): row for row in session.exec(wanted).all() if is_in_force(row, today)}
     return found
 
 
-def ended(row: CorrectionRow, end: End, insz: Insz | None, actor: Actor = _ITSELF) -> Draft:
-    """Return the entry that says that a correction ended, and what ended it."""
+def end_entry(row: CorrectionRow, end: CorrectionEnd, insz: Insz | None, actor: Actor = _RRSYNC) -> Draft:
+    """Return the log entry of the end of a correction."""
     body: dict[str, JSON] = {"actor": named(actor), "ended": end.value, "until": row.until.isoformat()}
     return Draft(row.library, Kind.UNCORRECT, "", insz, body=body)
 
 
-def outdate(session: Session, library: str, numbers: Sequence[str]) -> None:
-    """Let the corrections of these members count no more: the library's own file gave another address."""
+def supersede_corrections(session: Session, library: str, numbers: Sequence[str]) -> None:
+    """Mark the corrections of these members as over: the library's own file gave another address."""
     for first in range(0, len(numbers), _PAGE):
         chosen = numbers[first : first + _PAGE]
         here = col(CorrectionRow.library) == library, col(CorrectionRow.number).in_(chosen)
@@ -229,8 +226,8 @@ def _locked(session: Session, key: tuple[str, str]) -> MemberRow:
     return row
 
 
-def _let_be_due(session: Session, library: str, numbers: Sequence[str]) -> None:
-    """Have the register asked about these members as if it never was."""
+def _make_due(session: Session, library: str, numbers: Sequence[str]) -> None:
+    """Reset the last query of these members, so that they are due."""
     here = col(MemberRow.library) == library, col(MemberRow.number).in_(numbers)
     due = update(MemberRow).where(*here).values(verdict=None, refreshed_at=None, version=MemberRow.version + 1)
     session.execute(due.execution_options(synchronize_session=False))

@@ -1,14 +1,12 @@
-"""The keys of a library's years: one a calendar year, made by the year's first entry about a person.
+"""Encrypted columns, keyed hashes, and the keys behind them.
 
-A key that was destroyed is never made anew: a second one would give the people of that year a second pseudonym, and
-hide that the first is gone.
-
-Keys, encrypted columns and keyed lookup.
-
-A key file holds one key a line: ``data`` keys encrypt (the first is used for writing, the others still read), the
-``index`` key makes the lookup values. A sealed value is ``0x01``, the key's name (8 bytes), a nonce (12) and
-AES-256-GCM ciphertext with tag; what it belongs to (table, column, row) is bound as associated data, so that it cannot
-be moved.
+1. A key file holds one key a line. The first ``data`` key encrypts and the others still decrypt; the ``index`` key
+   makes keyed hashes and MACs.
+2. An encrypted value is ``0x01``, the name of the key (8 bytes), a nonce (12), and AES-256-GCM ciphertext with its tag.
+   Its place (table, column, row) is bound as associated data, so a value cannot be moved.
+3. The access log has a key of its own for each library and calendar year, made by the first entry about a person in
+   that year. A destroyed key is never made again: a second key would give the people of that year a second pseudonym,
+   and hide the loss.
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ _NAME: Final = 8
 _NONCE: Final = 12
 _VERSION: Final = b"\x01"
 _HEAD: Final = 1 + _NAME + _NONCE
-_LENGTH: Final = 4
+_LENGTH_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,7 +54,7 @@ class Keyring(Masked):
         """Read a key file.
 
         Raises:
-            ConfigError: a line that is no key, or a kind of key missing; no key is ever shown.
+            ConfigError: a line is not a key, or a kind of key is missing; the message never shows a key.
         """
         data: dict[str, bytes] = {}
         index: list[bytes] = []
@@ -66,11 +64,11 @@ class Keyring(Masked):
                 continue
             match words:
                 case ["data", name, key] if len(name) == _NAME and name.isascii() and name not in data:
-                    data[name] = _key(key, number)
+                    data[name] = _parse_key(key, number)
                 case ["index", key]:
-                    index.append(_key(key, number))
+                    index.append(_parse_key(key, number))
                 case _:
-                    raise _bad_line(number)
+                    raise _invalid_line(number)
         if not data or len(index) != 1:
             raise ConfigError(
                 "The key file must hold at least one data key and exactly one index key",
@@ -80,7 +78,7 @@ class Keyring(Masked):
 
     @classmethod
     def fresh(cls, random: Callable[[int], bytes]) -> Self:
-        """Make new keys."""
+        """Generate new keys."""
         data = random(KEY_BYTES)
         return cls({sha256(data).hexdigest()[:_NAME]: data}, random(KEY_BYTES))
 
@@ -92,24 +90,40 @@ class Keyring(Masked):
         return "\n".join(lines) + "\n"
 
 
+def _parse_key(text: str, number: int) -> bytes:
+    if not text.isascii():  # else the decoder's own error would show the key
+        raise _invalid_line(number)
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise _invalid_line(number) from error
+    if len(key) != KEY_BYTES:
+        raise _invalid_line(number)
+    return key
+
+
+def _invalid_line(number: int) -> ConfigError:
+    return ConfigError(f"Line {number} of the key file is no key", todo="Restore the key file from your backup")
+
+
 class Seal:
-    """Encrypts and opens values, and makes lookup values; ``random(n)`` gives n random bytes."""
+    """Encrypts and decrypts values, and makes keyed hashes and MACs; ``random(n)`` returns n random bytes."""
 
     def __init__(self, keys: Keyring, random: Callable[[int], bytes]) -> None:
         self._ciphers = {name.encode(): AESGCM(derive(key, "data")) for name, key in keys.data.items()}
         self._name = next(iter(self._ciphers))
         self._index = derive(keys.index, "index")
-        self._entry = derive(keys.index, "entry")
+        self._mac_key = derive(keys.index, "entry")
         self._random = random
 
-    def seal(self, plain: bytes, *, where: str) -> bytes:
-        """Encrypt; ``where`` names table, column and row."""
+    def encrypt(self, plain: bytes, *, where: str) -> bytes:
+        """Encrypt a value; ``where`` names table, column and row."""
         nonce = self._random(_NONCE)
         head = _VERSION + self._name + nonce
         return head + self._ciphers[self._name].encrypt(nonce, plain, where.encode())
 
-    def open(self, data: bytes, *, where: str) -> bytes:
-        """Decrypt what ``seal`` gave.
+    def decrypt(self, data: bytes, *, where: str) -> bytes:
+        """Decrypt a value.
 
         Raises:
             StoreError: its key is missing, or it was altered or moved.
@@ -128,25 +142,30 @@ class Seal:
                 todo="Restore the database, or put the key file that belongs to it back",
             ) from error
 
-    def knows(self, data: bytes) -> bool:
-        """Whether what ``seal`` gave was sealed with a key that is here."""
+    def has_key_of(self, data: bytes) -> bool:
+        """Return whether a value was encrypted with a key of this keyring."""
         return data[1 : 1 + _NAME] in self._ciphers
 
-    def lookup(self, what: str, text: str) -> bytes:
-        """Return the keyed value under which a text is found again: HMAC-SHA256 of what it is and the text."""
+    def keyed_hash(self, what: str, text: str) -> bytes:
+        """Return a keyed hash to find a text by: HMAC-SHA256 of its kind and the text."""
         return hmac.digest(self._index, f"{what}\0{text}".encode(), "sha256")
 
-    def tag(self, where: str, data: bytes) -> bytes:
-        """Return the keyed tag that shows who wrote this there: HMAC-SHA256 of the place and the bytes."""
-        return hmac.digest(self._entry, where.encode() + b"\0" + data, "sha256")
+    def mac(self, where: str, data: bytes) -> bytes:
+        """Return a MAC that shows that rrsync wrote these bytes in this place (HMAC-SHA256)."""
+        return hmac.digest(self._mac_key, where.encode() + b"\0" + data, "sha256")
 
-    def fresh_key(self) -> bytes:
-        """Return a new random key of 32 bytes."""
+    def new_key(self) -> bytes:
+        """Generate a key of 32 bytes."""
         return self._random(KEY_BYTES)
 
 
+def derive(key: bytes, label: str) -> bytes:
+    """Derive the key for one use, by HKDF-SHA256 (RFC 5869)."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"rrsync {label}".encode()).derive(key)
+
+
 class SubjectKey:
-    """The key of one library and year, under which people stand in the access log, and evidence beside it."""
+    """The key of one library and year, for people in the access log and the evidence beside it."""
 
     def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
         self._pseudonym = derive(key, "pseudonym")
@@ -155,19 +174,19 @@ class SubjectKey:
         self._random = random
 
     def pseudonym(self, digits: str) -> bytes:
-        """Return the keyed pseudonym of a number, 32 bytes."""
+        """Return the pseudonym of a national number: a keyed hash of 32 bytes."""
         return hmac.digest(self._pseudonym, digits.encode(), "sha256")
 
     def encrypt(self, digits: str, *, where: str) -> bytes:
-        """Return nonce and ciphertext of a number, bound to its entry."""
+        """Return nonce and ciphertext of a national number, bound to its entry."""
         nonce = self._random(_NONCE)
         return nonce + self._cipher.encrypt(nonce, digits.encode(), where.encode())
 
     def decrypt(self, data: bytes, *, where: str) -> str:
-        """Return the number back.
+        """Decrypt a national number.
 
         Raises:
-            StoreError: it was altered, or stands in another entry than its own.
+            StoreError: it was altered, or moved to another entry.
         """
         try:
             return self._cipher.decrypt(data[:_NONCE], data[_NONCE:], where.encode()).decode()
@@ -176,17 +195,17 @@ class SubjectKey:
                 "A number in the access log was altered or moved", todo="Run `rrsync log verify`"
             ) from error
 
-    def seal_evidence(self, evidence: Evidence, *, where: str) -> bytes:
-        """Return nonce and ciphertext of the messages of an access, compressed, bound to its entry."""
-        framed = len(evidence.request).to_bytes(_LENGTH, "big") + evidence.request + evidence.reply
+    def encrypt_evidence(self, evidence: Evidence, *, where: str) -> bytes:
+        """Return nonce and ciphertext of the compressed messages of an access, bound to its entry."""
+        framed = len(evidence.request).to_bytes(_LENGTH_BYTES, "big") + evidence.request + evidence.reply
         nonce = self._random(_NONCE)
         return nonce + self._evidence.encrypt(nonce, zlib.compress(framed), where.encode())
 
-    def open_evidence(self, data: bytes, *, where: str) -> Evidence:
-        """Return the messages back, both to the byte.
+    def decrypt_evidence(self, data: bytes, *, where: str) -> Evidence:
+        """Decrypt the messages of an access, both to the byte.
 
         Raises:
-            StoreError: they were altered, or stand at another entry than their own.
+            StoreError: they were altered, or moved to another entry.
         """
         try:
             framed = zlib.decompress(self._evidence.decrypt(data[:_NONCE], data[_NONCE:], where.encode()))
@@ -196,51 +215,32 @@ class SubjectKey:
                 kept="Its entry in the access log says what was asked, and the hash of what came back",
                 todo="Run `rrsync log verify`",
             ) from error
-        end = _LENGTH + int.from_bytes(framed[:_LENGTH], "big")
-        return Evidence(framed[_LENGTH:end], framed[end:])
-
-
-def derive(key: bytes, label: str) -> bytes:
-    """Return the key for one use, by HKDF-SHA256 (RFC 5869)."""
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"rrsync {label}".encode()).derive(key)
-
-
-def _key(text: str, number: int) -> bytes:
-    if not text.isascii():  # else the decoder's own error would show the key
-        raise _bad_line(number)
-    try:
-        key = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise _bad_line(number) from error
-    if len(key) != KEY_BYTES:
-        raise _bad_line(number)
-    return key
-
-
-def _bad_line(number: int) -> ConfigError:
-    return ConfigError(f"Line {number} of the key file is no key", todo="Restore the key file from your backup")
+        end = _LENGTH_BYTES + int.from_bytes(framed[:_LENGTH_BYTES], "big")
+        return Evidence(framed[_LENGTH_BYTES:end], framed[end:])
 
 
 class SubjectKeys:
-    """The keys that are in one database, opened as they are needed."""
+    """The subject keys of one database, decrypted on first use."""
 
-    def __init__(self, seal: Seal, random: Callable[[int], bytes]) -> None:
-        self._seal = seal
+    def __init__(self, cipher: Seal, random: Callable[[int], bytes]) -> None:
+        self._cipher = cipher
         self._random = random
         self._known: dict[tuple[str, int], SubjectKey] = {}
 
     def find(self, session: Session, library: str, year: int) -> SubjectKey | None:
-        """Return the key of a library and year; ``None`` when it was destroyed, or never made."""
+        """Return the key of a library and year; ``None`` if it was destroyed, or never made."""
         row = session.get(LogKeyRow, (library, year))
         if row is None:
             self._known.pop((library, year), None)
             return None
         if (library, year) not in self._known:
-            self._known[library, year] = SubjectKey(self._seal.open(row.key, where=_where(library, year)), self._random)
+            self._known[library, year] = SubjectKey(
+                self._cipher.decrypt(row.key, where=_where(library, year)), self._random
+            )
         return self._known[library, year]
 
-    def writing(self, session: Session, library: str, year: int) -> SubjectKey:
-        """Return the key for an entry of this year; the first one makes it, and it is kept once committed.
+    def for_writing(self, session: Session, library: str, year: int) -> SubjectKey:
+        """Return the key for an entry of this year; the first entry makes it, and it is cached once committed.
 
         Raises:
             LedgerError: it was destroyed.
@@ -254,32 +254,32 @@ class SubjectKeys:
                 f"The key of {year} of the access log of {library} was destroyed; no entry of that year can be added",
                 todo="Check this machine's clock; if it is right, call the data-protection officer",
             )
-        fresh = self._seal.fresh_key()
-        sealed = self._seal.seal(fresh, where=_where(library, year))
-        session.execute(insert(LogKeyRow).values(library=library, year=year, key=sealed))
+        fresh = self._cipher.new_key()
+        encrypted = self._cipher.encrypt(fresh, where=_where(library, year))
+        session.execute(insert(LogKeyRow).values(library=library, year=year, key=encrypted))
         made[library, year] = SubjectKey(fresh, self._random)
         return made[library, year]
 
     def pseudonyms(self, session: Session, library: str, digits: str) -> list[bytes]:
-        """Return under what a number stands in a library's log, in each year whose key is there."""
+        """Return the pseudonyms of a national number in a library's log, one for each year whose key exists."""
         years = session.exec(select(LogKeyRow.year).where(LogKeyRow.library == library)).all()
         keys = [self.find(session, library, year) for year in years]
         return [key.pseudonym(digits) for key in keys if key is not None]
 
     def person(self, session: Session, library: str, where: str, data: bytes) -> Insz | None:
-        """Return whom an entry is about; ``None`` when it names nobody, or its year's key was destroyed.
+        """Return the subject of an entry; ``None`` if it has none, or the key of its year was destroyed.
 
         Raises:
-            StoreError: the number in it was altered, or stands in another entry than its own.
+            StoreError: the number in it was altered, or moved to another entry.
         """
-        sealed = decode(data).get("subj")
-        key = self.find(session, library, int(str(sealed["key"]))) if isinstance(sealed, dict) else None
-        if not isinstance(sealed, dict) or key is None:
+        encrypted = decode(data).get("subj")
+        key = self.find(session, library, int(str(encrypted["key"]))) if isinstance(encrypted, dict) else None
+        if not isinstance(encrypted, dict) or key is None:
             return None
-        return Insz(key.decrypt(base64.b64decode(str(sealed["enc"])), where=where))
+        return Insz(key.decrypt(base64.b64decode(str(encrypted["enc"])), where=where))
 
     def ends(self, session: Session, library: str) -> dict[int, datetime]:
-        """Return the time of the last entry of each year whose key is there."""
+        """Return the time of the last entry of each year whose key exists."""
         year = extract("year", col(EntryRow.at))
         wanted = select(year, func.max(EntryRow.at)).where(EntryRow.library == library).group_by(year)
         kept = session.exec(select(LogKeyRow.year).where(LogKeyRow.library == library)).all()
@@ -287,10 +287,10 @@ class SubjectKeys:
         return {found: ends[found] for found in sorted(kept) if found in ends}
 
     def destroy(self, session: Session, library: str, year: int) -> tuple[int, int]:
-        """Destroy a key and the evidence under it; give how many entries are about a person, and how much evidence.
+        """Destroy a key and the evidence under it; return the numbers of entries about people and of evidence.
 
         Raises:
-            LedgerError: the key is not there.
+            LedgerError: the key does not exist.
         """
         row = session.get(LogKeyRow, (library, year))
         if row is None:
@@ -298,13 +298,13 @@ class SubjectKeys:
                 f"The access log of {library} has no key of {year}", todo="It was destroyed before, or never made"
             )
         evidence = col(EvidenceRow.library) == library, col(EvidenceRow.year) == year
-        messages = session.exec(select(func.count()).select_from(EvidenceRow).where(*evidence)).one()
+        evidence_count = session.exec(select(func.count()).select_from(EvidenceRow).where(*evidence)).one()
         people = session.exec(select(func.count()).select_from(EntryRow).where(*_about_people(library, year))).one()
         session.execute(delete(EvidenceRow).where(*evidence))
         session.delete(row)
         session.flush()
         self._known.pop((library, year), None)
-        return people, messages
+        return people, evidence_count
 
 
 def _where(library: str, year: int) -> str:
@@ -312,11 +312,16 @@ def _where(library: str, year: int) -> str:
 
 
 def _was_used(session: Session, library: str, year: int) -> bool:
-    """Whether the log has entries of this year about people, so that the year's key must have been there."""
+    """Return whether the log has entries about people in this year, so that a key of the year must have existed."""
     about = col(EntryRow.library) == library, _SUBJECT
     last = session.exec(select(EntryRow.at).where(*about).order_by(col(EntryRow.seq).desc()).limit(1)).first()
-    if last is None or last.year < year:  # a log grows with time: a new year is known by its last entry
+    if last is None or last.year < year:  # a log grows with time: the last entry tells whether a year is new
         return False
+    return names_people(session, library, year)
+
+
+def names_people(session: Session, library: str, year: int) -> bool:
+    """Return whether the log has entries about people in this year (UTC)."""
     return session.exec(select(EntryRow.seq).where(*_about_people(library, year)).limit(1)).first() is not None
 
 
@@ -325,4 +330,5 @@ def _about_people(library: str, year: int) -> tuple[ColumnElement[bool], ...]:
     return col(EntryRow.library) == library, col(EntryRow.at) >= begin, col(EntryRow.at) < end, _SUBJECT
 
 
-_SUBJECT = func.length(EntryRow.subject) > 0  # by no index: the log is read in its own order
+# An expression, so that no index is used and the log is read in its own order.
+_SUBJECT: Final = func.length(EntryRow.subject) > 0

@@ -1,7 +1,8 @@
-"""The connection to the database: durable transactions, one kind of error, the newest schema.
+"""The database connection: durable transactions, translated errors, schema upgrades.
 
-SQLite runs in WAL with ``synchronous=FULL``: what is committed survives a power cut, unless it is passing. A writing
-transaction takes its lock at once (``BEGIN IMMEDIATE``), so it never fails half-way for another writer.
+SQLite runs in WAL mode with ``synchronous=FULL``: a committed transaction survives a power cut, unless it is
+``passing``. A write transaction takes its lock at once (``BEGIN IMMEDIATE``), so no other writer can make it fail
+half-way.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from psycopg import Connection as PostgresConnection
 from sqlalchemy import Connection, Engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
-from sqlmodel import Session, create_engine
+from sqlmodel import Session, SQLModel, create_engine
 
 from rrsync.errors import ConfigError, StoreError
 from rrsync.store.tables import CheckpointRow, EvidenceRow, LogKeyRow, LogRow, MemberRow, table
@@ -31,7 +32,7 @@ _POOL: Final = 24
 PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
-    "wal_autocheckpoint=8000",  # 32 MB: pages that many entries touch are then written into the file once
+    "wal_autocheckpoint=8000",  # 32 MB, so that a page that many entries touch is written to the file once
     "foreign_keys=ON",
     "secure_delete=ON",
     "temp_store=MEMORY",
@@ -49,38 +50,36 @@ _CAUSES: Final = (
     ("does not exist", "The database or its tables are not there", "Check [store] url, then run `rrsync init`"),
     ("malformed", "The database file is damaged", "Restore it from your backup"),
     ("not a database", "The file is no database, or is damaged", "Check [store] url, or restore your backup"),
-    ("unique", "What should be written stands there already", "Run the command again; if it stays, report it"),
+    ("unique", "The row to write exists already", "Run the command again; if it stays, report it"),
     (
         "append-only",
         "The database refused to change the access log",
-        "Nothing but an attack or a bug does that: report it",
+        "Only an attack or a bug tries that: report it",
     ),
     ("connect", "The database cannot be reached", "Check that the server runs and [store] url is right"),
 )
 
 
 class Database:
-    """A database with rrsync's tables; ``read`` and ``write`` give sessions, of no use after their block."""
+    """A database with rrsync's tables; ``read`` and ``write`` yield sessions, unusable after their block."""
 
     def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
         self.engine = _create(url, timeout_s)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        # A server's statements each see what is committed, in a transaction or not: reading needs none around it.
+        # On a server each statement sees what is committed, so a read needs no transaction around it.
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._timeout_s = timeout_s
-        self._turn = Lock()
+        self._write_lock = Lock()
 
     @property
     def path(self) -> Path | None:
         """The file of a SQLite database."""
-        from pathlib import Path  # noqa: PLC0415 — used here alone
-
         name = self.engine.url.database
         return Path(name) if self.is_sqlite and name else None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Yield a session that writes nothing. In a file it sees one state; on a server, each of its statements one.
+        """Yield a session that writes nothing; on SQLite one snapshot, on a server what is committed at each statement.
 
         Raises:
             StoreError: the database cannot be read.
@@ -93,33 +92,33 @@ class Database:
     def write(self, *, passing: bool = False) -> Iterator[Session]:
         """Yield a session that is committed at the end, or rolled back on any error.
 
-        What is ``passing``, and soon forgotten anyway, does not wait for the disk: a power cut may undo the last of it.
+        ``passing`` data, which is soon deleted anyway, does not wait for the disk: a power cut may lose the last of it.
 
         Raises:
-            StoreError: nothing of it was written.
+            StoreError: nothing was written.
         """
-        with self._in_turn(), _translated(), Session(self.engine, close_resets_only=False) as session:
-            here = session.connection(execution_options={"rrsync_write": True, "rrsync_passing": passing})
+        with self._one_writer(), _translated(), Session(self.engine, close_resets_only=False) as session:
+            connection = session.connection(execution_options={"rrsync_write": True, "rrsync_passing": passing})
             if passing and not self.is_sqlite:
-                here.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield session
             session.commit()
 
     @contextmanager
-    def _in_turn(self) -> Iterator[None]:
+    def _one_writer(self) -> Iterator[None]:
         """Let the threads of this process write to SQLite one after another.
 
-        Left to themselves they ask again and again whether it is free, and who asks at the wrong moments never writes.
+        SQLite itself polls for its lock, so that an unlucky thread may never get it.
         """
-        has_turn = self.is_sqlite and self._turn.acquire(timeout=self._timeout_s)
+        has_lock = self.is_sqlite and self._write_lock.acquire(timeout=self._timeout_s)
         try:
             yield
         finally:
-            if has_turn:
-                self._turn.release()
+            if has_lock:
+                self._write_lock.release()
 
     def upgrade(self) -> None:
-        """Bring the schema to the newest version; what is there stays."""
+        """Upgrade the schema to the newest version; the data is kept."""
         with _translated(), self.engine.connect() as connection:
             config = _alembic()
             config.attributes["connection"] = connection
@@ -130,7 +129,7 @@ class Database:
         """Check that the schema is the one this version works with.
 
         Raises:
-            ConfigError: it is older, newer, or not there.
+            ConfigError: it is older, newer, or missing.
         """
         newest = ScriptDirectory.from_config(_alembic()).get_current_head()
         with _translated(), self.engine.connect() as connection:
@@ -142,32 +141,28 @@ class Database:
             )
 
     def holds_data(self) -> bool:
-        """Whether there are members or an access log in it; a database without our tables holds none."""
-        with _translated(), self.engine.connect() as connection:
-            there = inspect(connection).get_table_names()
-            tables = [table(row) for row in (MemberRow, LogRow)]
-            return any(
-                connection.execute(select(1).select_from(each).limit(1)).first()
-                for each in tables
-                if each.name in there
-            )
+        """Return whether it has members or an access log; a database without our tables has none."""
+        return self._has_rows(MemberRow, LogRow)
 
     def has_signed(self) -> bool:
-        """Whether a checkpoint was ever signed of a log in it; one without our tables has none."""
+        """Return whether it has a signed checkpoint; a database without our tables has none."""
+        return self._has_rows(CheckpointRow)
+
+    def _has_rows(self, *rows: type[SQLModel]) -> bool:
         with _translated(), self.engine.connect() as connection:
-            signed = table(CheckpointRow)
-            is_there = signed.name in inspect(connection).get_table_names()
-            return is_there and connection.execute(select(1).select_from(signed).limit(1)).first() is not None
+            existing = inspect(connection).get_table_names()
+            tables = [table(row) for row in rows if row.__tablename__ in existing]
+            return any(connection.execute(select(1).select_from(each).limit(1)).first() for each in tables)
 
     def scrub(self) -> None:
-        """Leave nothing of what was deleted in the database's files: the write-ahead log, or rows that are dead.
+        """Remove deleted data from the files of the database: from the write-ahead log, or from dead rows.
 
         Raises:
             StoreError: it cannot be cleaned now.
         """
         options = {"rrsync_alone": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         with _translated(), self.engine.connect() as connection:
-            alone = connection.execution_options(**options)  # in no transaction: neither works in one
+            alone = connection.execution_options(**options)  # neither statement works in a transaction
             if self.is_sqlite:
                 (is_busy, *_) = alone.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
                 if is_busy:
@@ -179,6 +174,25 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        message = str(getattr(error, "orig", error)).lower()
+        for pattern, what, todo in _CAUSES:
+            if pattern in message:
+                raise StoreError(what, todo=todo) from error
+        raise StoreError("The database refused", todo="See its own log for the cause") from error
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "rrsync:store/migrations")
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 def _create(url: str, timeout_s: float) -> Engine:
@@ -194,7 +208,7 @@ def _create(url: str, timeout_s: float) -> Engine:
                 url,
                 hide_parameters=True,
                 pool_size=_POOL,
-                pool_use_lifo=True,  # what a connection learned of our statements serves again
+                pool_use_lifo=True,  # reuses the prepared statements of a connection
                 connect_args={
                     "options": f"-c lock_timeout={int(timeout_s * 1000)}",
                     "connect_timeout": max(2, int(timeout_s)),
@@ -204,23 +218,11 @@ def _create(url: str, timeout_s: float) -> Engine:
                     "tcp_user_timeout": 30_000,
                 },
             )
-            event.listen(engine, "checkout", _taken_up)
+            event.listen(engine, "checkout", _check_connection)
             return engine
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise _bad_url() from error
     raise _bad_url()
-
-
-def _taken_up(connection: PostgresConnection, _record: object, _proxy: object) -> None:
-    """See that a connection is still one, without asking: a server that ends one says so, and that lies there unread.
-
-    The pool then takes another. A server that went without a word is found out by TCP (``tcp_user_timeout``).
-    """
-    unread = poll()
-    if not connection.closed:
-        unread.register(connection.fileno(), POLLIN)
-    if connection.closed or unread.poll(0):
-        raise DisconnectionError
 
 
 def _bad_url() -> ConfigError:
@@ -231,7 +233,7 @@ def _bad_url() -> ConfigError:
 
 
 def _tune_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    connection.isolation_level = None  # transactions are ours to begin: see _begin_sqlite
+    connection.isolation_level = None  # _begin_sqlite begins transactions
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
@@ -245,20 +247,13 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", "rrsync:store/migrations")
-    config.set_main_option("path_separator", "os")
-    return config
+def _check_connection(connection: PostgresConnection, _record: object, _proxy: object) -> None:
+    """Check without a query that a connection is alive: a server that closes one leaves an unread message.
 
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        said = str(getattr(error, "orig", error)).lower()
-        for sign, what, todo in _CAUSES:
-            if sign in said:
-                raise StoreError(what, todo=todo) from error
-        raise StoreError("The database refused", todo="See its own log for the cause") from error
+    The pool then takes another connection. TCP detects a silent server (``tcp_user_timeout``).
+    """
+    unread = poll()
+    if not connection.closed:
+        unread.register(connection.fileno(), POLLIN)
+    if connection.closed or unread.poll(0):
+        raise DisconnectionError

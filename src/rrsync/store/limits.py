@@ -1,9 +1,9 @@
-"""The traffic with the register, shared through the database: one row, changed by one process at a time.
+"""The limits that all processes on one database share: the quotas of the desks, and the rate limit of the register.
 
-On PostgreSQL the server's clock counts, so that the clocks of several machines may differ. SQLite is one machine: its
-stopwatch, which every process reads alike, counts from when it was started.
-
-What was asked at the desks, counted for all processes on one database: an ask is granted and counted in one go.
+1. A query at a desk is judged and counted in one transaction (``core.desk_quota``).
+2. The state of the rate limit (``core.rate_limit``) is one row, changed by one process at a time.
+3. On PostgreSQL the clock is the server's, since the clocks of several machines may differ. SQLite is used on one
+   machine: its monotonic clock is the same for every process.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from rrsync.core.rate_limit import Traffic, parse
 from rrsync.store.engine import Database
 from rrsync.store.tables import AskRow, table
 
-_TURN: Final = text("SELECT pg_advisory_xact_lock(:turn)")
 _ASK: Final = table(AskRow)
 _RECENT: Final = _ASK.c.library == bindparam("of"), _ASK.c.at > bindparam("since")
-_COUNT: Final = select(func.count()).select_from(_ASK).where(*_RECENT)
+_COUNT_ALL: Final = select(func.count()).select_from(_ASK).where(*_RECENT)
 _OWN: Final = select(_ASK.c.at).where(*_RECENT, _ASK.c.name == bindparam("by"))
 _ADD: Final = _ASK.insert().inline()
-_FORGET: Final = _ASK.delete().where(_ASK.c.library == bindparam("of"), _ASK.c.at <= bindparam("until"))
+_DELETE_OLD: Final = _ASK.delete().where(_ASK.c.library == bindparam("of"), _ASK.c.at <= bindparam("until"))
+_LOCK_LIBRARY: Final = text("SELECT pg_advisory_xact_lock(:turn)")
 
 
 class Quotas:
-    """The limits of one installation (``core.quota``), over every process that shares its database."""
+    """The desk quotas of one installation."""
 
     def __init__(self, database: Database, limits: Limits, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -41,26 +41,26 @@ class Quotas:
         self._clock = clock
 
     def take(self, library: str, name: str) -> Verdict:
-        """Let somebody ask once at a library's desk, if the limits have room; what is refused does not count.
+        """Grant and count a query at a library's desk, if the quotas allow it; a refused one does not count.
 
         Raises:
-            StoreError: it cannot be counted, so nothing may be asked.
+            StoreError: it cannot be counted, so it is not allowed.
         """
         with self._database.write(passing=True) as session:
-            if not self._database.is_sqlite:  # where a writer is alone anyway
-                session.execute(_TURN, {"turn": _turn(library)})
+            if not self._database.is_sqlite:  # SQLite has one writer anyway
+                session.execute(_LOCK_LIBRARY, {"turn": _lock_number(library)})
             at = self._clock()
             verdict = judge(at, _own(session, library, name, at), self._used(session, library, at), self._limits)
             if isinstance(verdict, Granted):
                 session.execute(_ADD, {"library": library, "name": name, "at": at})
-                session.execute(_FORGET, {"of": library, "until": at - DAY})
+                session.execute(_DELETE_OLD, {"of": library, "until": at - DAY})
         return verdict
 
     def left(self, library: str, name: str) -> dict[Window, int]:
-        """Return how often somebody may ask still, by each limit.
+        """Return how many queries a person has left, by quota.
 
         Raises:
-            StoreError: it cannot be counted.
+            StoreError: the queries cannot be counted.
         """
         at = self._clock()
         with self._database.read() as session:
@@ -68,7 +68,7 @@ class Quotas:
             return left(at, _own(session, library, name, at), used, self._limits)
 
     def _used(self, session: Session, library: str, at: datetime) -> Used:
-        count = session.execute(_COUNT, {"of": library, "since": at - DAY}).scalar_one()
+        count = session.execute(_COUNT_ALL, {"of": library, "since": at - DAY}).scalar_one()
         room = count - self._limits.library_per_day
         if room < 0:
             return Used(count, None)
@@ -80,70 +80,70 @@ def _own(session: Session, library: str, name: str, at: datetime) -> list[dateti
     return list(session.execute(_OWN, {"of": library, "by": name, "since": at - DAY}).scalars())
 
 
-def _turn(library: str) -> int:
-    """Return the number under which the processes wait for each other, of a library."""
+def _lock_number(library: str) -> int:
+    """Return the number of the advisory lock of a library."""
     return int.from_bytes(sha256(f"rrsync ask {library}".encode()).digest()[:8], "big", signed=True)
 
 
-T = TypeVar("T")
+_Result = TypeVar("_Result")
 
 
 class Shared:
-    """The traffic of all processes on one database; ``clock``, in seconds, instead of the one they have in common."""
+    """The rate limit of all processes on one database; ``clock``, in seconds, replaces their common clock."""
 
     def __init__(self, database: Database, clock: Callable[[], float] | None = None) -> None:
         self._database = database
         self._clock = clock
 
-    def __call__(self, change: Callable[[Traffic, float], tuple[Traffic, T]]) -> T:
-        """Change the traffic by a rule, alone, and give what the rule gives.
+    def __call__(self, change: Callable[[Traffic, float], tuple[Traffic, _Result]]) -> _Result:
+        """Change the state by a rule, exclusively, and return the result of the rule.
 
         Raises:
             StoreError: it could not be read or written.
         """
         with self._database.write(passing=True) as session:
-            before, now = self._ours(session)
+            before, now = self._lock(session)
             state = parse(before, now)
-            after, given = change(state, now)
+            after, result = change(state, now)
             if after is not state:
-                session.execute(_PUT, {"state": after.dump()})
-        return given
+                session.execute(_WRITE_STATE, {"state": after.dump()})
+        return result
 
     def look(self) -> tuple[Traffic, float]:
-        """Return the traffic as it stands, and the seconds of its clock; who looks keeps nobody waiting.
+        """Return the state and the time of its clock, in seconds, without a lock.
 
         Raises:
             StoreError: it could not be read.
         """
         with self._database.read() as session:
-            state, at = session.execute(_LOOK if self._database.is_sqlite else _LOOK_THERE).one()
+            state, at = session.execute(_READ if self._database.is_sqlite else _READ_ON_SERVER).one()
             now = self._now(at)
             return parse(state or "", now), now
 
-    def _ours(self, session: Session) -> tuple[str, float]:
-        """Return the state, ours alone until the end of the transaction, and the time when it became ours."""
-        wanted = _OURS if self._database.is_sqlite else _OURS_THERE
+    def _lock(self, session: Session) -> tuple[str, float]:
+        """Return the state, locked until the end of the transaction, and the time of the lock."""
+        wanted = _LOCKED if self._database.is_sqlite else _LOCKED_ON_SERVER
         row = session.execute(wanted).one_or_none()
         if row is None:
-            session.execute(_MAKE)
+            session.execute(_ADD_STATE)
             row = session.execute(wanted).one()
         state, at = row
         return state, self._now(at)
 
     def _now(self, at: Decimal | None) -> float:
-        """Return the time; ``at`` is the server's, if there is one."""
+        """Return the time; ``at`` is the time of the server, if there is one."""
         if self._clock is not None:
             return self._clock()
         return time.monotonic() if at is None else float(at)
 
 
-_LOOK: Final = text("SELECT (SELECT state FROM traffic WHERE id = 1), NULL")
-_LOOK_THERE: Final = text("SELECT (SELECT state FROM traffic WHERE id = 1), extract(epoch FROM clock_timestamp())")
-_OURS: Final = text("SELECT state, NULL FROM traffic WHERE id = 1")
-# The clock is read of a row that is ours: while it was not, time passed.
-_OURS_THERE: Final = text(
-    "WITH ours AS (SELECT state FROM traffic WHERE id = 1 FOR UPDATE) "
-    "SELECT state, extract(epoch FROM clock_timestamp()) FROM ours"
+_READ: Final = text("SELECT (SELECT state FROM traffic WHERE id = 1), NULL")
+_READ_ON_SERVER: Final = text("SELECT (SELECT state FROM traffic WHERE id = 1), extract(epoch FROM clock_timestamp())")
+_LOCKED: Final = text("SELECT state, NULL FROM traffic WHERE id = 1")
+# The clock is read after the lock: waiting for it takes time.
+_LOCKED_ON_SERVER: Final = text(
+    "WITH locked AS (SELECT state FROM traffic WHERE id = 1 FOR UPDATE) "
+    "SELECT state, extract(epoch FROM clock_timestamp()) FROM locked"
 )
-_MAKE: Final = text("INSERT INTO traffic (id, state) VALUES (1, '') ON CONFLICT DO NOTHING")
-_PUT: Final = text("UPDATE traffic SET state = :state WHERE id = 1")
+_ADD_STATE: Final = text("INSERT INTO traffic (id, state) VALUES (1, '') ON CONFLICT DO NOTHING")
+_WRITE_STATE: Final = text("UPDATE traffic SET state = :state WHERE id = 1")

@@ -1,8 +1,8 @@
-"""Roots and proofs of an access log, from its entries and a cache of the upper part of its tree.
+"""Roots and proofs of an access log, from its entries and a cache of the upper part of its Merkle tree.
 
-The cache holds the hash of each complete subtree of 256 entries, of 256 of those, and so on: at a hundred million
-entries some 400 000 hashes. It is never believed blindly: what is missing in it is made from what lies below, and who
-asks for a root holds it against one that is known, and has the cache made anew when they differ.
+The cache holds the hash of each complete subtree of 256 entries, of 256 of those, and so on: some 400 000 hashes for a
+hundred million entries. It is not trusted: missing hashes are computed from the level below, and a caller compares the
+root with a known one and rebuilds the cache if they differ.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ from rrsync.errors import BrokenChain
 from rrsync.store.engine import Database
 from rrsync.store.tables import EntryRow, LogRow, TileRow
 
-#: A tile is 256 hashes wide, so each level of the cache is so many times higher than the one below.
-HEIGHT: Final = 8
-WIDTH: Final = 1 << HEIGHT
+#: A tile is 256 hashes wide: each level of the cache is 2 ** 8 times smaller than the one below.
+_HEIGHT: Final = 8
 _BATCH: Final = 64
 
 
 class Tiles:
-    """The trees of the logs in one database.
+    """The Merkle trees of the logs in one database.
 
     Raises:
-        BrokenChain: from every proof and root, when an entry that it needs is not there.
+        BrokenChain: from every proof and root, if an entry that it needs is missing.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def grow(self, library: str, size: int) -> None:
-        """Cache what became complete of a log since last time; who does it at the same time does it alike."""
-        for level in range(1, (size.bit_length() - 1) // HEIGHT + 1):
-            whole = size >> (HEIGHT * level)
+        """Cache the subtrees that became complete since the last call; concurrent calls write the same rows."""
+        for level in range(1, (size.bit_length() - 1) // _HEIGHT + 1):
+            whole = size >> (_HEIGHT * level)
             for first in range(self._cached(library, level), whole, _BATCH):
                 numbers = range(first, min(whole, first + _BATCH))
                 with self._database.read() as session:
@@ -57,14 +56,14 @@ class Tiles:
             return session.exec(wanted.where(TileRow.library == library, TileRow.level == level)).one()
 
     def rebuild(self, library: str) -> None:
-        """Throw the cache of a log away, and make it anew from the entries."""
+        """Delete the cache of a log, and rebuild it from the entries."""
         with self._database.write() as session:
             session.execute(delete(TileRow).where(col(TileRow.library) == library))
             size = session.exec(select(LogRow.size).where(LogRow.library == library)).one_or_none()
         self.grow(library, size or 0)
 
     def edge(self, library: str, size: int) -> Edge:
-        """Return the tree of a log's first entries by its right edge."""
+        """Return the right edge of the tree of a log's first entries."""
         wanted = nodes(0, size)
         hashes = self._hashes(library, wanted)
         return Edge(size, tuple(hashes[node] for node in wanted))
@@ -74,7 +73,7 @@ class Tiles:
         return self.edge(library, size).root()
 
     def root_like(self, library: str, size: int, wanted: bytes) -> bytes:
-        """Return the root of a log's first entries; when it is not what is wanted, from the entries alone."""
+        """Return the root of a log's first entries; if it is not ``wanted``, recomputed from the entries alone."""
         root = self.root(library, size)
         if root != wanted:
             self.rebuild(library)
@@ -82,7 +81,7 @@ class Tiles:
         return root
 
     def inclusion(self, library: str, index: int, size: int) -> list[bytes]:
-        """Return the proof that an entry is among a log's first ones (RFC 6962 §2.1.1).
+        """Return the proof that an entry is among a log's first entries (RFC 6962 §2.1.1).
 
         Raises:
             ValueError: it is not.
@@ -103,10 +102,10 @@ class Tiles:
         return [join([hashes[node] for node in part]) for part in parts]
 
     def _hashes(self, library: str, wanted: Sequence[Node]) -> dict[Node, bytes]:
-        """Return the hashes of complete subtrees, reading each stretch of the log or of the cache once."""
+        """Return the hashes of complete subtrees; reads each stretch of the log or of the cache once."""
         needed: defaultdict[int, list[Range]] = defaultdict(list)
         for height, number in wanted:
-            level, more = divmod(height, HEIGHT)
+            level, more = divmod(height, _HEIGHT)
             needed[level].append((number << more, (number + 1) << more))
         below: dict[tuple[int, int], bytes] = {}
         with self._database.read() as session:
@@ -114,11 +113,11 @@ class Tiles:
                 for first, end in _joined(ranges):
                     read = _level(session, library, level, range(first, end))
                     below |= {(level, number): each for number, each in enumerate(read, start=first)}
-        return {node: _above(below, node) for node in wanted}
+        return {node: _subtree_hash(below, node) for node in wanted}
 
 
 def _joined(ranges: Sequence[Range]) -> list[Range]:
-    """Return stretches that touch as one."""
+    """Return the ranges with adjacent ones joined."""
     found: list[Range] = []
     for first, end in sorted(ranges):
         touches = bool(found) and found[-1][1] == first
@@ -126,16 +125,16 @@ def _joined(ranges: Sequence[Range]) -> list[Range]:
     return found
 
 
-def _above(below: Mapping[tuple[int, int], bytes], node: Node) -> bytes:
-    """Return the hash of a complete subtree from those of the level of the cache below it."""
-    level, more = divmod(node[0], HEIGHT)
+def _subtree_hash(below: Mapping[tuple[int, int], bytes], node: Node) -> bytes:
+    """Return the hash of a complete subtree from the hashes of the cache level below it."""
+    level, more = divmod(node[0], _HEIGHT)
     return Edge().extend(below[level, number] for number in range(node[1] << more, (node[1] + 1) << more)).root()
 
 
 def _level(session: Session, library: str, level: int, numbers: range) -> list[bytes]:
-    """Return the hashes of entries (level 0) or tiles; a tile that is not there, or is no hash, is made from below.
+    """Return the hashes of entries (level 0) or tiles; a missing or invalid tile is computed from the level below.
 
-    SQLite takes anything in any column, and gives bytes of it when it is told to.
+    SQLite accepts any type in any column; the cast returns bytes.
     """
     if not level:
         return _leaves(session, library, numbers)
@@ -150,7 +149,7 @@ def _level(session: Session, library: str, level: int, numbers: range) -> list[b
 
 
 def _tile(session: Session, library: str, level: int, number: int) -> bytes:
-    below = range(number << HEIGHT, (number + 1) << HEIGHT)
+    below = range(number << _HEIGHT, (number + 1) << _HEIGHT)
     return Edge().extend(_level(session, library, level - 1, below)).root()
 
 
@@ -162,7 +161,7 @@ def _leaves(session: Session, library: str, numbers: range) -> list[bytes]:
     for seq in numbers:
         if seq not in read:
             raise BrokenChain(
-                f"Entry {seq} of the access log of {library} is missing, and the tree cannot be made without it",
+                f"Entry {seq} of the access log of {library} is missing, and the tree cannot be computed without it",
                 kept="Nothing was asked",
                 todo="Run `rrsync log verify`: it names the cause",
             )

@@ -1,4 +1,11 @@
-"""The members: reading one, reading many as a stream, and taking over a library's own rows."""
+"""The members of the libraries: lookup, export as a stream, and import of a library's file.
+
+1. An import compares each row with the keyed hashes of the same member's row in the last import. A value that the file
+   repeats changes nothing, so corrections from the register stay. A new value is written, and the member is due again.
+2. A column missing from the file leaves its data unchanged.
+3. An address changes as a whole. A new address supersedes a correction of the staff.
+4. A row is refused if its member occurs twice in the file, or its national number belongs to another member.
+"""
 
 from __future__ import annotations
 
@@ -14,32 +21,41 @@ from sqlmodel import Session, col, select
 from rrsync.core.insz import Insz
 from rrsync.core.person import Address, Held, Masked, Member, Name
 from rrsync.errors import ConfigError, StoreError
-from rrsync.store.corrections import outdate
+from rrsync.store.corrections import supersede_corrections
 from rrsync.store.engine import Database
 from rrsync.store.holds import close_holds
-from rrsync.store.rows import Rows, Standing, member_rows, write_beacons
-from rrsync.store.tables import ChangeRow, MemberRow, table
+from rrsync.store.rows import (
+    MEMBER,
+    THIS_MEMBER,
+    Rows,
+    Standing,
+    former_numbers,
+    member_rows,
+    numbers_by_key,
+    write_blind_index,
+)
+from rrsync.store.tables import ChangeRow, MemberRow
 
 _PAGE: Final = 1_000
-_MARK: Final = 8
+_HASH_BYTES: Final = 8
 _SAMPLE: Final = 5
 _ADDRESS: Final = ("street", "house_number", "box", "postal_code", "municipality", "country")
-_SAID: Final = ("insz", "last_name", "first_names", "birth_date", *_ADDRESS)
-_EVERY: Final = frozenset({*_SAID, "membership_end", "open_items"})
+_FILE_COLUMNS: Final = ("insz", "last_name", "first_names", "birth_date", *_ADDRESS)
+_ALL_COLUMNS: Final = frozenset({*_FILE_COLUMNS, "membership_end", "open_items"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Incoming(Masked):
-    """One member as a library's file has it, with the line it stands on, and the columns that the file has."""
+    """One row of a library's file as a member, with its line and the columns of the file."""
 
     line: int
     member: Member
-    columns: frozenset[str] = _EVERY
+    columns: frozenset[str] = _ALL_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of one incoming row: ``new``, ``changed``, ``same``, or ``refused`` with column and reason."""
+    """The result of one imported row: ``new``, ``changed``, ``same``, or ``refused`` with column and reason."""
 
     line: int
     result: str
@@ -48,23 +64,23 @@ class Taken:
 
 
 class Members:
-    """The member table of one database."""
+    """The members of one database."""
 
     def __init__(self, database: Database, rows: Rows) -> None:
         self._database = database
         self._rows = rows
 
     def find(self, library: str, number: str) -> Standing | None:
-        """Return one member, or ``None`` when the library has none of this number."""
+        """Return one member; ``None`` if the library has no such number."""
         with self._database.read() as session:
             row = session.get(MemberRow, (library, number))
-            return None if row is None else self._rows.standing(row)
+            return None if row is None else self._rows.status(row)
 
     def of(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Member]:
-        """Return members by library and number; those that are gone, or damaged while others are not, are left out.
+        """Return members by library and number, without missing ones, and without damaged ones if others can be read.
 
         Raises:
-            StoreError: none of them can be opened, as with the wrong keys.
+            StoreError: none of them can be decrypted, as with the wrong keys.
         """
         opened: dict[tuple[str, str], Member] = {}
         damaged: list[StoreError] = []
@@ -79,15 +95,11 @@ class Members:
         return opened
 
     def numbers(self, library: str, number: str) -> list[Insz]:
-        """Return the national numbers a member has and had, the newest first."""
-        wanted = select(ChangeRow).where(
-            ChangeRow.library == library, ChangeRow.number == number, col(ChangeRow.insz).is_not(None)
-        )
+        """Return a member's national numbers, the current one first, then the former ones, the newest first."""
         with self._database.read() as session:
             row = session.get(MemberRow, (library, number))
             now = None if row is None else self._rows.member(row).insz
-            changes = session.exec(wanted.order_by(col(ChangeRow.seq).desc())).all()
-            return [*([now] if now else []), *(self._rows.former_insz(change) for change in changes)]
+            return [*([now] if now else []), *former_numbers(session, self._rows, (library, number))]
 
     def export(self, library: str, *, since: datetime | None = None, run: str | None = None) -> Iterator[Standing]:
         """Yield a library's members as a stream, by number; only those changed since a time, or by a run, if given."""
@@ -103,21 +115,21 @@ class Members:
                 wanted = wanted.where(col(MemberRow.number).in_(by_run))
             with self._database.read() as session:
                 rows = session.exec(wanted.order_by(col(MemberRow.number)).limit(_PAGE)).all()
-                page = [self._rows.standing(row) for row in rows]
+                page = [self._rows.status(row) for row in rows]
             yield from page
             if len(page) < _PAGE:
                 return
             after = page[-1].member.number
 
     def require_ours(self) -> None:
-        """See, by a few members, that the keys are those this database was written with.
+        """Check with a few members that the keys are those of this database.
 
         Raises:
             ConfigError: they are not.
         """
         with self._database.read() as session:
-            sealed = session.exec(select(MemberRow.name).limit(_SAMPLE)).all()
-        if sealed and not any(map(self._rows.knows, sealed)):
+            encrypted = session.exec(select(MemberRow.name).limit(_SAMPLE)).all()
+        if encrypted and not any(map(self._rows.has_key_of, encrypted)):
             raise ConfigError(
                 "The database was written with other keys than those in the key file",
                 todo="Put the key file that belongs to this database back",
@@ -129,30 +141,24 @@ class Members:
             return session.exec(select(func.count()).select_from(MemberRow).where(MemberRow.library == library)).one()
 
     def take(self, incoming: Sequence[Incoming], *, import_id: str, at: datetime) -> list[Taken]:
-        """Write one batch of one library's rows in one transaction; give what became of each.
-
-        A row that repeats what the same member's row said at the last import changes nothing: what the register
-        corrected since stays corrected. What a row says anew is written, and the member is due again; what it repeats,
-        and a column that the file does not have, leaves what is held there. An address is said anew as a whole, and
-        then a correction of staff's counts no more.
-        """
+        """Import one batch of rows of one library in one transaction; return the result of each row."""
         if not incoming:
             return []
         library = incoming[0].member.library
         with self._database.write() as session:
             known = member_rows(session, [(library, item.member.number) for item in incoming], lock=True)
             keys = [self._rows.insz_key(library, item.member.insz) for item in incoming if item.member.insz]
-            batch = _Batch(self._rows, import_id, known, _holders(session, library, keys))
+            batch = _Batch(self._rows, import_id, known, numbers_by_key(session, library, keys))
             taken = [batch.take(item) for item in incoming]
             batch.write(session, at)
-            write_beacons(session, self._rows, library, batch.names)
-            outdate(session, library, batch.moved)
+            write_blind_index(session, self._rows, library, batch.names)
+            supersede_corrections(session, library, batch.readdressed)
         return taken
 
 
 @dataclass(slots=True)
 class _Batch:
-    """One batch of an import: the rows there are, who holds which number, and the rows to write."""
+    """One batch of an import: the existing rows, the holders of national numbers, and the rows to write."""
 
     rows: Rows
     import_id: str
@@ -160,10 +166,10 @@ class _Batch:
     holders: dict[bytes, str]
     new: list[dict[str, object]] = field(default_factory=list)
     changed: list[dict[str, object]] = field(default_factory=list)
-    seen: list[dict[str, object]] = field(default_factory=list)
+    unchanged: list[dict[str, object]] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
     names: list[tuple[str, Name]] = field(default_factory=list)
-    moved: list[str] = field(default_factory=list)
+    readdressed: list[str] = field(default_factory=list)
 
     def take(self, item: Incoming) -> Taken:
         member = item.member
@@ -180,7 +186,7 @@ class _Batch:
         return Taken(item.line, self._sort(item, row, key))
 
     def _sort(self, item: Incoming, row: MemberRow | None, key: bytes | None) -> str:
-        member, imported = item.member, self._mark(item, row)
+        member, imported = item.member, self._imported_hashes(item, row)
         values: dict[str, object] = {
             "at_library": member.library,
             "at_number": member.number,
@@ -190,17 +196,17 @@ class _Batch:
             "import_line": item.line,
         }
         if row is not None:
-            facts = {"membership_end": row.membership_end, "open_items": row.open_items}
-            values |= {name: fact for name, fact in facts.items() if name not in item.columns}
+            stored = {"membership_end": row.membership_end, "open_items": row.open_items}
+            values |= {name: value for name, value in stored.items() if name not in item.columns}
             if row.imported == imported:
-                self.seen.append(values)
-                return "same" if facts.items() <= values.items() else "changed"
-            anew = _said_anew(imported, row.imported) & item.columns
-            member = _completed(replace(item, columns=anew), self.rows.member(row))
-            key = key if "insz" in anew else row.insz_key
-            self.moved += [] if anew.isdisjoint(_ADDRESS) else [member.number]
-        values |= self.rows.seal_held(member.library, member.number, member.held) | {"imported": imported}
-        values |= self.rows.seal_insz(member.library, member.number, member.insz)
+                self.unchanged.append(values)
+                return "same" if stored.items() <= values.items() else "changed"
+            changed = _changed_columns(imported, row.imported) & item.columns
+            member = _merged(replace(item, columns=changed), self.rows.member(row))
+            key = key if "insz" in changed else row.insz_key
+            self.readdressed += [] if changed.isdisjoint(_ADDRESS) else [member.number]
+        values |= self.rows.held_columns(member.library, member.number, member.held) | {"imported": imported}
+        values |= self.rows.insz_columns(member.library, member.number, member.insz)
         if row is not None and row.insz_key is not None:
             self.holders.pop(row.insz_key, None)
         if key is not None:
@@ -209,65 +215,63 @@ class _Batch:
         (self.new if row is None else self.changed).append(values)
         return "new" if row is None else "changed"
 
-    def _mark(self, item: Incoming, row: MemberRow | None) -> bytes:
-        """Return the mark of what the library's files said last, column by column, under a key of the member's own."""
-        key = self.rows.mark("imported", item.member.library, item.member.number)
-        marks = (
-            hmac.digest(key, f"{column}\0{said}".encode(), "sha256")[:_MARK]
+    def _imported_hashes(self, item: Incoming, row: MemberRow | None) -> bytes:
+        """Return the keyed hashes of the file's newest values, column by column, under a key of the member's own."""
+        key = self.rows.keyed_hash("imported", item.member.library, item.member.number)
+        hashes = (
+            hmac.digest(key, f"{column}\0{value}".encode(), "sha256")[:_HASH_BYTES]
             if row is None or column in item.columns
-            else row.imported[place * _MARK : (place + 1) * _MARK]
-            for place, (column, said) in enumerate(zip(_SAID, _said(item.member), strict=True))
+            else row.imported[place * _HASH_BYTES : (place + 1) * _HASH_BYTES]
+            for place, (column, value) in enumerate(zip(_FILE_COLUMNS, _file_values(item.member), strict=True))
         )
-        return b"".join(marks)
+        return b"".join(hashes)
 
     def write(self, session: Session, at: datetime) -> None:
         if self.changed:  # numbers given up must be free before another row takes them
-            session.execute(_GIVE_UP, [{name: row[name] for name in _AT} for row in self.changed])
-            session.execute(_REWRITE, self.changed)
+            session.execute(_RELEASE_INSZ, [{name: row[name] for name in _AT} for row in self.changed])
+            session.execute(_UPDATE, self.changed)
             keys = [(str(row["at_library"]), str(row["at_number"])) for row in self.changed]
             close_holds(session, keys, decision="superseded", by="import", at=at)
-        if self.seen:
-            session.execute(_SEE, self.seen)
+        if self.unchanged:
+            session.execute(_UPDATE_PLAIN, self.unchanged)
         if self.new:
             session.execute(
                 _ADD, [row | {"library": row["at_library"], "number": row["at_number"]} for row in self.new]
             )
 
 
-_MEMBER: Final = table(MemberRow)
 _AT: Final = ("at_library", "at_number")
-_HERE: Final = (_MEMBER.c.library == bindparam("at_library"), _MEMBER.c.number == bindparam("at_number"))
-_FACTS: Final = ("membership_end", "open_items", "import_id", "import_line")
-_COLUMNS: Final = ("insz", "insz_key", "name", "birth_date", "address", "imported", *_FACTS)
-_GIVE_UP: Final = _MEMBER.update().where(*_HERE).values(insz_key=None)
-_SEE: Final = _MEMBER.update().where(*_HERE).values({name: bindparam(name) for name in _FACTS})
-_REWRITE: Final = (
-    _MEMBER.update()
-    .where(*_HERE)
+_PLAIN_COLUMNS: Final = ("membership_end", "open_items", "import_id", "import_line")
+_COLUMNS: Final = ("insz", "insz_key", "name", "birth_date", "address", "imported", *_PLAIN_COLUMNS)
+_RELEASE_INSZ: Final = MEMBER.update().where(*THIS_MEMBER).values(insz_key=None)
+_UPDATE_PLAIN: Final = MEMBER.update().where(*THIS_MEMBER).values({name: bindparam(name) for name in _PLAIN_COLUMNS})
+_UPDATE: Final = (
+    MEMBER.update()
+    .where(*THIS_MEMBER)
     .values({name: bindparam(name) for name in _COLUMNS})
-    .values(verdict=None, hold_reason=None, refreshed_at=None, version=_MEMBER.c.version + 1)
+    .values(verdict=None, hold_reason=None, refreshed_at=None, version=MEMBER.c.version + 1)
 )
-_ADD: Final = _MEMBER.insert().values(
+_ADD: Final = MEMBER.insert().values(
     {name: bindparam(name) for name in ("library", "number", *_COLUMNS)} | {"restricted": False, "version": 0}
 )
 
 
-def _said(member: Member) -> tuple[str, ...]:
-    """Return what the library's own row says of a member, in the order of ``_SAID``."""
+def _file_values(member: Member) -> tuple[str, ...]:
+    """Return the values of a member's row in the file, in the order of ``_FILE_COLUMNS``."""
     held = member.held
     insz, birth_date = member.insz.digits if member.insz else "", held.birth_date.text if held.birth_date else ""
     return (insz, held.name.last, held.name.first, birth_date, *(getattr(held.address, part) for part in _ADDRESS))
 
 
-def _said_anew(marks: bytes, before: bytes) -> frozenset[str]:
-    """Return the columns that say something else than at the last import; of an address all, as one place."""
-    spans = ((column, slice(at * _MARK, (at + 1) * _MARK)) for at, column in enumerate(_SAID))
-    anew = frozenset(column for column, span in spans if marks[span] != before[span])
-    return anew if anew.isdisjoint(_ADDRESS) else anew | frozenset(_ADDRESS)
+def _changed_columns(hashes: bytes, before: bytes) -> frozenset[str]:
+    """Return the columns whose value differs from the last import; all parts of an address together."""
+    spans = ((column, slice(at * _HASH_BYTES, (at + 1) * _HASH_BYTES)) for at, column in enumerate(_FILE_COLUMNS))
+    changed = frozenset(column for column, span in spans if hashes[span] != before[span])
+    return changed if changed.isdisjoint(_ADDRESS) else changed | frozenset(_ADDRESS)
 
 
-def _completed(item: Incoming, before: Member) -> Member:
-    """Return a member as the columns of its row have it, and as it is held where it has no such column."""
+def _merged(item: Incoming, before: Member) -> Member:
+    """Return a member with the columns of its row, and the stored data for the other columns."""
 
     def of(column: str) -> Member:
         return item.member if column in item.columns else before
@@ -282,10 +286,3 @@ def _completed(item: Incoming, before: Member) -> Member:
         parts = {part: getattr(of(part).held.address, part) for part in _ADDRESS}
         held = replace(held, address=Address(**parts), address_since=None)
     return replace(item.member, insz=of("insz").insz, held=held)
-
-
-def _holders(session: Session, library: str, keys: Sequence[bytes]) -> dict[bytes, str]:
-    wanted = select(MemberRow.insz_key, MemberRow.number).where(
-        MemberRow.library == library, col(MemberRow.insz_key).in_(keys)
-    )
-    return {key: number for key, number in session.exec(wanted) if key is not None}

@@ -1,18 +1,14 @@
-"""Who is logged in at the pages.
+"""The login sessions of the pages, and the search tokens that stand for a national number in a session.
 
-1. A browser shows a token of 256 random bits; the database has only its SHA-256, so that who reads it is nobody.
-2. Who the token stands for is sealed to it with our keys: who owns the database, but not the keys, can make no session
-   and change no role.
-3. A session ends 15 minutes after it was last used, 8 hours after it began, when the clock was set back to before
-   either, and when it is ended: by its own, by the person's next login with the same browser, or by the provider for
-   the person or for one login of theirs.
-
-A use is written down when the last is half a minute old; so the 15 minutes are never more, and at least 14½.
-
-A national number as something to hold on to for a while: a ticket that says nothing, and is good in one session.
-
-Nothing of it is kept: the number and the moment are sealed with our keys to the session that it was given in. Who has
-a ticket without that session, or without the keys, has nothing; after a quarter of an hour nobody has.
+1. A browser shows a token of 256 random bits. The database has only its SHA-256, so its readers can use no session.
+2. The identity and roles of a session are encrypted for its token: the owner of the database, without our keys, can
+   neither make a session nor change a role.
+3. A session ends 15 minutes after its last use, 8 hours after it began, when the clock was set back to before either,
+   and at a logout: its own, the person's next login in the same browser, or the provider's, for the person or for one
+   of their logins.
+4. A use is written at most every 30 seconds, so the 15 minutes are never more, and at least 14½.
+5. A search token is the encrypted number and time, bound to its session, and valid for a quarter of an hour. It is
+   stored nowhere, and is worthless without the session and the keys.
 """
 
 from __future__ import annotations
@@ -36,19 +32,21 @@ from rrsync.core.roles import Role, Staff
 from rrsync.errors import NotAnInsz, StoreError
 from rrsync.store.encryption import Seal
 from rrsync.store.engine import Database
-from rrsync.store.tables import SessionRow
+from rrsync.store.tables import SessionRow, affected
 
-IDLE: Final = timedelta(minutes=15)
-WHOLE: Final = timedelta(hours=8)
-_USE: Final = timedelta(seconds=30)
-#: How far ahead of now a session may have been used: more, and a clock was set back.
-_AHEAD: Final = timedelta(minutes=1)
-_BYTES: Final = 32
-_LENGTH: Final = 43
+_IDLE: Final = timedelta(minutes=15)
+_LONGEST_SESSION: Final = timedelta(hours=8)
+_USE_INTERVAL: Final = timedelta(seconds=30)
+#: How far in the future a last use may be; beyond it, the clock was set back.
+_CLOCK_SETBACK: Final = timedelta(minutes=1)
+_TOKEN_BYTES: Final = 32
+_TOKEN_LENGTH: Final = 43
+_TOKEN_LIFETIME: Final = timedelta(minutes=15)
+_LONGEST_TOKEN: Final = 200
 
 
-class Lapse(StrEnum):
-    """Why a session ended by itself: it was not used, or it was long enough."""
+class SessionEnd(StrEnum):
+    """The reason why a session ended by itself: it was idle, or reached its longest duration."""
 
     IDLE = "idle"
     ENDED = "ended"
@@ -56,9 +54,9 @@ class Lapse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One session: whose, since when, and when they last proved who they are. ``token`` goes with every form.
+    """A session: its identity, start, and last proof of identity; ``token`` goes with every form.
 
-    ``is_told`` says that something is to be said on its next page.
+    ``is_told`` says that a message is due on its next page.
     """
 
     id: bytes
@@ -72,7 +70,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Somebody who is logged in, in one session: ``person`` is the keyed value of who the provider says it is."""
+    """An active session; ``person`` is the keyed hash of the provider's name of the person."""
 
     id: bytes
     person: bytes
@@ -82,31 +80,31 @@ class Present:
 
 
 class Sessions:
-    """The sessions in one database; ``random(n)`` gives n random bytes."""
+    """The sessions of one database; ``random(n)`` returns n random bytes."""
 
     def __init__(
-        self, database: Database, seal: Seal, clock: Callable[[], datetime], random: Callable[[int], bytes]
+        self, database: Database, cipher: Seal, clock: Callable[[], datetime], random: Callable[[int], bytes]
     ) -> None:
         self._database = database
-        self._seal = seal
+        self._cipher = cipher
         self._clock = clock
         self._random = random
 
     def start(self, staff: Staff, *, person: str, sid: str = "", proved_at: datetime, instead_of: str = "") -> str:
-        """Begin a session, and give what the browser must show; ended ones are thrown away.
+        """Begin a session, and return the token for the browser; ended sessions are deleted.
 
-        ``person`` is who the provider says it is, ``sid`` its name of this login; both are kept keyed. The session of
-        ``instead_of``, what the browser showed until now, ends.
+        ``person`` is the provider's name of the person, ``sid`` its name of this login; both are stored as keyed
+        hashes. The session of ``instead_of``, the browser's token until now, ends.
 
         Raises:
             StoreError: it cannot be written.
         """
-        token, now = _text(self._random(_BYTES)), self._clock()
+        token, now = _base64(self._random(_TOKEN_BYTES)), self._clock()
         row = SessionRow(
             id=_id(token),
-            staff=self._sealed(_id(token), staff, now, proved_at),
+            staff=self._encrypted(_id(token), staff, now, proved_at),
             person=self.person(person),
-            sid=self._seal.lookup("sid", sid) if sid else None,
+            sid=self._cipher.keyed_hash("sid", sid) if sid else None,
             started_at=now,
             seen_at=now,
         )
@@ -116,23 +114,23 @@ class Sessions:
         return token
 
     def find(self, token: str) -> Visit | None:
-        """Return the session that a browser shows the token of, and note that it is used; ``None`` when there is none.
+        """Return the session of a token, and note its use; ``None`` if there is none.
 
         Raises:
             StoreError: the database cannot be read or written.
         """
         now = self._clock()
-        visit, seen = self._look(token)
+        visit, seen = self._read(token)
         if visit is None or _lapse(visit, seen, now):
             return None
-        if now - seen >= _USE:
+        if now - seen >= _USE_INTERVAL:
             with self._database.write(passing=True) as session:
                 session.execute(update(SessionRow).where(col(SessionRow.id) == visit.id).values(seen_at=now))
         return visit
 
-    def lapse(self, token: str) -> Lapse | None:
-        """Return why the session of a token ended by itself; ``None`` when it did not, or nobody knows any more."""
-        visit, seen = self._look(token)
+    def lapse(self, token: str) -> SessionEnd | None:
+        """Return why the session of a token ended by itself; ``None`` if it did not, or was deleted."""
+        visit, seen = self._read(token)
         return None if visit is None else _lapse(visit, seen, self._clock())
 
     def end(self, token: str) -> None:
@@ -141,9 +139,9 @@ class Sessions:
             session.execute(delete(SessionRow).where(col(SessionRow.id) == _id(token)))
 
     def end_all(self, *, person: str = "", sid: str = "", until: datetime) -> int:
-        """End the sessions begun by ``until`` of a person, of a login, or of a person's that may be of a login.
+        """End the sessions begun by ``until`` of a person, of a login, or of a person where the login may match.
 
-        Gives how many there were.
+        Returns how many there were.
         """
         if not (person or sid):
             return 0
@@ -151,14 +149,13 @@ class Sessions:
         if person:
             wanted += [col(SessionRow.person) == self.person(person)]
         if sid:
-            named = col(SessionRow.sid) == self._seal.lookup("sid", sid)
+            named = col(SessionRow.sid) == self._cipher.keyed_hash("sid", sid)
             wanted += [or_(named, col(SessionRow.sid).is_(None)) if person else named]
         with self._database.write() as session:
-            gone = session.execute(delete(SessionRow).where(*wanted))
-            return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
+            return affected(session, delete(SessionRow).where(*wanted))
 
     def present(self, person: bytes | None = None) -> list[Present]:
-        """Return the sessions that have not ended, the newest first: all, or those of a person by their keyed value."""
+        """Return the active sessions, the newest first: all, or those of a person by their keyed hash."""
         wanted = select(SessionRow).where(_is_alive(self._clock())).order_by(col(SessionRow.started_at).desc())
         if person is not None:
             wanted = wanted.where(SessionRow.person == person)
@@ -167,42 +164,41 @@ class Sessions:
         return [Present(visit.id, visit.person, visit.staff, visit.started_at, seen) for visit, seen in rows if visit]
 
     def end_of(self, person: bytes, ids: Collection[bytes] | None = None) -> int:
-        """End the sessions of a person by their keyed value: all, or these; give how many there were."""
+        """End the sessions of a person by their keyed hash: all, or these; return how many there were."""
         wanted = [col(SessionRow.person) == person]
         if ids is not None:
             wanted.append(col(SessionRow.id).in_(ids))
         with self._database.write(passing=True) as session:
-            gone = session.execute(delete(SessionRow).where(*wanted))
-            return int(gone.rowcount)  # type: ignore[attr-defined] # a DELETE's result counts its rows
+            return affected(session, delete(SessionRow).where(*wanted))
 
     def say(self, visit: Visit, text: str) -> None:
-        """Keep a text that is said on the session's next page; it holds no person's data."""
+        """Keep a message for the session's next page; it holds no personal data."""
         with self._database.write() as session:
             session.execute(update(SessionRow).where(col(SessionRow.id) == visit.id).values(said=text))
 
     def said(self, visit: Visit) -> str:
-        """Return what is to be said on this page, once; ``""`` when it is nothing."""
+        """Return the message for this page, once; ``""`` if there is none."""
         wanted = select(SessionRow.said).where(SessionRow.id == visit.id)
         with self._database.read() as session:
             text = session.exec(wanted).one_or_none() or ""
         if text:
             with self._database.write(passing=True) as session:
-                text = _once(session, visit)
+                text = _take_message(session, visit)
         return text
 
     def person(self, name: str) -> bytes:
-        """Return the keyed value under which the provider's name of a person is kept."""
-        return self._seal.lookup("person", name)
+        """Return the keyed hash of the provider's name of a person."""
+        return self._cipher.keyed_hash("person", name)
 
-    def _look(self, token: str) -> tuple[Visit | None, datetime]:
-        """Return the session of a token, ended or not, and when it was last used."""
-        if len(token) != _LENGTH or not token.isascii():
+    def _read(self, token: str) -> tuple[Visit | None, datetime]:
+        """Return the session of a token, ended or not, and its last use."""
+        if len(token) != _TOKEN_LENGTH or not token.isascii():
             return None, self._clock()
         with self._database.read() as session:
             row = session.get(SessionRow, _id(token))
             return (None, self._clock()) if row is None else (self._visit(row, token), row.seen_at)
 
-    def _sealed(self, row: bytes, staff: Staff, started: datetime, proved: datetime) -> bytes:
+    def _encrypted(self, row: bytes, staff: Staff, started: datetime, proved: datetime) -> bytes:
         said = {
             "name": staff.name,
             "library": staff.library,
@@ -211,39 +207,65 @@ class Sessions:
             "started": started.isoformat(),
             "proved": proved.isoformat(),
         }
-        return self._seal.seal(orjson.dumps(said), where=_where(row))
+        return self._cipher.encrypt(orjson.dumps(said), where=_place(row))
 
     def _visit(self, row: SessionRow, token: str) -> Visit | None:
-        """Return the session of a row; ``None`` when it is not as we wrote it."""
+        """Return the session of a row; ``None`` if the row was altered."""
         try:
-            said = orjson.loads(self._seal.open(row.staff, where=_where(row.id)))
+            said = orjson.loads(self._cipher.decrypt(row.staff, where=_place(row.id)))
             roles = frozenset(Role(role) for role in said["roles"])
-        except (StoreError, ValueError):  # altered, of other keys, or of a version with other roles
+        except (StoreError, ValueError):  # altered, of other keys, or with a role of another version
             return None
         staff = Staff(said["name"], said["library"], roles, base64.b64decode(said["mark"]))
         started, proved = (datetime.fromisoformat(said[name]).astimezone(UTC) for name in ("started", "proved"))
         return Visit(row.id, staff, form_token(token), row.person, started, proved, is_told=bool(row.said))
 
 
+class Tickets:
+    """Issues search tokens and reads them."""
+
+    def __init__(self, cipher: Seal, clock: Callable[[], datetime], *, production: bool) -> None:
+        self._cipher = cipher
+        self._clock = clock
+        self._production = production
+
+    def give(self, visit: Visit, insz: Insz) -> str:
+        """Return a search token for a number."""
+        said = f"{int(self._clock().timestamp())} {insz.digits}"
+        return _base64(self._cipher.encrypt(said.encode(), where=_token_place(visit)))
+
+    def take(self, visit: Visit, ticket: str) -> Insz | None:
+        """Return the number of a search token; ``None`` if it is invalid, another session's, or expired."""
+        if not ticket.isascii() or len(ticket) > _LONGEST_TOKEN:
+            return None
+        try:
+            sealed = base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4))
+            moment, digits = self._cipher.decrypt(sealed, where=_token_place(visit)).decode().split()
+            age = self._clock() - datetime.fromtimestamp(int(moment), UTC)
+            return Insz.parse(digits, production=self._production) if timedelta(0) <= age < _TOKEN_LIFETIME else None
+        except (StoreError, NotAnInsz, ValueError, binascii.Error):
+            return None
+
+
 def form_token(token: str) -> str:
-    """Return what goes with every form of a session: nobody makes it who has not the session's own token."""
-    return _text(hmac.digest(token.encode(), b"rrsync form", "sha256"))
+    """Return the token of a session's forms; it cannot be made without the session's own token."""
+    return _base64(hmac.digest(token.encode(), b"rrsync form", "sha256"))
 
 
-def _lapse(visit: Visit, seen: datetime, now: datetime) -> Lapse | None:
-    if now - visit.started_at >= WHOLE or seen - now > _AHEAD:
-        return Lapse.ENDED
-    return Lapse.IDLE if now - seen >= IDLE else None
+def _lapse(visit: Visit, seen: datetime, now: datetime) -> SessionEnd | None:
+    if now - visit.started_at >= _LONGEST_SESSION or seen - now > _CLOCK_SETBACK:
+        return SessionEnd.ENDED
+    return SessionEnd.IDLE if now - seen >= _IDLE else None
 
 
 def _is_alive(now: datetime) -> ColumnElement[bool]:
-    """Return what the columns of a session say that has not ended; ``_lapse`` believes what is sealed."""
+    """Return the condition on the columns of a session that has not ended; ``_lapse`` uses the encrypted times."""
     seen = col(SessionRow.seen_at)
-    return and_(seen > now - IDLE, seen <= now + _AHEAD, col(SessionRow.started_at) > now - WHOLE)
+    return and_(seen > now - _IDLE, seen <= now + _CLOCK_SETBACK, col(SessionRow.started_at) > now - _LONGEST_SESSION)
 
 
-def _once(session: Session, visit: Visit) -> str:
-    """Take what is to be said, so that no other page says it too."""
+def _take_message(session: Session, visit: Visit) -> str:
+    """Take the message, so that no other page shows it too."""
     row = session.exec(select(SessionRow).where(SessionRow.id == visit.id).with_for_update()).one_or_none()
     if row is None:
         return ""
@@ -255,46 +277,13 @@ def _id(token: str) -> bytes:
     return sha256(token.encode()).digest()
 
 
-def _where(row: bytes) -> str:
+def _place(row: bytes) -> str:
     return f"session|staff|{row.hex()}"
 
 
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-#: How long a ticket is good.
-GOOD: Final = timedelta(minutes=15)
-_LONGEST: Final = 200
-
-
-class Tickets:
-    """Gives tickets out, and takes them back."""
-
-    def __init__(self, seal: Seal, clock: Callable[[], datetime], *, production: bool) -> None:
-        self._seal = seal
-        self._clock = clock
-        self._production = production
-
-    def give(self, visit: Visit, insz: Insz) -> str:
-        """Return a ticket for a number."""
-        said = f"{int(self._clock().timestamp())} {insz.digits}"
-        return (
-            base64.urlsafe_b64encode(self._seal.seal(said.encode(), where=_tickets_where(visit))).decode().rstrip("=")
-        )
-
-    def take(self, visit: Visit, ticket: str) -> Insz | None:
-        """Return the number that a ticket stands for; ``None`` when it is none, another session's, or too old."""
-        if not ticket.isascii() or len(ticket) > _LONGEST:
-            return None
-        try:
-            sealed = base64.urlsafe_b64decode(ticket + "=" * (-len(ticket) % 4))
-            moment, digits = self._seal.open(sealed, where=_tickets_where(visit)).decode().split()
-            age = self._clock() - datetime.fromtimestamp(int(moment), UTC)
-            return Insz.parse(digits, production=self._production) if timedelta(0) <= age < GOOD else None
-        except (StoreError, NotAnInsz, ValueError, binascii.Error):
-            return None
-
-
-def _tickets_where(visit: Visit) -> str:
+def _token_place(visit: Visit) -> str:
     return f"ticket|{visit.id.hex()}"
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,8 +1,8 @@
-"""Which numbers a library is subscribed to with MAGDA, since when, and which of them must be ended.
+"""The subscriptions of a library with MAGDA: to which national numbers, since when, and which must be ended.
 
-A subscription says that the library has a live file on this person (MAGDA fact sheet §2.4). It is ``open`` from when
-the register made it; ``ending`` once the library has no ground for it any more, as for a number that was replaced;
-``ended`` when the register ended it. What the register did stands with the outcome that says so, in one transaction.
+A subscription requires a live file on the person (MAGDA fact sheet §2.4). It is ``open`` from the register's
+confirmation on, ``ending`` once the library has no ground for it, as for a replaced number, and ``ended`` when the
+register ended it. Its state is committed together with the outcome that reports it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PAGE: Final = 1_000
 
 
 class State(StrEnum):
-    """How a subscription stands; ``REFUSED``: the register would not end it, and a person must look."""
+    """The state of a subscription; ``REFUSED``: the register would not end it, and a person must look at it."""
 
     OPEN = "open"
     ENDING = "ending"
@@ -38,7 +38,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Subscription(Masked):
-    """A library's subscription to a number: since when, and when the register last said something of it."""
+    """A library's subscription to a number: its state, its start, and the register's last answer about it."""
 
     library: str
     insz: Insz
@@ -48,7 +48,7 @@ class Subscription(Masked):
 
 
 class Subscriptions:
-    """The subscriptions of one database; ``clock`` gives aware UTC."""
+    """The subscriptions of one database; ``clock`` returns aware UTC."""
 
     def __init__(self, database: Database, ledger: Ledger, rows: Rows, *, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -57,7 +57,7 @@ class Subscriptions:
         self._clock = clock
 
     def find(self, library: str, insz: Insz) -> Subscription | None:
-        """Return a library's subscription to a number, whatever its state."""
+        """Return a library's subscription to a number, in any state."""
         wanted = select(SubscriptionRow).where(
             SubscriptionRow.library == library, SubscriptionRow.insz_key == self._rows.insz_key(library, insz)
         )
@@ -83,9 +83,9 @@ class Subscriptions:
                 return
 
     def ending(self, library: str, *, most: int) -> list[Subscription]:
-        """Return subscriptions to end, the one that was longest left alone first.
+        """Return subscriptions to end, the one confirmed longest ago first.
 
-        A number that is a member's now is not among them: there is a live file on that person.
+        Numbers of current members are excluded: there is a live file on those persons.
         """
         is_members = exists().where(
             col(MemberRow.library) == library, col(MemberRow.insz_key) == col(SubscriptionRow.insz_key)
@@ -98,7 +98,7 @@ class Subscriptions:
             return [self._value(row) for row in session.exec(wanted.order_by(*order).limit(most))]
 
     def subscribed(self, outcome: Draft) -> None:
-        """Note that the register made, or had, the subscription that an outcome is about; commit both together.
+        """Note that the register made, or had, the subscription of an outcome; commit both together.
 
         Raises:
             LedgerError: neither was written.
@@ -106,15 +106,15 @@ class Subscriptions:
         self._settle(outcome, State.OPEN)
 
     def ended(self, outcome: Draft) -> None:
-        """Note that the register ended the subscription that an outcome is about; raises what ``subscribed`` raises."""
+        """Note that the register ended the subscription of an outcome; raises as ``subscribed``."""
         self._settle(outcome, State.ENDED)
 
     def given_up(self, outcome: Draft) -> None:
-        """Note that the register refused to end it, and is not asked to again; raises what ``subscribed`` raises."""
+        """Note that the register would not end it, and is not asked again; raises as ``subscribed``."""
         self._settle(outcome, State.REFUSED)
 
     def refused(self, outcome: Draft) -> None:
-        """Note that the register neither made nor ended it, so that others come first; raises the same."""
+        """Note that the register neither made nor ended it, so others come first; raises as ``subscribed``."""
         self._settle(outcome, None)
 
     def _settle(self, outcome: Draft, state: State | None) -> None:
@@ -125,21 +125,21 @@ class Subscriptions:
             now, insz = self._clock(), outcome.subject
             if state is None:
                 session.execute(
-                    _SEEN, {"library": outcome.library, "key": self._rows.insz_key(outcome.library, insz), "at": now}
+                    _CONFIRM, {"library": outcome.library, "key": self._rows.insz_key(outcome.library, insz), "at": now}
                 )
             else:
                 note(session, self._rows, outcome.library, insz, state, at=now)
 
     def _value(self, row: SubscriptionRow) -> Subscription:
-        digits = self._rows.open_text(_where(row.library, row.insz_key), row.insz)
+        digits = self._rows.decrypt_text(_where(row.library, row.insz_key), row.insz)
         return Subscription(row.library, Insz(digits), State(row.state), row.since, row.confirmed_at)
 
 
 def note(session: Session, rows: Rows, library: str, insz: Insz, state: State, *, at: datetime) -> None:
-    """Note how a library's subscription to a number stands, whether it was known or not."""
+    """Write the state of a library's subscription to a number, new or known."""
     key = rows.insz_key(library, insz)
-    sealed = rows.seal_text(_where(library, key), insz.digits)
-    session.execute(_NOTE, {"library": library, "key": key, "insz": sealed, "state": state.value, "at": at})
+    encrypted = rows.encrypt_text(_where(library, key), insz.digits)
+    session.execute(_NOTE, {"library": library, "key": key, "insz": encrypted, "state": state.value, "at": at})
 
 
 def _where(library: str, key: bytes) -> str:
@@ -154,6 +154,6 @@ _NOTE: Final = text(
     "THEN excluded.since ELSE subscription.since END, "
     "state = excluded.state, confirmed_at = excluded.confirmed_at"
 ).bindparams(_AT)
-_SEEN: Final = text(
+_CONFIRM: Final = text(
     "UPDATE subscription SET confirmed_at = :at WHERE library = :library AND insz_key = :key"
 ).bindparams(_AT)

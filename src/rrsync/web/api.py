@@ -25,8 +25,7 @@ from rrsync.errors import LedgerError, StoreError
 from rrsync.store.api_keys import Answered, Clash
 from rrsync.store.change_feed import BEGINNING
 from rrsync.store.desk_answers import Offer
-from rrsync.store.rows import Standing
-from rrsync.store.settlement import changed
+from rrsync.store.rows import Standing, changed_fields
 from rrsync.web.access_rules import WithKey
 from rrsync.web.api_errors import MEDIA, Problem, add_problem_handler
 from rrsync.web.api_schema import (
@@ -215,7 +214,7 @@ def changes(ctx: Context, library: str, after: After = BEGINNING, most: Most = 1
 
 def holds(ctx: Context, library: str, after: Annotated[After, Query(ge=0)] = 0, most: Most = 100) -> HoldsDocument:
     """Return the members on hold, and why; what to do about it is decided at the desk."""
-    shown, has_more = ctx.worklist.page(library, beyond=after, most=most)
+    shown, has_more = ctx.holds.page(library, beyond=after, most=most)
     return HoldsDocument(
         library=library,
         holds=[
@@ -275,7 +274,7 @@ def _answer(offer: Offer, state: State, *, is_reused: bool) -> RefreshAnswer:
         state=state,
         hold=offer.reason if is_hold else None,
         hold_id=offer.hold if is_hold else None,
-        fields=[] if after is None else [str(name) for name in changed(offer.before, after)],
+        fields=[] if after is None else [str(name) for name in changed_fields(offer.before, after)],
         held=None if after is None else _held(after),
         reference=offer.reference,
         asked_at=offer.asked_at,

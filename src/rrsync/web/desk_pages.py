@@ -109,7 +109,7 @@ def link_errors_to(request: Request, name: str, **parts: str) -> None:
 
 def shown(request: Request, visit: Visit, page: Page, *, here: Place, status: int = HTTPStatus.OK) -> HTMLResponse:
     """Return a page of the desk, with the number of open holds in its navigation."""
-    waiting = context_of(request).worklist.count(own_library(visit))
+    waiting = context_of(request).holds.count(own_library(visit))
     return respond(request, page, status=status, here=here, waiting=waiting)
 
 

@@ -100,11 +100,11 @@ def listed(request: Request, ctx: Context, visit: Inside, reason: str = "", beyo
     """Show a page of the worklist, narrowed to a reason if one is named."""
     library, chosen = own_library(visit), _reason(reason)
     before = _number(beyond) or 0
-    holds, has_more = ctx.worklist.page(library, reason=chosen, beyond=before)
+    holds, has_more = ctx.holds.page(library, reason=chosen, beyond=before)
     members = ctx.members.of([(library, hold.number) for hold in holds])
     page = HoldsPage(
         holds=tuple(_line(hold, members.get((library, hold.number))) for hold in holds),
-        counts=tuple(ctx.worklist.counts(library).items()),
+        counts=tuple(ctx.holds.counts(library).items()),
         chosen=chosen,
         beyond=before,
         further=holds[-1].id if has_more else None,
@@ -149,7 +149,7 @@ def _decide(
     if found.reference != reference:
         say(request, visit, _GONE)
         return path("hold", hold=found.id)
-    turn = ctx.worklist.turn(found.library, found.id, reason=chosen)
+    turn = ctx.holds.turn(found.library, found.id, reason=chosen)
     carry_out = _accepted if decision == "accept" else _dismissed
     say(request, visit, *carry_out(ctx, visit, found))
     return _address(chosen, turn.after or turn.before)
@@ -204,7 +204,7 @@ def _page(request: Request, ctx: WebContext, hold: OpenHold, chosen: Reason | No
     standing = ctx.members.find(hold.library, hold.number)
     if standing is None:
         raise AccessError(Denied.MISSING)
-    held, turn = standing.member.held, ctx.worklist.turn(hold.library, hold.id, reason=chosen)
+    held, turn = standing.member.held, ctx.holds.turn(hold.library, hold.id, reason=chosen)
     return HoldPage(
         hold=_line(hold, standing.member),
         address=held.address,

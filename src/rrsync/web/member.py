@@ -254,7 +254,7 @@ def _correction(ctx: WebContext, member: Member) -> CorrectionLine | None:
 
 
 def _hold(ctx: WebContext, member: Member) -> HoldLine | None:
-    found = ctx.worklist.of(member.library, member.number)
+    found = ctx.holds.of(member.library, member.number)
     if found is None:
         return None
     return HoldLine(found.id, heading(member), found.reason, found.opened_at, proposes=found.offers)
