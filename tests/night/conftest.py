@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import make_url
 
 from rrsync.logging import configure
+from tests.conftest import StartPostgres
 from tests.night import house
 from tests.night.house import Broken, House
 
@@ -39,6 +41,22 @@ def building(url: str, folder: Path, said: Callable[[], str] = str) -> Iterator[
         yield build
         for one in built:
             check(one, said() + log.getvalue())
+
+
+@contextmanager
+def copied(kept: House, folder: Path, start_postgres: StartPostgres) -> Iterator[House]:
+    """Yield a copy of an installation, as it was when it was kept; no night runs on it, so I6 alone is checked."""
+    now, faults, raw = kept.clock.now, kept.simulator.faults, kept.raw
+    try:
+        with ExitStack() as stack:
+            url = f"sqlite:///{folder / 'copy' / 'rrsync.db'}"
+            if raw.path is None:
+                url = stack.enter_context(start_postgres().database(template=make_url(raw.url).database or ""))
+            made = kept.copy(folder, url, stack)
+            yield made
+            check(made, "")
+    finally:
+        kept.clock.now, kept.simulator.faults, kept.audit.raw = now, faults, raw
 
 
 def check(built: House, said: str) -> None:
