@@ -40,7 +40,7 @@ from rrsync.core.roles import Role, Staff
 from rrsync.simulator.citizens import World, member_rows
 from rrsync.store.log_search import Wanted
 from rrsync.store.members import Incoming
-from tests.night.house import member_of
+from tests.installation import member_of
 from tests.support import ROOT
 
 LIBRARY: Final = "demo"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ from tests.support import WHOLE, Clock, Dice, Postgres, References, Store, magda
 
 #: A PostgreSQL server that is started when it is first asked for.
 StartPostgres = Callable[[], Postgres]
+#: Yields the URL of a fresh database of a kind; the folder is for a file.
+FreshDatabase = Callable[[str, Path], AbstractContextManager[str]]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -77,15 +79,31 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def fresh_database(migrated_file: Path, start_postgres: StartPostgres) -> FreshDatabase:
+    """Return what yields the URL of a fresh database at the newest schema: its kind, and the folder of a file."""
+
+    @contextmanager
+    def fresh(kind: str, folder: Path) -> Iterator[str]:
+        if kind == "sqlite":
+            yield f"sqlite:///{shutil.copy(migrated_file, folder / 'rrsync.db')}"
+            return
+        with start_postgres().database() as url:
+            yield url
+
+    return fresh
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path, start_postgres: StartPostgres
-) -> Iterator[str]:
-    """Yield the URL of a fresh database at the newest schema, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'rrsync.db')}"
-        return
-    with start_postgres().database() as url:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Return each kind of database; a folder or a module may say ``sqlite_first`` instead."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(database_kind: str, tmp_path: Path, fresh_database: FreshDatabase) -> Iterator[str]:
+    """Yield the URL of a fresh database at the newest schema."""
+    with fresh_database(database_kind, tmp_path) as url:
         yield url
 
 

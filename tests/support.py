@@ -51,6 +51,16 @@ LAST: Final = "Kanariepiet"
 FIRST: Final = "Jozefien"
 
 
+#: Kinds of database for tests whose SQL is tested elsewhere: PostgreSQL too when the proofs run whole.
+SQLITE_FIRST: Final = ("sqlite", pytest.param("postgresql", marks=pytest.mark.whole))
+
+
+@pytest.fixture(params=SQLITE_FIRST)
+def sqlite_first(request: pytest.FixtureRequest) -> str:
+    """Return the kinds of ``SQLITE_FIRST``; to be imported as ``database_kind``."""
+    return str(request.param)
+
+
 class Clock:
     """A clock that stands still until it is set; calling it gives aware UTC."""
 

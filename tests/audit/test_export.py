@@ -33,9 +33,8 @@ FSCK: Final = os.environ.get("RRSYNC_FSCK", "")
 WITNESS: Final = Signer("witness.example/w1", bytes(range(32)))
 
 
-@pytest.fixture
-def house(library_night: LibraryNight) -> House:
-    """Return a library after a night with a few failures, a preview, a refresh and a refused attempt at the desk."""
+def work(library_night: LibraryNight) -> House:
+    """Build a library after a night with a few failures, a preview, a refresh and a refused attempt at the desk."""
     house = library_night(people=60, faults=("reset:7", "unsubscribed:11"), tolerated=("refused",))
     house.fill()
     house.night()

@@ -125,7 +125,7 @@ def test_files_that_cannot_be_cleaned_now_are_cleaned_by_a_second_try(forgetting
     assert cleaned == [1]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a server has no file that a reader keeps back
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # a server has no file that a reader keeps back
 def test_a_reader_that_keeps_the_files_back_is_said(store: Store) -> None:
     """Instead of leaving the key in the write-ahead log without a word."""
     store.ledger.append([intent("ref-9", subject=insz(9))])
@@ -156,7 +156,7 @@ def test_a_key_that_was_destroyed_is_not_made_anew(forgetting: Forgetting, store
         store.ledger.append([intent("ref-3", subject=insz(7))])
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a server's files are not ours to read
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # a server's files are not ours to read
 def test_nothing_of_the_key_is_left_in_the_files(forgetting: Forgetting, store: Store) -> None:
     """Neither in the database nor in its write-ahead log."""
     (sealed,) = store.scalars("SELECT key FROM log_key")

@@ -68,9 +68,8 @@ def paths(line: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield path
 
 
-@pytest.fixture
-def house(library_night: LibraryNight) -> House:
-    """Return a library after a night that stopped, one that went on, work at the desk and a decision about a hold."""
+def work(library_night: LibraryNight) -> House:
+    """Build a library after a night that stopped, one that went on, work at the desk and a decision about a hold."""
     house = library_night(people=60, faults=("unavailable:1",), in_flight=4)
     house.fill()
     house.night()

@@ -16,7 +16,7 @@ from tests.registry import scene
 from tests.registry.scene import http
 
 #: Outside the simulator the first mix-up stops; there the settings say so.
-AT_ONCE: Final = "max_mismatches = 1"
+AT_ONCE: Final = "[night]\nmax_mismatches = 1"
 WAIT_S: Final = 5.0
 
 USED: Final = ends(outcomes={"ok": 2}, tries=2, exit_code=0, changed=2)

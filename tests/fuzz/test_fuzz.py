@@ -114,7 +114,7 @@ def test_a_reply_that_is_only_written_otherwise_is_read_the_same() -> None:
 
 @pytest.mark.proof
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_what_reaches_the_database_is_what_the_second_opinion_says(store: Store) -> None:
     """A sample is settled for real: the member is as before or as the reply says, and nobody else is touched."""
     tally, drawer = Tally("settled"), Drawer(store)

@@ -6,33 +6,22 @@ on a connection of its own. After every run it holds the invariants against what
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import uuid4
 
-from rrsync.app.installation import fresh_keys, fresh_signing_key, usual_scope
-from rrsync.app.runtime import Runtime
-from rrsync.app.services import Services, open_services
-from rrsync.cli.setup import TEMPLATE
-from rrsync.config.load import load
-from rrsync.config.settings import Settings
-from rrsync.core.insz import Insz
-from rrsync.core.person import Address, Held, Member, Name, PartialDate
 from rrsync.core.planning import tonight
 from rrsync.core.report import Report
-from rrsync.simulator.citizens import World, member_rows
+from rrsync.simulator.citizens import World
 from rrsync.simulator.faults import Fault
 from rrsync.simulator.server import Simulator
-from rrsync.store.members import Incoming, Taken
+from rrsync.store.members import Taken
 from rrsync.sync.night import Night, Progress
+from tests.installation import Installation, Row, install, library_settings
 from tests.night.invariants import Base, Canaries, Scene, after_run, due, in_clear, one_outcome
 from tests.night.raw import Key, Raw, State
 from tests.support import Clock
@@ -40,32 +29,6 @@ from tests.support import Clock
 LIBRARY: Final = "demo"
 STALE_DAYS: Final = 30
 NOT_OURS: Final = frozenset({"members.csv", "export.csv", "rrsync.keys", "rrsync.signing"})
-
-Row = dict[str, str]
-
-
-class Stopwatch:
-    """Seconds that pass when somebody would wait for them, and as they do."""
-
-    def __init__(self) -> None:
-        self.waited = 0.0
-
-    def __call__(self) -> float:
-        """Give the seconds."""
-        return time.monotonic() + self.waited
-
-
-class Impatient(threading.Event):
-    """A stop that nobody waits for: what would sleep until it comes goes on at once, and the time has passed."""
-
-    def __init__(self, stopwatch: Stopwatch) -> None:
-        super().__init__()
-        self._stopwatch = stopwatch
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Give whether it has come."""
-        self._stopwatch.waited += timeout or 0.0
-        return self.is_set()
 
 
 class Broken(AssertionError):
@@ -91,54 +54,35 @@ class Audit:
             self.also(reference)
 
 
-@dataclass(slots=True)
-class House:
-    """One installation; made by the fixture ``library_night``."""
+@dataclass(kw_only=True)
+class House(Installation):
+    """An installation with an auditor; made by the fixture ``library_night``."""
 
-    folder: Path
-    settings: Settings
-    clock: Clock
-    world: World | None
-    simulator: Simulator
     audit: Audit
     scene: Scene
-    stack: ExitStack
-    libraries: list[str]
     said: list[str] = field(default_factory=list)
     excused: bool = False
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
     rows: list[Row] = field(default_factory=list)
-    _app: Services | None = None
 
     @property
     def raw(self) -> Raw:
         """The auditor's eyes."""
         return self.audit.raw
 
-    @property
-    def app(self) -> Services:
-        """The rooms, opened once for a test; anew after ``reopen``."""
-        if self._app is None:
-            self._app = self.stack.enter_context(self.opened())
-        return self._app
-
-    def reopen(self) -> None:
-        """Let the next use of the rooms open them anew, as another process would."""
-        self._app = None
-
-    @contextmanager
-    def opened(self) -> Iterator[Services]:
-        """Open the rooms as wiring does, with the test's clock and a stop that nobody waits for."""
-        runtime = Runtime(self.clock, lambda: str(uuid4()), os.urandom, self.stopwatch)
-        with open_services(self.settings, runtime) as app:
-            yield replace(app, stop=Impatient(self.stopwatch))
+    def copy(self, folder: Path, url: str, stack: ExitStack) -> House:
+        """Return a copy, whose auditor reads the copied database."""
+        made = super().copy(folder, url, stack)
+        made.audit.raw = Raw(url, self.raw.keys)
+        stack.callback(made.raw.close)
+        made.said, made.rows = [], list(self.rows)
+        made.scene = replace(self.scene, before=dict(self.scene.before), done=set(self.scene.done), told={})
+        return made
 
     def take(self, rows: Iterable[Row], *, library: str = LIBRARY, import_id: str = "") -> list[Taken]:
         """Import rows of a member file; for the auditor a member is from now on what its row says."""
         rows = list(rows)
         self.rows += rows
-        incoming = [Incoming(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
-        taken = self.app.members.take(incoming, import_id=import_id or str(uuid4()), at=self.clock())
+        taken = super().take(rows, library=library, import_id=import_id)
         keys = {(library, row["member_no"]) for row in rows}
         state = self.raw.state()
         for key, base in _bases(state).items():
@@ -146,12 +90,6 @@ class House:
                 old = self.scene.before.get(key, base)
                 self.scene.before[key] = replace(base, numbers=base.numbers | old.numbers)
         return taken
-
-    def fill(self, *, libraries: Sequence[str] | None = None) -> None:
-        """Import what each library holds of the invented population."""
-        assert self.world is not None
-        for library in libraries or self.libraries:
-            self.take(member_rows(self.world), library=library)
 
     def night(
         self,
@@ -195,7 +133,7 @@ class House:
             raise
 
     def findings(self, run: str, *, dead: bool = False) -> list[str]:
-        """Give what I1 to I5 have against what is there."""
+        """Return what I1 to I5 have against what is there."""
         self.scene.asked = [(one.reference, one.digits) for one in self.simulator.asked]
         return after_run(self.scene, self.raw.state(), run=run, dead=dead)
 
@@ -241,11 +179,11 @@ class House:
         return findings + list(in_clear(self.canaries(), places))
 
     def canaries(self) -> Canaries:
-        """Give everything that may stand nowhere: of the members' rows and of what the register knows of them."""
+        """Return everything that may stand nowhere: of the members' rows and of what the register knows of them."""
         numbers = [row["insz"] for row in self.rows]
         words = [row.get(name, "") for row in self.rows for name in ("last_name", "first_names", "street")]
-        for number in numbers if self.world is not None else ():
-            if citizen := cast("World", self.world).find(number):
+        for number in numbers if self.people is not None else ():
+            if citizen := self.people.find(number):
                 numbers.append(citizen.new_insz.digits) if citizen.situation.value == "renumbered" else None
                 numbers.append(citizen.relative.digits)
                 words += [*citizen.last_names, *citizen.first_names, citizen.residence.street]
@@ -268,17 +206,15 @@ def build(
     in_flight: int = 8,
     deadline_s: float = 20,
     settings: str = "",
-    log: str = "",
     kind: type[Simulator] = Simulator,
 ) -> House:
-    """Build an installation; ``settings`` go under [night], ``log`` behind [log].
+    """Build an installation; ``settings`` are TOML, merged into the usual ones.
 
     The authorisation of the libraries ``ended`` is over, that of ``last_days`` ends today.
     """
     clock = Clock()
     world = None if personas is not None else World(seed=seed, people=people)
-    keys = fresh_keys()
-    audit = Audit(Raw(url, keys))
+    audit = Audit(Raw(url, ""))
     stack.callback(audit.raw.close)
     simulator = stack.enter_context(
         kind(
@@ -290,25 +226,24 @@ def build(
             on_request=audit,
         )
     )
-    text = TEMPLATE.replace("sqlite:///rrsync.db", url).replace("http://127.0.0.1:8080/", simulator.url)
-    text = text.replace("max_per_second = 8.0", "max_per_second = 100000.0")
-    text = text.replace("max_in_flight = 16", f"max_in_flight = {in_flight}")
-    text = text.replace("deadline_s = 45", f"deadline_s = {deadline_s}").replace("[night]\n", f"[night]\n{settings}\n")
-    base, block = text.split("[[library]]")
-    base += log + "\n"
-    for library in libraries:
-        own = block.replace('"demo"', f'"{library}"').replace("demo.example", f"{library}.example")
-        until = "2019-12-31" if library in ended else "2026-07-01" if library in last_days else "2099-12-31"
-        base += "[[library]]" + own.replace("2099-12-31", until)
-    (folder / "rrsync.toml").write_text(base, encoding="utf-8")
-    (folder / "scopes").mkdir()
-    (folder / "scopes" / "libraries.txt").write_text(usual_scope(), encoding="utf-8")
-    for name, content in (("rrsync.keys", keys), ("rrsync.signing", fresh_signing_key())):
-        (folder / name).touch(mode=0o600)
-        (folder / name).write_text(content, encoding="ascii")
-    scene = Scene({}, [], audit.recorded, None if world is None else world.find, tolerated=frozenset(tolerated))
-    loaded = load(folder / "rrsync.toml")
-    return House(folder, loaded, clock, world, simulator, audit, scene, stack, list(libraries))
+    until = dict.fromkeys(ended, "2019-12-31") | dict.fromkeys(last_days, "2026-07-01")
+    own = [
+        library_settings(name, place, until=until.get(name, "2099-12-31"))
+        for place, name in enumerate(libraries, start=1)
+    ]
+    more = f"[registry]\nmax_in_flight = {in_flight}\ndeadline_s = {deadline_s}\n{settings}"
+    loaded = install(folder, url, simulator.url, own, more)
+    audit.raw.keys = loaded.keys.file.read_text("ascii")
+    return House(
+        folder=folder,
+        settings=loaded,
+        clock=clock,
+        people=world,
+        simulator=simulator,
+        stack=stack,
+        audit=audit,
+        scene=Scene({}, [], audit.recorded, None if world is None else world.find, tolerated=frozenset(tolerated)),
+    )
 
 
 def _bases(state: State) -> dict[Key, Base]:
@@ -316,29 +251,3 @@ def _bases(state: State) -> dict[Key, Base]:
         key: Base(member, len(state.entries.get(key[0], [])), frozenset({member.digits}))
         for key, member in state.members.items()
     }
-
-
-def member_of(library: str, row: Row) -> Member:
-    """Give a row of a member file as a member, as the door does."""
-    address = Address(
-        street=row.get("street", ""),
-        house_number=row.get("house_number", ""),
-        box=row.get("box", ""),
-        postal_code=row.get("postal_code", ""),
-        municipality=row.get("municipality", ""),
-        country=row.get("country") or "BEL",
-    )
-    held = Held(
-        Name(row.get("last_name", ""), row.get("first_names", "")),
-        PartialDate.parse(row.get("birth_date", "")),
-        address,
-    )
-    ends = PartialDate.parse(row.get("membership_end", ""))
-    return Member(
-        library=library,
-        number=row["member_no"],
-        insz=Insz.parse(row["insz"], production=False) if row.get("insz") else None,
-        held=held,
-        membership_end=None if ends is None else date(ends.year, ends.month, ends.day),
-        open_items=int(row.get("open_items") or 0),
-    )

@@ -14,7 +14,6 @@ import pytest
 
 from rrsync.anchor.witness_server import Witness
 from rrsync.audit.notary import newest
-from rrsync.config.load import load
 from rrsync.core.log_entry import Actor, ActorKind, Kind
 from rrsync.core.merkle import Edge, leaf_hash, verify_consistency
 from rrsync.core.signed_note import Checkpoint, Note, Signer
@@ -31,11 +30,7 @@ ELSEWHERE = "elsewhere"
 
 def anchored(house: House, *anchors: str) -> House:
     """Name anchors in the settings; every use of the rooms knows them from now on."""
-    path = house.folder / "rrsync.toml"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("\n[[library]]", "\n" + "".join(anchors) + "[[library]]", 1), encoding="utf-8")
-    house.settings = load(path)
-    house.reopen()
+    house.configure("".join(anchors))
     return house
 
 
@@ -128,12 +123,7 @@ class TestOutOfReach:
         assert "`rrsync log anchor`" in report.stopped[1]
         assert 12 <= report.asked < 20
         assert report.open == 20 - report.asked
-        text = (house.folder / "rrsync.toml").read_text(encoding="utf-8")
-        start = text.index("[[log.anchor]]\nkind", text.index("# key = "))
-        end = text.index("[[library]]")
-        (house.folder / "rrsync.toml").write_text(text[:start] + a_file(house) + text[end:], encoding="utf-8")
-        house.settings = load(house.folder / "rrsync.toml")
-        house.reopen()
+        anchored(house, a_file(house))
         assert house.night().exit_code == 0
 
     def test_a_night_that_cannot_begin_asks_nothing(self, library_night: LibraryNight) -> None:
@@ -192,7 +182,7 @@ def closed(house: House, how: str) -> str:
             return f'[[log.anchor]]\nkind = "mail"\n{said}deadline_s = {SOON}\n'
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # its file is what is put back
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # its file is what is put back
 class TestBackups:
     """A database that was put back is seen, and nothing is asked with it."""
 
@@ -337,7 +327,7 @@ def test_messages_are_kept_when_they_explain_a_failure(
     library_night: LibraryNight, policy: str, fault: str, kept: int
 ) -> None:
     """Sealed, and never in the entry; with the settings they are kept of all, or of none but a mix-up."""
-    house = library_night(people=1, faults=[fault] if fault else [], settings="max_mismatches = 9")
+    house = library_night(people=1, faults=[fault] if fault else [], settings="[night]\nmax_mismatches = 9")
     said = house.settings.log.model_copy(update={"evidence": policy})
     house.settings = house.settings.model_copy(update={"log": said})
     house.fill()

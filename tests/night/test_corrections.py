@@ -84,9 +84,9 @@ def ends(house: House) -> list[str]:
 def registers(house: House, number: str = MOVED) -> Address:
     """Give where the register says that a member lives."""
     insz = standing(house, number).member.insz
-    assert house.world is not None
+    assert house.people is not None
     assert insz is not None
-    citizen = house.world.find(insz.digits)
+    citizen = house.people.find(insz.digits)
     assert citizen is not None
     return citizen.residence
 

@@ -94,8 +94,8 @@ class TestAsking:
         """The member is as it was and as due; the outcome says that a change was offered, and no field's name."""
         before = standing(house)
         offer = ask(counter)
-        assert house.world is not None
-        citizen = house.world.find(before.member.insz.digits if before.member.insz else "")
+        assert house.people is not None
+        citizen = house.people.find(before.member.insz.digits if before.member.insz else "")
         assert citizen is not None
         assert (offer.verdict, offer.state, offer.reason, offer.hold) == ("change", "open", None, None)
         assert offer.before == before.member.held

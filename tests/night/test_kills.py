@@ -122,10 +122,10 @@ def test_whenever_it_is_killed_nothing_is_lost_and_nothing_is_wrong(
     """After every kill what is there is true and said; the next night goes on, and in the end everything was done."""
     print(f"RRSYNC_SEED={SEED} batch {batch}")
     house = library_night(people=PEOPLE, in_flight=IN_FLIGHT)
-    assert house.world is not None
-    house.take(member_rows(house.world))
+    assert house.people is not None
+    house.take(member_rows(house.people))
     house.app.database.close()
-    seasons = Seasons(house.world)
+    seasons = Seasons(house.people)
     house.simulator.world = seasons  # type: ignore[assignment]  # it knows the same people
     house.scene.find = seasons.find
     house.audit.also = reaper = Reaper(Random(f"{SEED} {batch}"))

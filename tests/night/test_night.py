@@ -269,8 +269,8 @@ def test_an_authorisation_may_end_between_two_tries(library_night: LibraryNight)
 def test_a_member_who_gets_another_number_meanwhile_is_asked_again(library_night: LibraryNight) -> None:
     """The answer under way is about nobody here any more: its outcome is kept, and nothing else of it."""
     house = library_night(people=40)
-    assert house.world is not None
-    rows = list(member_rows(house.world))
+    assert house.people is not None
+    rows = list(member_rows(house.people))
     ours, spare = rows[3], rows.pop(30)
     house.take(rows)
     renumbered = ours | {name: spare[name] for name in spare if name != "member_no"}

@@ -221,7 +221,7 @@ def test_every_persona_gets_what_its_own_file_asks_for(
     library_night: LibraryNight, magda_data: Path, personas: list[Persona]
 ) -> None:
     """Verdict, reason, address and names of all of them; and a second night changes nothing."""
-    house = library_night(personas=magda_data / FOLDER, settings="max_same_address = 1000")
+    house = library_night(personas=magda_data / FOLDER, settings="[night]\nmax_same_address = 1000")
     rows = {persona.number: row_of(persona, place) for place, persona in enumerate(personas)}
     imported(house, list(rows.values()))
     report = house.night()

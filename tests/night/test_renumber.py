@@ -40,8 +40,8 @@ def house(library_night: LibraryNight) -> House:
 
 def renumbered(house: House) -> Citizen:
     """Give the person who has a new number."""
-    assert house.world is not None
-    people = map(house.world.citizen, range(len(house.world)))
+    assert house.people is not None
+    people = map(house.people.citizen, range(len(house.people)))
     return next(one for one in people if one.situation is Situation.RENUMBERED)
 
 
@@ -79,8 +79,8 @@ def accept(house: House) -> Any:
 def test_the_whole_way(house: House) -> None:
     """Old unsubscribed, new subscribed and asked: the member has number and address, and each access its name."""
     citizen, hold = renumbered(house), found(house)
-    assert house.world is not None
-    now = house.world.find(citizen.new_insz.digits)
+    assert house.people is not None
+    now = house.people.find(citizen.new_insz.digits)
     assert now is not None
     assert state(house, citizen.insz) == "open"
     done = accept(house)
@@ -182,7 +182,7 @@ def test_a_number_that_is_a_members_again_keeps_its_subscription(house: House) -
 def test_a_run_ends_a_bounded_number_of_them(house: House) -> None:
     """The rest waits for the next run; one library that may not ask keeps no other from its own."""
     some = [one.insz for one in house.app.subscriptions.of(LIBRARY, State.OPEN)][:5]
-    strangers = [Insz(house.world.citizen(at).relative.digits) for at in range(5)] if house.world else []
+    strangers = [Insz(house.people.citizen(at).relative.digits) for at in range(5)] if house.people else []
     assert len(some) == len(strangers) == 5
     rows = Rows(Seal(Keyring.parse(read_keys(house.settings)), os.urandom))
     with house.app.database.write() as session:

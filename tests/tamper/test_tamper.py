@@ -12,7 +12,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -24,7 +24,7 @@ from rrsync.errors import BrokenChain
 from rrsync.store.checkpoints import Checkpoints
 from rrsync.store.encryption import Keyring
 from rrsync.store.log_verification import Point
-from tests.conftest import StartPostgres
+from tests.conftest import FreshDatabase
 from tests.owner import age, unguard
 from tests.support import LIBRARY, NOW, Clock, Dice, Store, amount, open_store
 from tests.tamper.base import SIGNER, Builder, build, sign
@@ -69,16 +69,12 @@ def tally() -> Iterator[Tally]:
 
 
 @contextmanager
-def fresh(number: int, folder: Path, migrated: Path, start: StartPostgres) -> Iterator[Store]:
+def fresh(number: int, folder: Path, fresh_database: FreshDatabase) -> Iterator[Store]:
     """Yield an empty store; every fourth is on PostgreSQL."""
-    with ExitStack() as stack:
-        if number % 4 == 3:
-            url = stack.enter_context(start().database())
-        else:
-            url = f"sqlite:///{shutil.copy(migrated, folder / f'{number}.db')}"
+    with fresh_database("postgresql" if number % 4 == 3 else "sqlite", folder) as url:
         store = open_store(url, clock=Clock(), random=Dice(f"{number}"), keys=Keyring.fresh(Dice("keys")))
-        stack.callback(store.close)
         yield store
+        store.close()
 
 
 def judge(store: Store, outside: list[Point]) -> str:
@@ -95,12 +91,12 @@ def judge(store: Store, outside: list[Point]) -> str:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_every_tampering_is_found_and_named(
-    tmp_path: Path, migrated_file: Path, start_postgres: StartPostgres, tally: Tally, batch: int
+    tmp_path: Path, fresh_database: FreshDatabase, tally: Tally, batch: int
 ) -> None:
     """Whatever the owner does, the first fault is named; a fork between two checkpoints by the stretch it is in."""
     print(f"RRSYNC_SEED={SEED} batch {batch}")
     dice = Random(f"{SEED} {batch}")
-    with fresh(batch, tmp_path, migrated_file, start_postgres) as store:
+    with fresh(batch, tmp_path, fresh_database) as store:
         base = build(store, dice, size=dice.randrange(280, 420))
         disarm(store)
         assert judge(store, base.outside) == ""
@@ -122,13 +118,11 @@ def test_every_tampering_is_found_and_named(
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", range(UNTOUCHED))
-def test_a_log_that_was_left_alone_raises_nothing(
-    tmp_path: Path, migrated_file: Path, start_postgres: StartPostgres, number: int
-) -> None:
+def test_a_log_that_was_left_alone_raises_nothing(tmp_path: Path, fresh_database: FreshDatabase, number: int) -> None:
     """Whole, since any root that is known, with a beginning from before there were tags, and with a year forgotten."""
     print(f"RRSYNC_SEED={SEED} log {number}")
     dice = Random(f"{SEED} log {number}")
-    with fresh(number, tmp_path, migrated_file, start_postgres) as store:
+    with fresh(number, tmp_path, fresh_database) as store:
         if dice.random() < 0.5:
             Builder(store, dice).work()
             unguard(store)

@@ -25,7 +25,7 @@ from rrsync.simulator.faults import Fault
 from rrsync.simulator.server import Simulator
 from rrsync.store.members import Incoming
 from rrsync.web.paths import path
-from tests.night.house import member_of
+from tests.installation import member_of
 from tests.support import Clock
 from tests.web.provider import Op, person
 from tests.web.scene import Browser, Scene, opened

@@ -26,7 +26,7 @@ from rrsync.core.insz import holds_insz
 from rrsync.simulator.citizens import Situation, member_rows
 from rrsync.store.members import Incoming
 from rrsync.web.server import PageServer
-from tests.night.house import member_of
+from tests.installation import member_of
 from tests.support import Clock
 from tests.web.browser import lead
 from tests.web.provider import SECRET, Op, person, running

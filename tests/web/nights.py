@@ -30,7 +30,7 @@ from rrsync.store.members import Incoming
 from rrsync.store.rows import Standing
 from rrsync.store.tables import ChangeRow
 from rrsync.web.context import WebContext
-from tests.night.house import member_of
+from tests.installation import member_of
 from tests.registry.authority import issue
 from tests.support import Clock
 from tests.web.provider import SECRET, Op, person

@@ -19,7 +19,7 @@ from rrsync.app.web_services import WebServices, web_services
 from rrsync.config.settings import Settings
 from rrsync.web.access_rules import RULES
 from rrsync.web.app import create_app
-from tests.night.house import Impatient, Stopwatch
+from tests.installation import NoWait, Stopwatch
 from tests.support import Clock, Dice, References
 from tests.web.provider import Op
 
@@ -119,7 +119,7 @@ def opened(settings: Settings, clock: Clock, op: Op | None = None, **built: Any)
     stopwatch = Stopwatch()
     runtime = Runtime(clock, References(), Dice("web"), stopwatch)
     with open_services(settings, runtime) as rooms:
-        app = web_services(replace(rooms, stop=Impatient(stopwatch)))
+        app = web_services(replace(rooms, stop=NoWait(stopwatch)))
         scene = Scene(app, create_app(app, **built), clock, op, settings.web.origin)
         if op is not None:
             op.redirects = [f"{scene.origin}/login/back"]

@@ -32,7 +32,7 @@ from rrsync.store.api_keys import ApiKey, Order
 from rrsync.store.members import Incoming
 from rrsync.web.app import create_app
 from rrsync.web.server import PageServer
-from tests.night.house import Impatient, Stopwatch, member_of
+from tests.installation import NoWait, Stopwatch, member_of
 from tests.support import Clock
 
 LETTERS: Final = {"hasselt": "M", "genk": "G"}
@@ -159,7 +159,7 @@ def serving(
         rooms = stack.enter_context(
             open_services(settings, Runtime(clock, lambda: str(uuid4()), os.urandom, stopwatch))
         )
-        app = web_services(replace(rooms, stop=Impatient(stopwatch)))
+        app = web_services(replace(rooms, stop=NoWait(stopwatch)))
         for library, letter in LETTERS.items():
             rows = (row | {"member_no": letter + row["member_no"][1:]} for row in member_rows(world))
             batch = [Incoming(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]

@@ -26,7 +26,7 @@ from rrsync.core.planning import tonight
 from rrsync.simulator.citizens import Situation, World, member_rows
 from rrsync.simulator.server import Simulator
 from rrsync.store.members import Incoming
-from tests.night.house import member_of
+from tests.installation import member_of
 from tests.support import Clock
 
 #: A quarter to ten on a working day in Belgium; the looks before it are of the month before.
