@@ -182,8 +182,8 @@ class House(Installation):
         """Return everything that may stand nowhere: of the members' rows and of what the register knows of them."""
         numbers = [row["insz"] for row in self.rows]
         words = [row.get(name, "") for row in self.rows for name in ("last_name", "first_names", "street")]
-        for number in numbers if self.people is not None else ():
-            if citizen := self.people.find(number):
+        for number in numbers:
+            if self.people is not None and (citizen := self.people.find(number)):
                 numbers.append(citizen.new_insz.digits) if citizen.situation.value == "renumbered" else None
                 numbers.append(citizen.relative.digits)
                 words += [*citizen.last_names, *citizen.first_names, citizen.residence.street]
