@@ -126,7 +126,7 @@ class TestFailing:
         """Not one of those that came together, marked or not."""
         watched.store.execute("ALTER TABLE staff RENAME TO away")
         drafts = [watched.draft(1, actor="process"), watched.draft(2, is_denied=is_denied)]
-        with pytest.raises(LedgerError, match="cannot be seen whether this look stands out"):
+        with pytest.raises(LedgerError):
             watched.marked(*drafts)
         assert watched.store.counts()["entry"] == 0
 

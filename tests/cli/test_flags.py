@@ -153,7 +153,7 @@ class TestFailing:
             connection.execute("DROP TABLE staff")
         said = place.refresh("M000001")
         assert said.code == 4
-        assert "cannot be seen whether this look stands out" in said.err
+        assert "cannot be checked for anomalies" in said.err
         assert "Nothing was asked" in said.err
         assert not register.counts
         assert flags(place) == []
