@@ -33,8 +33,7 @@ from rrsync.core.merkle import leaf_hash, verify_inclusion
 from rrsync.store.access_log import Ledger
 from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.engine import PRAGMAS, Database
-from rrsync.store.log_tree import Tiles
-from rrsync.store.log_verification import verify
+from rrsync.store.log_tree import Tiles, verify
 
 LIBRARY: Final = "demo"
 BATCH: Final = 1_000

@@ -36,7 +36,7 @@ from rrsync.core.insz import Insz
 from rrsync.core.person import Address, Held, Member, Name, PartialDate
 from rrsync.core.planning import tonight
 from rrsync.registry import request as registry_request
-from rrsync.registry.services import PERSON
+from rrsync.registry.request import PERSON
 from rrsync.registry.soap import Client
 from rrsync.simulator.citizens import World, member_rows
 from rrsync.simulator.server import Simulator

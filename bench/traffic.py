@@ -31,8 +31,7 @@ from rrsync.core.rate_limit import Budget, Went
 from rrsync.errors import RegistryError
 from rrsync.registry.fields import known_paths
 from rrsync.registry.pace import Pace
-from rrsync.registry.request import Forms
-from rrsync.registry.services import PERSON
+from rrsync.registry.request import PERSON, Forms
 from rrsync.registry.soap import Client
 from rrsync.simulator.citizens import World
 from rrsync.simulator.server import Simulator

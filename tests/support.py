@@ -25,7 +25,7 @@ from rrsync.store.access_log import Head, Ledger
 from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.engine import Database
 from rrsync.store.holds import Holds
-from rrsync.store.log_verification import Point, verify
+from rrsync.store.log_tree import Point, verify
 from rrsync.store.members import Incoming, Members, Taken
 from rrsync.store.rows import Rows
 from rrsync.store.runs import Runs

@@ -14,7 +14,7 @@ from rrsync.audit.key_destruction import Forgetting
 from rrsync.core.log_entry import Actor, ActorKind, Evidence, Kind
 from rrsync.errors import ConfigError, LedgerError, StoreError
 from rrsync.store.log_search import Search
-from rrsync.store.log_verification import verify
+from rrsync.store.log_tree import verify
 from tests.support import LIBRARY, Store, insz, intent, member, outcome
 
 AN, BERT = (Actor(ActorKind.PERSON, name) for name in ("an.peeters", "bert.maes"))

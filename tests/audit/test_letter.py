@@ -9,17 +9,7 @@ from typing import Any
 import pytest
 
 from rrsync.audit.letter import Letter
-from rrsync.audit.letter_texts import (
-    ANSWERED,
-    DONE,
-    FAILED,
-    LABELS,
-    LETTER_DEEDS,
-    PART,
-    TEXT,
-    VERDICTS,
-    denial,
-)
+from rrsync.audit.letter_texts import ANSWERED, DONE, FAILED, LABELS, LETTER_DEEDS, PART, TEXT, VERDICTS, denial
 from rrsync.audit.review import Told
 from rrsync.core.authorisation import Authorisation, Scope
 from rrsync.core.exchange import Question

@@ -28,8 +28,8 @@ from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Actor, ActorKind, Evidence, Kind, Status
 from rrsync.core.review_sample import Finding
 from rrsync.errors import NotAuthorised
-from rrsync.registry import evidence
-from rrsync.registry.services import PERSON
+from rrsync.registry import outcome
+from rrsync.registry.request import PERSON
 from rrsync.store.encryption import Keyring, Seal
 from rrsync.store.log_search import Wanted
 from rrsync.text.catalogue import translated
@@ -130,10 +130,10 @@ def officer(house: House) -> None:
     authorisation = app.authorisations[LIBRARY]
     denied = Question(LIBRARY, person(house), AN, "curiosity", "flagged-1", case="brief-120")
     asked = Question(LIBRARY, person(house), AN, "desk", "flagged-2", case="brief-121")
-    refusal = evidence.denied(denied, PERSON, authorisation, "no such purpose")
-    app.access_log.append(oversight.flags.mark([refusal, evidence.intent(asked, PERSON, authorisation, b"ask")]))
+    refusal = outcome.denied(denied, PERSON, authorisation, "no such purpose")
+    app.access_log.append(oversight.flags.mark([refusal, outcome.intent(asked, PERSON, authorisation, b"ask")]))
     nothing = Evidence(b"ask", b"")
-    app.access_log.append([evidence.outcome(asked, Status.NOT_SENT, nothing, keep=evidence.Keep.ERRORS, ms=0)])
+    app.access_log.append([outcome.outcome(asked, Status.NOT_SENT, nothing, keep=outcome.Keep.ERRORS, ms=0)])
     review = Review(app.access_log, app.log_search)
     looks = review.look(Wanted(LIBRARY, actor=AN.name, last=50), DPO, about=[person(house)])
     review.evidence(LIBRARY, looks[0].seq, DPO, reason="complaint 4")

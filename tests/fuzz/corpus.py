@@ -13,9 +13,8 @@ from rrsync.core.exchange import Found, Question
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.person import Address, Held, Member, Name
-from rrsync.registry.evidence import Keep
 from rrsync.registry.fields import known_paths
-from rrsync.registry.outcome import Outcome, Rules, SoapReply, read_answer
+from rrsync.registry.outcome import Keep, Outcome, Rules, SoapReply, read_answer
 from rrsync.simulator.citizens import World
 from rrsync.simulator.personas import Personas
 from rrsync.simulator.replies import NOT_FOUND, Asker, Stamp, Uitzondering, about, exceptions, fault, refusal

@@ -22,12 +22,11 @@ from rrsync.core.exchange import Notice, Question
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Actor, ActorKind, Draft
 from rrsync.registry.codes import warn
-from rrsync.registry.evidence import Keep
 from rrsync.registry.fields import known_paths
 from rrsync.registry.gate import Gate
-from rrsync.registry.outcome import Outcome, Rules, SoapReply, read_answer
+from rrsync.registry.outcome import Keep, Outcome, Rules, SoapReply, read_answer
 from rrsync.registry.pace import Pace
-from rrsync.registry.services import PERSON, Service
+from rrsync.registry.request import PERSON, Service
 from rrsync.registry.soap import Client
 
 NOW: Final = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)

@@ -10,8 +10,7 @@ import pytest
 from rrsync.core.insz import Insz
 from rrsync.errors import ConfigError
 from rrsync.registry import request
-from rrsync.registry.request import Forms
-from rrsync.registry.services import PERSON
+from rrsync.registry.request import PERSON, Forms
 from rrsync.registry.soap import Client
 from tests.registry import scene
 

@@ -32,7 +32,7 @@ from rrsync.registry.codes import TABLE, Action
 from rrsync.registry.fields import known_paths
 from rrsync.registry.gate import Exchange, Gate
 from rrsync.registry.pace import Pace
-from rrsync.registry.services import Service
+from rrsync.registry.request import Service
 from rrsync.registry.soap import Client
 from rrsync.simulator.citizens import World
 from rrsync.simulator.server import Simulator

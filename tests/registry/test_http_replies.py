@@ -24,7 +24,7 @@ from rrsync.core.rate_limit import Went
 from rrsync.errors import RegistryRefused, RegistryUnavailable
 from rrsync.net.bounded_socket import current
 from rrsync.registry.pace import Pace, never
-from rrsync.registry.transport import (
+from rrsync.registry.soap import (
     LONGEST_S,
     MAX_BYTES,
     ClockSkew,

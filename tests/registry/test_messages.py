@@ -17,7 +17,7 @@ from rrsync.core.person import Address, PartialDate
 from rrsync.errors import RegistryUnreadable
 from rrsync.registry import reply, request
 from rrsync.registry.fields import known_paths
-from rrsync.registry.services import PERSON
+from rrsync.registry.request import PERSON
 from tests.registry import scene
 
 WSDL = files("rrsync") / "wsdl" / PERSON.operation

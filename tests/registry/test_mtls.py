@@ -19,7 +19,7 @@ from rrsync.core.log_entry import Status
 from rrsync.errors import ConfigError, RegistryRefused
 from rrsync.net.bounded_socket import Identity, tls
 from rrsync.registry.certificates import identity
-from rrsync.registry.transport import Endpoint, EndpointRefused, EndpointUnavailable
+from rrsync.registry.soap import Endpoint, EndpointRefused, EndpointUnavailable
 from tests.registry import authority, scene
 from tests.registry.authority import DAY, Paper
 from tests.registry.scene import door, http

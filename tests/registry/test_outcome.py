@@ -18,9 +18,8 @@ from rrsync.core.log_entry import JSON, Evidence, Kind
 from rrsync.errors import NotAuthorised, RegistryUnreadable
 from rrsync.registry import reply
 from rrsync.registry.codes import Action
-from rrsync.registry.evidence import Keep
-from rrsync.registry.outcome import FileAnswer, Outcome, SoapReply, read_answer
-from rrsync.registry.services import PERSON
+from rrsync.registry.outcome import FileAnswer, Keep, Outcome, SoapReply, read_answer
+from rrsync.registry.request import PERSON
 from rrsync.simulator.citizens import World
 from rrsync.simulator.replies import Asker, Stamp, about
 from tests.registry import scene

@@ -11,7 +11,7 @@ import pytest
 from rrsync.core.exchange import Deed, Done, Notice, Reason, Refused
 from rrsync.registry.codes import TABLE, Action
 from rrsync.registry.outcome import Outcome
-from rrsync.registry.services import SUBSCRIBE, UNSUBSCRIBE, Service, service
+from rrsync.registry.request import SUBSCRIBE, UNSUBSCRIBE, Service, service
 from tests.registry import scene
 from tests.registry.scene import answer, fault, notice, repliek
 

@@ -18,8 +18,7 @@ from rrsync.core.exchange import Deed, Question
 from rrsync.core.insz import Insz
 from rrsync.errors import ConfigError
 from rrsync.registry import request
-from rrsync.registry.request import Forms
-from rrsync.registry.services import PERSON, SUBSCRIBE, UNSUBSCRIBE, Service, service
+from rrsync.registry.request import PERSON, SUBSCRIBE, UNSUBSCRIBE, Forms, Service, service
 from rrsync.registry.signing import Signer
 from rrsync.registry.soap import Client
 from tests.registry import authority, scene

@@ -22,7 +22,7 @@ from lxml import etree
 
 from rrsync.errors import ConfigError
 from rrsync.registry import reply, request, xml
-from rrsync.registry.services import PERSON
+from rrsync.registry.request import PERSON
 from rrsync.registry.signing import Signer
 from rrsync.registry.soap import Client
 from rrsync.registry.verification import BadSignature, Verifier

@@ -10,7 +10,7 @@ import pytest
 
 from rrsync import logging
 from rrsync.core.log_entry import Status
-from rrsync.registry.transport import ClockSkew, EndpointRefused
+from rrsync.registry.soap import ClockSkew, EndpointRefused
 from tests.support import Clock
 
 

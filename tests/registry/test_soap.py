@@ -12,8 +12,7 @@ from lxml import etree
 
 from rrsync.errors import ConfigError
 from rrsync.registry import request, wsdl
-from rrsync.registry.request import RequestNode
-from rrsync.registry.services import PERSON
+from rrsync.registry.request import PERSON, RequestNode
 from rrsync.registry.soap import Client
 from tests.registry import scene
 from tests.registry.scene import door, http

@@ -17,7 +17,7 @@ from rrsync.core.log_entry import Draft, Kind
 from rrsync.errors import ConfigError, Interrupted, LedgerError, NotAuthorised, RegistryRefused, RegistryUnavailable
 from rrsync.registry.gate import Gate
 from rrsync.registry.pace import Pace
-from rrsync.registry.services import SUBSCRIBE, UNSUBSCRIBE, Service, service
+from rrsync.registry.request import SUBSCRIBE, UNSUBSCRIBE, Service, service
 from rrsync.registry.soap import Client
 from rrsync.simulator.citizens import World
 from rrsync.simulator.faults import Fault

@@ -20,7 +20,7 @@ from rrsync.core.log_entry import Draft, Evidence, Status
 from rrsync.core.rate_limit import Went
 from rrsync.errors import Interrupted, RegistryRefused, RegistryUnavailable, RegistryUnreadable, StoreError
 from rrsync.registry.codes import UnknownCodes
-from rrsync.registry.evidence import Keep
+from rrsync.registry.outcome import Keep
 from rrsync.registry.pace import Pace, Resting, never
 from rrsync.registry.signing import Signer
 from rrsync.registry.verification import BadSignature, Distrusted, Verifier

@@ -11,8 +11,7 @@ import pytest
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.core.merkle import Edge, leaf_hash
 from rrsync.errors import BrokenChain, StoreError
-from rrsync.store.log_tree import Tiles
-from rrsync.store.log_verification import Point, verify
+from rrsync.store.log_tree import Point, Tiles, verify
 from tests.owner import age, alter, bytes_at, rehash, unguard, write
 from tests.store.scene import ON_SQLITE
 from tests.support import LIBRARY, Store, insz, intent, outcome

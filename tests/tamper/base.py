@@ -9,8 +9,7 @@ from typing import Final
 from rrsync.core.log_entry import JSON, Draft, Evidence, Kind
 from rrsync.core.signed_note import Checkpoint, Note, Signer
 from rrsync.store.checkpoints import Checkpoints, Kept
-from rrsync.store.log_tree import Tiles
-from rrsync.store.log_verification import Point
+from rrsync.store.log_tree import Point, Tiles
 from tests.support import LIBRARY, Store, insz
 from tests.tamper.model import Model, read
 

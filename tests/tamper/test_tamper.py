@@ -23,7 +23,7 @@ from rrsync.audit.notary import points
 from rrsync.errors import BrokenChain
 from rrsync.store.checkpoints import Checkpoints
 from rrsync.store.encryption import Keyring
-from rrsync.store.log_verification import Point
+from rrsync.store.log_tree import Point
 from tests.conftest import FreshDatabase
 from tests.owner import age, unguard
 from tests.support import LIBRARY, NOW, Clock, Dice, Store, amount, open_store

@@ -30,10 +30,9 @@ from rrsync.net.bounded_socket import Identity, tls
 from rrsync.registry.certificates import certificates, identity, warning
 from rrsync.registry.fields import known_paths
 from rrsync.registry.pace import Pace
-from rrsync.registry.services import PERSON, SUBSCRIBE, UNSUBSCRIBE
+from rrsync.registry.request import PERSON, SUBSCRIBE, UNSUBSCRIBE
 from rrsync.registry.signing import Signer
-from rrsync.registry.soap import Client
-from rrsync.registry.transport import ClockSkew
+from rrsync.registry.soap import Client, ClockSkew
 from rrsync.registry.verification import Verifier
 from rrsync.store.engine import Database
 from rrsync.store.limits import Shared
@@ -154,12 +153,13 @@ def client(settings: Settings, runtime: Runtime) -> Client:
         signer = Signer(who, algorithm=registry.signature, token=registry.token, new_id=runtime.new_reference)
     repertory = (SUBSCRIBE[registry.repertory], UNSUBSCRIBE[registry.repertory]) if registry.subscribe else ()
     services = (PERSON, *repertory)
+    verifier = Verifier(registry.verify, registry.trust, runtime.clock)
     return Client(
         {each.operation: registry.address(each.operation, each.domain) for each in services},
         context=tls(who, str(registry.ca or ""), random=runtime.random),
         deadline_s=registry.deadline_s,
         sign=None if signer is None else signer.sign,
-        verify=Verifier(registry.verify, registry.trust, runtime.clock).verified,
+        verify=verifier.verified if registry.verify != "never" else None,
         dated=ClockSkew(runtime.clock).check,
     )
 

@@ -32,8 +32,8 @@ from rrsync.core.authorisation import Authorisation
 from rrsync.core.brakes import Limits
 from rrsync.core.log_entry import JSON, Draft
 from rrsync.core.signed_note import origin
-from rrsync.registry.evidence import Keep
 from rrsync.registry.gate import Gate
+from rrsync.registry.outcome import Keep
 from rrsync.registry.pace import Pace
 from rrsync.store.access_log import Ledger
 from rrsync.store.checkpoints import Checkpoints

@@ -13,7 +13,7 @@ from rrsync.anchor.witness import Conflict, Unavailable
 from rrsync.core.signed_note import Checkpoint, Key, Receipt, Signed
 from rrsync.errors import AnchorError, AnchorUnavailable
 from rrsync.store.checkpoints import Anchoring, Checkpoints
-from rrsync.store.log_verification import Point
+from rrsync.store.log_tree import Point
 
 #: An anchor that failed is tried again so much later; one that must not fall silent, before the night would stop.
 _AGAIN: Final = timedelta(minutes=5)

@@ -30,8 +30,7 @@ from rrsync.store.access_log import Head, Ledger
 from rrsync.store.checkpoints import Checkpoints, Kept
 from rrsync.store.encryption import Seal
 from rrsync.store.engine import Database
-from rrsync.store.log_tree import Tiles
-from rrsync.store.log_verification import Point, verify
+from rrsync.store.log_tree import Point, Tiles, verify
 
 _KEPT: Final = "Nothing was asked"
 _VERIFY: Final = (

@@ -22,7 +22,7 @@ from rrsync.core.log_entry import JSON, LOOKS, Access, Actor, Draft, Evidence, K
 from rrsync.errors import BrokenChain, ConfigError
 from rrsync.store.access_log import Head, Ledger
 from rrsync.store.log_search import Search, Wanted
-from rrsync.store.log_verification import Point
+from rrsync.store.log_tree import Point
 
 #: What may stand in a log about a person besides the looks: decisions, and whatever else was done.
 ABOUT: Final = frozenset(Kind) - LOOKS - {Kind.OUTCOME}

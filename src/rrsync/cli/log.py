@@ -32,7 +32,7 @@ from rrsync.core.log_entry import JSON, decode
 from rrsync.core.spreadsheet import escape
 from rrsync.errors import BrokenChain, ConfigError, InputError
 from rrsync.store.checkpoints import Anchoring
-from rrsync.store.log_verification import Point
+from rrsync.store.log_tree import Point
 from rrsync.text import local_time
 
 LibrariesOption = Annotated[

@@ -4,7 +4,7 @@ An entry is JSON with sorted keys, UTF-8, without blanks, floats and nulls (RFC 
 are hashed, stored and shown to an auditor. The person is in it only as a keyed pseudonym and an encrypted number. It
 answers who, what, about whom, when, how and why (law of 8 August 1983, art. 17).
 
-``access`` joins the intent or denial of an access with its outcome, as ``registry.evidence`` and ``store.settlement``
+``access`` joins the intent or denial of an access with its outcome, as ``registry.outcome`` and ``store.settlement``
 write them. A value missing from an entry is ``""``, ``0`` or ``()``.
 """
 

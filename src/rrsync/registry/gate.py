@@ -49,14 +49,13 @@ from rrsync.errors import (
     RegistryUnavailable,
     RegistryUnreadable,
 )
-from rrsync.registry import evidence
+from rrsync.registry import outcome
+from rrsync.registry import outcome as registry_outcome
 from rrsync.registry.codes import Action, UnknownCodes, gravest, warn
 from rrsync.registry.outcome import FileAnswer, Outcome, Rules, SoapReply, read_answer
 from rrsync.registry.pace import Pace, Resting, never
-from rrsync.registry.request import Forms
-from rrsync.registry.services import Service, service
-from rrsync.registry.soap import Client
-from rrsync.registry.transport import EndpointUnavailable
+from rrsync.registry.request import Forms, Service, service
+from rrsync.registry.soap import Client, EndpointUnavailable
 
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 30.0
@@ -140,7 +139,7 @@ class Gate:
         sleep: Callable[[float], None],
         attempts: int = 4,
         max_wait_s: float = 120.0,
-        keep: evidence.Keep = evidence.Keep.ERRORS,
+        keep: outcome.Keep = outcome.Keep.ERRORS,
         interrupted: Callable[[], bool] = never,
         repertory: str | None = None,
         subscribed: Callable[[Draft], None] | None = None,
@@ -187,7 +186,7 @@ class Gate:
         """
         _refuse_numbers([question])
         authorisation = self._authorisations.get(question.library)
-        self._append([evidence.denied(question, self._service(question), authorisation, clause)])
+        self._append([outcome.denied(question, self._service(question), authorisation, clause)])
 
     def again(self, question: Question, said: Mapping[str, JSON]) -> Draft:
         """Return the entry to commit before a stored answer is shown again; ``said`` names that answer.
@@ -196,7 +195,7 @@ class Gate:
             ConfigError, NotAuthorised, LedgerError: as ``record``; it may not be shown.
         """
         self._permit([question])
-        return evidence.reused(question, self._service(question), self._authorisations[question.library], said)
+        return outcome.reused(question, self._service(question), self._authorisations[question.library], said)
 
     def record(self, questions: Sequence[Question], write: Write | None = None) -> list[Recorded]:
         """Commit the intent to ask each of these, in one commit.
@@ -217,7 +216,7 @@ class Gate:
             authorisation = self._authorisations[question.library]
             message = (write or self._write_envelope)(question, authorisation, now)
             recorded.append(Recorded(question, message))
-            intents.append(evidence.intent(question, self._service(question), authorisation, message))
+            intents.append(outcome.intent(question, self._service(question), authorisation, message))
         self._append(intents)
         if write is None:
             self._unsent.update(question.reference for question in questions)
@@ -266,7 +265,7 @@ class Gate:
             clause = authorisation.denial(question, today) if authorisation else "the library has no authorisation"
             if clause:
                 clauses.append(clause)
-                denials.append(evidence.denied(question, asked, authorisation, clause))
+                denials.append(outcome.denied(question, asked, authorisation, clause))
         if denials:
             self._append(denials)
             raise NotAuthorised(
@@ -312,9 +311,9 @@ class Gate:
         try:
             outcome = self._call(attempts)
         except BaseException as error:
-            status = evidence.status_of(error, attempts.status)
+            status = registry_outcome.status_of(error, attempts.status)
             messages = Evidence(attempts.current.message, attempts.reply)
-            self._append([evidence.outcome(question, status, messages, keep=self._keep, ms=attempts.ms)])
+            self._append([registry_outcome.outcome(question, status, messages, keep=self._keep, ms=attempts.ms)])
             raise
         if outcome.action in _FINAL or (outcome.action is Action.RETRY_ONCE and attempts.retried_once):
             return outcome

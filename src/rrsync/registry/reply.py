@@ -33,7 +33,7 @@ from rrsync.core.authorisation import Tree
 from rrsync.core.exchange import Notice, Reason
 from rrsync.core.person import Address, Masked, Name, PartialDate, Person, tidy
 from rrsync.registry import codes, fields, xml
-from rrsync.registry.services import PERSON, Service
+from rrsync.registry.request import PERSON, Service
 
 #: A part of a reply: its content by element name, or its text.
 Node: TypeAlias = "Tree | str"

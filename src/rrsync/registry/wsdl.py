@@ -12,7 +12,7 @@ from typing import Any
 from zeep import Client, Settings, Transport
 
 from rrsync.errors import ConfigError
-from rrsync.registry.services import Service
+from rrsync.registry.request import Service
 
 
 def read_operation(asked: Service) -> Any:

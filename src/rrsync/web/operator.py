@@ -20,7 +20,7 @@ from rrsync.core import rate_limit
 from rrsync.core.authorisation import Authorisation
 from rrsync.core.planning import Why, belgian_day, seconds_left, tonight
 from rrsync.errors import ConfigError
-from rrsync.registry.services import PERSON
+from rrsync.registry.request import PERSON
 from rrsync.store.limits import Shared
 from rrsync.text import formatting
 from rrsync.text.catalogue import translated, translations
