@@ -38,8 +38,8 @@ from rrsync.config.load import load
 from rrsync.core.log_entry import Kind
 from rrsync.core.roles import Role, Staff
 from rrsync.simulator.citizens import World, member_rows
-from rrsync.store.log_search import Wanted
-from rrsync.store.members import Incoming
+from rrsync.store.log_search import AccessFilter
+from rrsync.store.members import ImportRow
 from tests.installation import member_of
 from tests.support import ROOT
 
@@ -114,7 +114,7 @@ def _prepare(folder: Path, url: str, people: int, register: int, pages: int) -> 
     install(config)
     with open_services(load(config)) as app:
         lines = enumerate((member_of(LIBRARY, row) for row in member_rows(World(seed=1, people=people))), start=2)
-        while batch := [Incoming(line, member) for line, member in islice(lines, 1_000)]:
+        while batch := [ImportRow(line, member) for line, member in islice(lines, 1_000)]:
             app.members.take(batch, import_id="bench", at=app.runtime.clock())
     return config
 
@@ -182,7 +182,7 @@ def _judge(app: Services, record: Record, took_s: float, requests: int, register
     """Hold what the crowd saw against the log, which is verified, and against what the register counted."""
     app.notary.verify(LIBRARY)
     kinds = [json.loads(data)["kind"] for _, data in app.access_log.entries(LIBRARY)]
-    looks = app.log_search.accesses(Wanted(LIBRARY, persons_only=True))
+    looks = app.log_search.accesses(AccessFilter(LIBRARY, persons_only=True))
     asked = {look.case for look in looks if look.request}  # what is shown again sent nothing
     own = [took - register_s for case, took in record.asked.items() if case in asked]
     return Found(

@@ -26,11 +26,11 @@ from unittest.mock import patch
 from rrsync.core.insz import Insz
 from rrsync.core.person import Address, Held, Member, Name, PartialDate
 from rrsync.simulator.population import FIRST_NAMES, LAST_NAMES, Numbers
-from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.encryption import FieldCipher, Keyring
 from rrsync.store.engine import Database
-from rrsync.store.member_search import Finder
-from rrsync.store.members import Incoming, Members
-from rrsync.store.rows import Rows, fill_beacons
+from rrsync.store.member_search import MemberSearch
+from rrsync.store.members import ImportRow, Members
+from rrsync.store.rows import RowCipher, fill_blind_index
 from tests.support import Postgres, postgres_folder
 
 LIBRARY: Final = "demo"
@@ -83,25 +83,25 @@ def last_name(dice: Random) -> str:
     )[0]
 
 
-def rows(count: int) -> Iterator[Incoming]:
+def rows(count: int) -> Iterator[ImportRow]:
     """Yield a library's members, as an import does."""
     dice, numbers = Random(19), Numbers(19)
     for line in range(2, count + 2):
         name = Name(last_name(dice), " ".join(dice.sample(_FIRST, 2)))
         at = Address("Dorpsstraat", str(line % 300), "", "3500", "Hasselt", "", "BEL")
         held = Held(name, PartialDate.of(numbers.birth(line)), at)
-        yield Incoming(line, Member(LIBRARY, f"{line:08d}", Insz(numbers.digits(line)), held))
+        yield ImportRow(line, Member(LIBRARY, f"{line:08d}", Insz(numbers.digits(line)), held))
 
 
 class Shelf:
     """One database, and the seconds that each of its batches took."""
 
-    def __init__(self, url: str, seal: Seal, *, has_beacons: bool) -> None:
-        self.database, self.rows, self.has_beacons = Database(url), Rows(seal), has_beacons
+    def __init__(self, url: str, seal: FieldCipher, *, has_beacons: bool) -> None:
+        self.database, self.rows, self.has_beacons = Database(url), RowCipher(seal), has_beacons
         self.database.upgrade()
         self.members, self.took = Members(self.database, self.rows), list[float]()
 
-    def take(self, batch: list[Incoming]) -> None:
+    def take(self, batch: list[ImportRow]) -> None:
         """Import a batch."""
         with ExitStack() as stack:
             if not self.has_beacons:
@@ -124,7 +124,7 @@ def databases(*, postgresql: bool) -> Iterator[tuple[str, str]]:
             yield f"sqlite:///{Path(folder) / 'with.db'}", f"sqlite:///{Path(folder) / 'without.db'}"
 
 
-def seconds(finder: Finder, words: str, turns: int = TURNS) -> tuple[str, float, float]:
+def seconds(finder: MemberSearch, words: str, turns: int = TURNS) -> tuple[str, float, float]:
     """Return what a search found, and medians of its turns: what it took, and what of that our own process worked."""
     took, worked = [], []
     for _ in range(turns):
@@ -146,14 +146,14 @@ def measure(shelves: tuple[Shelf, Shelf], members: int) -> list[str]:
     ratio = without / with_them
     print(f"written, members/s: {with_them:.0f} with beacons, {without:.0f} without, x {ratio:.3f}")
     beyond = ["the import"] if ratio > WANTED_RATIO else []
-    unfilled = Finder(dark.database, dark.rows)
+    unfilled = MemberSearch(dark.database, dark.rows)
     _, took, worked = seconds(unfilled, "quixotidae", turns=3)
     print(f"a search before they are filled: {took:.2f} s, {worked:.2f} s of them ours")
     started = time.perf_counter()
-    filled = fill_beacons(dark.database, dark.rows)
+    filled = fill_blind_index(dark.database, dark.rows)
     print(f"filled {filled} in {time.perf_counter() - started:.1f} s")
     for what, words in SEARCHES.items():
-        found, took, worked = seconds(Finder(lit.database, lit.rows), words)
+        found, took, worked = seconds(MemberSearch(lit.database, lit.rows), words)
         print(f"{what:26} {found:>4} found {took * 1000:7.1f} ms, {worked * 1000:7.1f} ms of them ours")
         beyond += [what] * (took > WANTED_S)
     return beyond
@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--postgresql", action="store_true")
     asked = parser.parse_args()
-    seal = Seal(Keyring.fresh(os.urandom), os.urandom)
+    seal = FieldCipher(Keyring.fresh(os.urandom), os.urandom)
     with databases(postgresql=asked.postgresql) as (lit, dark):
         shelves = Shelf(lit, seal, has_beacons=True), Shelf(dark, seal, has_beacons=False)
         try:

@@ -30,10 +30,10 @@ from typing import Final, TypeAlias
 from rrsync.core.insz import Insz, check_digits
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.core.merkle import leaf_hash, verify_inclusion
-from rrsync.store.access_log import Ledger
-from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.access_log import AccessLog
+from rrsync.store.encryption import FieldCipher, Keyring
 from rrsync.store.engine import PRAGMAS, Database
-from rrsync.store.log_tree import Tiles, verify
+from rrsync.store.log_tree import LogTree, verify_log
 
 LIBRARY: Final = "demo"
 BATCH: Final = 1_000
@@ -116,8 +116,8 @@ class Bench:
         self.keys = Keyring.fresh(os.urandom)
         (folder / "keys").write_text(self.keys.to_text(), encoding="ascii")
         self.database = Database(f"sqlite:///{self.path}")
-        seal = Seal(self.keys, os.urandom)
-        self.ledger = Ledger(
+        seal = FieldCipher(self.keys, os.urandom)
+        self.ledger = AccessLog(
             self.database,
             seal,
             origins={LIBRARY: "demo.example/demo"},
@@ -156,7 +156,7 @@ class Bench:
 
     def prove(self, size: int) -> list[float]:
         """Return the milliseconds of proofs of random entries, each of which is then checked."""
-        tiles, dice, taken = Tiles(self.database), Random(1), []
+        tiles, dice, taken = LogTree(self.database), Random(1), []
         root = tiles.root(LIBRARY, size)
         for _ in range(PROOFS):
             index = dice.randrange(size)
@@ -171,10 +171,10 @@ class Bench:
 
 def run_verification(folder: Path) -> None:
     """Be the process that verifies; print seconds and peak memory as JSON."""
-    seal = Seal(Keyring.parse((folder / "keys").read_text(encoding="ascii")), os.urandom)
+    seal = FieldCipher(Keyring.parse((folder / "keys").read_text(encoding="ascii")), os.urandom)
     database = Database(f"sqlite:///{folder / 'ledger.db'}")
     started, used = time.perf_counter(), time.process_time()
-    head = verify(database, LIBRARY, cipher=seal)
+    head = verify_log(database, LIBRARY, cipher=seal)
     found = {
         "seconds": time.perf_counter() - started,
         "core": time.process_time() - used,
@@ -202,7 +202,7 @@ def take(folder: Path, size: int) -> list[Figure]:
     bench.beside.unlink()
     found = measure(folder)
     started = time.perf_counter()
-    Tiles(bench.database).grow(LIBRARY, size)
+    LogTree(bench.database).grow(LIBRARY, size)
     grown = time.perf_counter() - started
     proofs = bench.prove(size)
     bench.database.close()

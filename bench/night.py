@@ -37,10 +37,10 @@ from rrsync.core.person import Address, Held, Member, Name, PartialDate
 from rrsync.core.planning import tonight
 from rrsync.registry import request as registry_request
 from rrsync.registry.request import PERSON
-from rrsync.registry.soap import Client
+from rrsync.registry.soap import SoapClient
 from rrsync.simulator.citizens import World, member_rows
 from rrsync.simulator.server import Simulator
-from rrsync.store.members import Incoming
+from rrsync.store.members import ImportRow
 from rrsync.sync.night import NIGHT, PURPOSE
 
 LIBRARY = "demo"
@@ -85,7 +85,7 @@ def prepare(folder: Path, url: str, members: int, people: int) -> Path:
     return path
 
 
-def incoming(people: int, members: int) -> Iterator[Incoming]:
+def incoming(people: int, members: int) -> Iterator[ImportRow]:
     """Yield a library's members of the world, as an import would."""
     for line, row in enumerate(member_rows(World(seed=1, people=people), members), start=2):
         address = Address(
@@ -93,16 +93,16 @@ def incoming(people: int, members: int) -> Iterator[Incoming]:
         )
         name = Name(row["last_name"], row["first_names"])
         held = Held(name, PartialDate.parse(row["birth_date"]), address)
-        yield Incoming(line, Member(LIBRARY, row["member_no"], Insz.parse(row["insz"], production=False), held))
+        yield ImportRow(line, Member(LIBRARY, row["member_no"], Insz.parse(row["insz"], production=False), held))
 
 
 def envelopes(app: Services, url: str, members: int, people: int) -> Iterator[bytes]:
     """Yield the envelopes that a night over these members sends."""
-    client = Client(url)
+    client = SoapClient(url)
     for each in incoming(people, members):
         if each.member.insz is not None:
             question = Question(LIBRARY, each.member.insz, NIGHT, PURPOSE, app.runtime.new_reference())
-            request = registry_request.request(
+            request = registry_request.request_content(
                 question, app.authorisations[LIBRARY], source="RR", now=datetime.now(UTC)
             )
             yield client.build(PERSON, request)

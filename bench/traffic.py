@@ -27,16 +27,16 @@ from rrsync.app.installation import usual_scope
 from rrsync.core.authorisation import Authorisation, Scope
 from rrsync.core.exchange import Question
 from rrsync.core.log_entry import Actor, ActorKind
-from rrsync.core.rate_limit import Budget, Went
+from rrsync.core.rate_limit import Budget, CallResult
 from rrsync.errors import RegistryError
 from rrsync.registry.fields import known_paths
-from rrsync.registry.pace import Pace
-from rrsync.registry.request import PERSON, Forms
-from rrsync.registry.soap import Client
+from rrsync.registry.pace import RateLimiter
+from rrsync.registry.request import PERSON, Envelopes
+from rrsync.registry.soap import SoapClient
 from rrsync.simulator.citizens import World
 from rrsync.simulator.server import Simulator
 from rrsync.store.engine import Database
-from rrsync.store.limits import Shared
+from rrsync.store.limits import SharedRateLimit
 from tests.support import Postgres, postgres_folder
 
 RATE = 10
@@ -70,10 +70,10 @@ class Asking:
     def __init__(self, database: str, url: str, who: str) -> None:
         self.is_desk = who.startswith("desk")
         self._database = Database(database)
-        share, budget = Shared(self._database), Budget(RATE, IN_FLIGHT, DEADLINE_S)
-        self._pace = Pace(budget, sleep=Event().wait, share=share, who=who, desk=self.is_desk)
-        self._client = Client(url, deadline_s=DEADLINE_S)
-        self._forms = Forms(self._client.build, source="RR")
+        share, budget = SharedRateLimit(self._database), Budget(RATE, IN_FLIGHT, DEADLINE_S)
+        self._pace = RateLimiter(budget, sleep=Event().wait, share=share, who=who, desk=self.is_desk)
+        self._client = SoapClient(url, deadline_s=DEADLINE_S)
+        self._forms = Envelopes(self._client.build, source="RR")
         self._world = World(seed=1, people=200)
         self._authorisation = Authorisation(
             library="demo",
@@ -94,10 +94,10 @@ class Asking:
         envelope = self._forms.fill(question, self._authorisation, now=datetime.now(UTC))
         started = time.monotonic()
         self._pace.take()
-        went = Went.AWAY
+        went = CallResult.AWAY
         try:
             reply = self._client.post(PERSON, envelope)
-            went = Went.BUSY if b"99995" in reply else Went.FINE
+            went = CallResult.BUSY if b"99995" in reply else CallResult.FINE
         except RegistryError as error:
             print(error, file=sys.stderr)
         finally:

@@ -29,7 +29,7 @@ from rrsync.core.insz import Insz
 from rrsync.core.person import Address, Held, Member, Name, PartialDate
 from rrsync.simulator.citizens import Citizen, Situation, World, member_rows
 from rrsync.simulator.server import Simulator
-from rrsync.store.members import Incoming, Taken
+from rrsync.store.members import ImportResult, ImportRow
 from tests.support import Clock
 
 #: How many members are imported in one transaction.
@@ -117,9 +117,9 @@ class Installation:
         self.settings = load(self.config)
         self.reopen()
 
-    def take(self, rows: Iterable[Row], *, library: str, import_id: str = "") -> list[Taken]:
+    def take(self, rows: Iterable[Row], *, library: str, import_id: str = "") -> list[ImportResult]:
         """Import rows of a member file."""
-        incoming = [Incoming(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
+        incoming = [ImportRow(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
         batches = (incoming[at : at + BATCH] for at in range(0, len(incoming), BATCH))
         name, members, now = import_id or str(uuid4()), self.app.members, self.clock()
         return [taken for batch in batches for taken in members.take(batch, import_id=name, at=now)]

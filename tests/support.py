@@ -21,13 +21,13 @@ from sqlalchemy import create_engine, make_url, text
 from rrsync.core.insz import Insz, check_digits
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.core.person import Address, Held, Member, Name, PartialDate
-from rrsync.store.access_log import Head, Ledger
-from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.access_log import AccessLog, LogHead
+from rrsync.store.encryption import FieldCipher, Keyring
 from rrsync.store.engine import Database
 from rrsync.store.holds import Holds
-from rrsync.store.log_tree import Point, verify
-from rrsync.store.members import Incoming, Members, Taken
-from rrsync.store.rows import Rows
+from rrsync.store.log_tree import KnownRoot, verify_log
+from rrsync.store.members import ImportResult, ImportRow, Members
+from rrsync.store.rows import RowCipher
 from rrsync.store.runs import Runs
 from rrsync.store.settlement import Settlement
 
@@ -110,18 +110,18 @@ class Store:
     random: Dice
     keys: Keyring
     database: Database
-    seal: Seal
-    rows: Rows
+    seal: FieldCipher
+    rows: RowCipher
     members: Members
-    ledger: Ledger
+    ledger: AccessLog
     holds: Holds
     runs: Runs
     settlement: Settlement
     others: list[Store] = field(default_factory=list)
 
-    def take(self, *members: Member, import_id: str = "import-1") -> list[Taken]:
+    def take(self, *members: Member, import_id: str = "import-1") -> list[ImportResult]:
         """Import members, one a line from line 2 on."""
-        incoming = [Incoming(line, member) for line, member in enumerate(members, start=2)]
+        incoming = [ImportRow(line, member) for line, member in enumerate(members, start=2)]
         return self.members.take(incoming, import_id=import_id, at=self.clock())
 
     def again(self, **changes: object) -> Store:
@@ -146,9 +146,11 @@ class Store:
         with self.database.engine.connect() as connection:
             return list(connection.execute(text(statement), values).scalars())
 
-    def verify(self, library: str = LIBRARY, *, points: Iterable[Point] = (), since: Point | None = None) -> Head:
+    def verify(
+        self, library: str = LIBRARY, *, points: Iterable[KnownRoot] = (), since: KnownRoot | None = None
+    ) -> LogHead:
         """Recompute a log whole, or since a root that is known."""
-        return verify(self.database, library, cipher=self.seal, points=points, since=since)
+        return verify_log(self.database, library, cipher=self.seal, points=points, since=since)
 
     def holder(self, number: Insz, library: str = LIBRARY) -> str | None:
         """Return the member that has a national number in a library."""
@@ -175,9 +177,9 @@ def open_store(
 ) -> Store:
     """Put the store's rooms together on a database that has its tables."""
     database = Database(url, timeout_s=timeout_s)
-    seal = Seal(keys, random)
-    rows = Rows(seal)
-    ledger = Ledger(database, seal, origins=origins or {}, clock=clock, random=random)
+    seal = FieldCipher(keys, random)
+    rows = RowCipher(seal)
+    ledger = AccessLog(database, seal, origins=origins or {}, clock=clock, random=random)
     return Store(
         url=url,
         clock=clock,

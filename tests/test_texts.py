@@ -34,7 +34,7 @@ from rrsync.text.catalogue import translations
 from rrsync.text.holds import HOLDS
 from rrsync.text.run_stops import RUN_STOPS
 from rrsync.web.guard import ERROR_REPLIES, Denied
-from rrsync.web.oidc import Trouble
+from rrsync.web.oidc import LoginFailure
 from rrsync.web.paths import PATHS
 from rrsync.web.render import TONES, Frame, Pages, Place
 from rrsync.web.run_pages import RunLine
@@ -60,7 +60,7 @@ CODES: Final[dict[str, tuple[Mapping[str, object], set[str]]]] = {
     "deeds of a letter": (LETTER_DEEDS, set(log_terms.DEEDS)),
     "roles": (page_messages.ROLES, set(Role)),
     "places": (page_messages.PLACES, set(Place)),
-    "refused logins": (page_messages.REFUSALS, {*Denial, *Trouble}),
+    "refused logins": (page_messages.REFUSALS, {*Denial, *LoginFailure}),
 }
 
 #: Place of a text on a page -> where it is, and how many letters it has room for.

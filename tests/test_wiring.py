@@ -21,7 +21,7 @@ from rrsync.config.load import load
 from rrsync.config.settings import Settings
 from rrsync.core.log_entry import Actor, ActorKind, decode
 from rrsync.errors import ConfigError, RegistryUnavailable
-from rrsync.store.members import Incoming
+from rrsync.store.members import ImportRow
 from tests.registry.authority import issue
 from tests.support import NOW, member
 
@@ -204,7 +204,7 @@ class TestRooms:
     def test_a_register_that_is_away(self, make: Make) -> None:
         """Is tried again, each try with its own line in the log, and then given up."""
         with open_services(make(('"http://127.0.0.1:8080/"', '"http://127.0.0.1:9/"'))) as app:
-            app.members.take([Incoming(2, member(library="demo"))], import_id="1", at=NOW)
+            app.members.take([ImportRow(2, member(library="demo"))], import_id="1", at=NOW)
             desk = replace(app, stop=Impatient()).desk()
             with pytest.raises(RegistryUnavailable) as away:
                 desk.refresh(
@@ -220,7 +220,7 @@ class TestRooms:
         settings = make()
         assert not holds_data(settings)
         with open_services(settings) as app:
-            app.members.take([Incoming(2, member(library="demo"))], import_id="1", at=NOW)
+            app.members.take([ImportRow(2, member(library="demo"))], import_id="1", at=NOW)
         assert holds_data(settings)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from rrsync.anchor.witness import Conflict, WitnessAnchor
+from rrsync.anchor.witness import WitnessAnchor, WitnessConflict
 from rrsync.cli.witness import witness
 from rrsync.core.signed_note import Key, KeyKind, Receipt
 from rrsync.errors import ConfigError
@@ -191,7 +191,7 @@ class TestServing:
         _stop(process, signal.SIGTERM, "Checkpoints signed: 2, not signed: 0.")
         process, again, url = begin("--log", VKEY)
         assert again == key
-        with pytest.raises(Conflict, match="has seen 30 entries"):
+        with pytest.raises(WitnessConflict, match="has seen 30 entries"):
             _keep(url, key, LOG.fork(12, 0))
         _stop(process, signal.SIGINT, "Checkpoints signed: 0, not signed: 1.")
 

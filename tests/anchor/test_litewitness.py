@@ -20,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from rrsync.anchor.witness import Conflict, Unavailable, WitnessAnchor
+from rrsync.anchor.witness import WitnessAnchor, WitnessConflict, WitnessUnavailable
 from rrsync.core.merkle import EMPTY
 from rrsync.core.signed_note import Key, Receipt, Signature, Signer, cosigned_at, to_base64
 from tests.anchor.scene import Log, proofs, seed, signed
@@ -71,17 +71,17 @@ def test_all_that_a_witness_may_answer(served: tuple[str, Key]) -> None:
         note = LOG.signed(size).note.plus(Signature.parse(receipt.text))
         assert cosigned_at(note, served[1]) is not None
     assert [one.size for one in keep(served, LOG.fork(299, 0), Log("genk").grow(5), old=299)] == [299, 5]
-    with pytest.raises(Conflict, match="has seen 299 entries of the log of hasselt, here are only 12") as cut:
+    with pytest.raises(WitnessConflict, match="has seen 299 entries of the log of hasselt, here are only 12") as cut:
         keep(served, LOG.fork(12, 0), old=12)
     assert cut.value.seen == 299
-    with pytest.raises(Conflict, match="does not follow on the 299 entries"):
+    with pytest.raises(WitnessConflict, match="does not follow on the 299 entries"):
         keep(served, LOG.fork(100, 200), old=299)
-    with pytest.raises(Conflict, match="another log of hasselt with these 299 entries"):
+    with pytest.raises(WitnessConflict, match="another log of hasselt with these 299 entries"):
         keep(served, LOG.fork(100, 199), old=299)
-    with pytest.raises(Unavailable, match="does not know the log"):
+    with pytest.raises(WitnessUnavailable, match="does not know the log"):
         keep(served, Log("alken").grow(1))
     forged = signed("hasselt", Signer(LOG.signer.key.name, seed("forger")), 300, LOG.root(300))
-    with pytest.raises(Unavailable, match="has another key for the log"):
+    with pytest.raises(WitnessUnavailable, match="has another key for the log"):
         WitnessAnchor(*served, clock=lambda: datetime.now(UTC)).keep([forged], old=lambda _: 299, proof=proofs(LOG))
     assert keep(served, LOG, old=299)[0].size == 300
 

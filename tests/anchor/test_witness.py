@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rrsync.anchor.witness import Conflict, Submission, Unavailable, WitnessAnchor
+from rrsync.anchor.witness import Submission, WitnessAnchor, WitnessConflict, WitnessUnavailable
 from rrsync.anchor.witness_server import Witness
 from rrsync.core.signed_note import Key, KeyKind, Receipt, Signature, Signer, cosigned_at
 from rrsync.errors import AnchorConflict, AnchorUnavailable, BrokenChain, ConfigError, StoreError
@@ -92,7 +92,7 @@ class TestProtocol:
         server = trust.server
         with door(_honest, lambda line: server.wrap_socket(line, server_side=True)) as opened:
             assert keep(opened, up_to(3), ca=trust.ca)[0].size == 3
-            with pytest.raises(Unavailable, match="certificate that is not to be trusted"):
+            with pytest.raises(WitnessUnavailable, match="certificate that is not to be trusted"):
                 keep(opened, up_to(3))
 
     def test_the_address_is_a_prefix(self) -> None:
@@ -137,7 +137,10 @@ class TestProtocol:
             SIGNER.cosign(note.text, AT + 3600).line,
             SIGNER.cosign(up_to(4).signed().note.text, AT).line,
         ][number]
-        with door(lambda *_: _http(200, said)) as opened, pytest.raises(Unavailable, match="without a cosignature"):
+        with (
+            door(lambda *_: _http(200, said)) as opened,
+            pytest.raises(WitnessUnavailable, match="without a cosignature"),
+        ):
             keep(opened, up_to(3))
 
 
@@ -148,7 +151,7 @@ class TestConflicts:
         """It says how much it has seen, whatever we believe, and signs nothing."""
         keep(witness, up_to(20))
         for old in (0, 9, 12, 20):
-            with pytest.raises(Conflict) as refused:
+            with pytest.raises(WitnessConflict) as refused:
                 keep(witness, up_to(12), old=old)
             assert refused.value.seen == 20
             assert str(refused.value).startswith(
@@ -163,7 +166,7 @@ class TestConflicts:
     def test_the_log_was_forked(self, witness: Witness, old: int) -> None:
         """Entries were changed, and others came: what we prove does not lead from what it saw."""
         keep(witness, up_to(20))
-        with pytest.raises(Conflict, match="hasselt does not follow on the 20 entries it has seen") as refused:
+        with pytest.raises(WitnessConflict, match="hasselt does not follow on the 20 entries it has seen") as refused:
             keep(witness, LOG.fork(10, 20), old=old)
         assert refused.value.seen == 20
 
@@ -171,19 +174,19 @@ class TestConflicts:
     def test_an_entry_was_changed_at_the_same_size(self, witness: Witness, old: int) -> None:
         """There are two logs of this size."""
         keep(witness, up_to(20))
-        with pytest.raises(Conflict, match="has seen another log of hasselt with these 20 entries"):
+        with pytest.raises(WitnessConflict, match="has seen another log of hasselt with these 20 entries"):
             keep(witness, LOG.fork(10, 10), old=old)
 
     @pytest.mark.parametrize("status", [409, 422])
     def test_another_root_needs_no_size_to_be_said(self, status: int) -> None:
         """C2SP wants a size with the other conflict only; and litewitness holds the roots as it holds a proof: 422."""
-        with door(lambda *_: _http(status, "no")) as opened, pytest.raises(Conflict, match="another log"):
+        with door(lambda *_: _http(status, "no")) as opened, pytest.raises(WitnessConflict, match="another log"):
             keep(opened, up_to(20), old=20)
 
     def test_the_other_logs_are_cosigned_all_the_same(self, witness: Witness) -> None:
         """The error bears their receipts."""
         keep(witness, up_to(20))
-        with pytest.raises(Conflict, match="log of hasselt") as refused:
+        with pytest.raises(WitnessConflict, match="log of hasselt") as refused:
             keep(witness, Log("alken").grow(2), up_to(12), Log("genk").grow(4))
         assert [(one.library, one.size) for one in refused.value.receipts] == [("genk", 4)]
 
@@ -202,7 +205,7 @@ class TestFailures:
 
     def test_it_does_not_know_the_log(self, witness: Witness) -> None:
         """What to do is said; the other logs are cosigned."""
-        with pytest.raises(Unavailable) as refused:
+        with pytest.raises(WitnessUnavailable) as refused:
             keep(witness, Log("alken").grow(2), up_to(3))
         assert str(refused.value) == (
             "The witness example.org/witness does not know the log of alken. The access log itself is whole, and what "
@@ -214,7 +217,7 @@ class TestFailures:
     def test_it_has_another_key_of_the_log(self, witness: Witness) -> None:
         """As when our key is not the one it was given."""
         one = signed("hasselt", Signer(LOG.signer.key.name, seed("another")), 3, LOG.root(3))
-        with pytest.raises(Unavailable, match="has another key for the log"):
+        with pytest.raises(WitnessUnavailable, match="has another key for the log"):
             anchor(witness.url).keep([one], old=lambda _: 0, proof=proofs(LOG))
 
     @pytest.mark.parametrize(
@@ -234,21 +237,21 @@ class TestFailures:
         """It is asked once, and nowhere else; a 422 to a first checkpoint means nothing."""
         with door(_honest) as elsewhere:
             answer = _http(status, "go away", f"Location: {elsewhere.url}")
-            with door(lambda *_: answer) as opened, pytest.raises(Unavailable, match=said):
+            with door(lambda *_: answer) as opened, pytest.raises(WitnessUnavailable, match=said):
                 keep(opened, up_to(20))
         assert (len(opened.bodies), elsewhere.bodies) == (1, [])
 
     @pytest.mark.parametrize("body", ["", "x", "-1\n", "012\n", "12\n\n", "\uff11\n", f"{1 << 63}\n", "12 entries\n"])
     def test_it_is_elsewhere_and_does_not_say_where(self, body: str) -> None:
         """A size that is none is not acted upon."""
-        with door(lambda *_: _http(409, body)) as opened, pytest.raises(Unavailable, match="HTTP 409"):
+        with door(lambda *_: _http(409, body)) as opened, pytest.raises(WitnessUnavailable, match="HTTP 409"):
             keep(opened, up_to(20), old=9)
         assert len(opened.bodies) == 1
 
     def test_a_size_of_another_type_is_none(self) -> None:
         """A page that happens to be a number is no answer of a witness."""
         page = _http(409, "12\n").replace(b"text/x.tlog.size", b"text/html")
-        with door(lambda *_: page) as opened, pytest.raises(Unavailable):
+        with door(lambda *_: page) as opened, pytest.raises(WitnessUnavailable):
             keep(opened, up_to(20), old=9)
         assert len(opened.bodies) == 1
 
@@ -257,7 +260,7 @@ class TestFailures:
         """It is asked twice and no more."""
         with (
             door(lambda number, *_: _http(409, sizes[number] + "\n")) as opened,
-            pytest.raises(Unavailable, match="HTTP 409"),
+            pytest.raises(WitnessUnavailable, match="HTTP 409"),
         ):
             keep(opened, up_to(20), old=9)
         assert len(opened.bodies) == (1 if sizes[0] == "9" else 2)
@@ -267,7 +270,10 @@ class TestFailures:
 
     def test_it_is_slow(self) -> None:
         """The other logs are not tried, as they would fare no better."""
-        with bad_server(hang) as port, pytest.raises(Unavailable, match=f"longer than {SOON:g} seconds") as refused:
+        with (
+            bad_server(hang) as port,
+            pytest.raises(WitnessUnavailable, match=f"longer than {SOON:g} seconds") as refused,
+        ):
             keep(f"http://127.0.0.1:{port}", up_to(3), Log("genk").grow(2), deadline_s=SOON)
         assert refused.value.receipts == ()
 
@@ -278,7 +284,7 @@ class TestFailures:
         def behave(_: int, __: bytes, line: socket.socket) -> None:
             line.sendall(whole[:-1])
 
-        with door(behave) as opened, pytest.raises(Unavailable):
+        with door(behave) as opened, pytest.raises(WitnessUnavailable):
             keep(opened, up_to(3))
 
     def test_an_answer_as_large_as_may_be(self) -> None:
@@ -290,18 +296,18 @@ class TestFailures:
                 if works:
                     assert keep(opened, up_to(3))[0].text == line
                 else:
-                    with pytest.raises(Unavailable, match="sends too much"):
+                    with pytest.raises(WitnessUnavailable, match="sends too much"):
                         keep(opened, up_to(3))
 
     def test_nobody_is_there(self) -> None:
         """A port where nothing listens, or that speaks no TLS."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-        with pytest.raises(Unavailable, match="cannot be reached"):
+        with pytest.raises(WitnessUnavailable, match="cannot be reached"):
             keep(f"http://127.0.0.1:{port}", up_to(3))
         with (
             bad_server(flood(b"", b"HTTP/1.1 400 No TLS\r\n")) as port,
-            pytest.raises(Unavailable, match="agree on TLS"),
+            pytest.raises(WitnessUnavailable, match="agree on TLS"),
         ):
             keep(f"https://127.0.0.1:{port}", up_to(3))
 

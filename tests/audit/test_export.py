@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from rrsync.audit.export import KEY, VERIFIER, Export, Filled, Format, Order, laid_out
+from rrsync.audit.export import KEY, VERIFIER, Export, ExportOrder, Format, LoggedOrder, laid_out
 from rrsync.audit.export_formats import COLUMNS, is_registered, registration, row_of, span
 from rrsync.core.log_entry import Access, Actor, ActorKind, Draft, Kind, access
 from rrsync.core.merkle import entries_path, tile_path, tiles
@@ -47,10 +47,10 @@ def work(library_night: LibraryNight) -> House:
     return house
 
 
-def begun(house: House, form: Format, **period: datetime) -> tuple[Export, Filled]:
+def begun(house: House, form: Format, **period: datetime) -> tuple[Export, LoggedOrder]:
     """Begin to give the log out."""
     export = house.app.export()
-    return export, export.begin(Order(LIBRARY, form, **period), actor=DPO, why=WHY)
+    return export, export.begin(ExportOrder(LIBRARY, form, **period), actor=DPO, why=WHY)
 
 
 def entries(house: House) -> list[Entry]:

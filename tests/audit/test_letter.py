@@ -10,7 +10,7 @@ import pytest
 
 from rrsync.audit.letter import Letter
 from rrsync.audit.letter_texts import ANSWERED, DONE, FAILED, LABELS, LETTER_DEEDS, PART, TEXT, VERDICTS, denial
-from rrsync.audit.review import Told
+from rrsync.audit.review import PersonAccesses
 from rrsync.core.authorisation import Authorisation, Scope
 from rrsync.core.exchange import Question
 from rrsync.core.log_entry import DENIED, OPEN, REUSED, Access, Actor, ActorKind, Kind, Status, access, stamp
@@ -24,7 +24,7 @@ def letter(*looks: Access, deeds: tuple[dict[str, Any], ...] = (), language: str
     """Write a letter about what one log says, and give it with its lines joined."""
     lines = tuple((9, {"ts": stamp(NOW)} | line) for line in deeds)
     facts: dict[str, Any] = {"forgotten": (), "seq": 12} | told
-    said = Told("hasselt", looks, lines, **facts)
+    said = PersonAccesses("hasselt", looks, lines, **facts)
     return " ".join(Letter({}, language).write([said], NOW).split())
 
 
@@ -135,7 +135,10 @@ class TestLooks:
     def test_they_stand_in_the_order_of_time(self) -> None:
         """Over all libraries, each numbered."""
         early, late = replace(LOOK, seq=7), replace(LOOK, seq=5, at=NOW.replace(hour=9))
-        told = [Told("hasselt", (late,), (), (), 12), Told("genk", (replace(early, library="genk"),), (), (2014,), 3)]
+        told = [
+            PersonAccesses("hasselt", (late,), (), (), 12),
+            PersonAccesses("genk", (replace(early, library="genk"),), (), (2014,), 3),
+        ]
         said = " ".join(Letter({"genk": "Genk"}, "nl").write(told, NOW).split())
         assert said.index("1. Wanneer: 1 juli 2026, 04:00:00 Bibliotheek: Genk (genk)") < said.index(
             "2. Wanneer: 1 juli 2026, 11:00:00 Bibliotheek: hasselt"

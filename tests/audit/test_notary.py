@@ -13,14 +13,14 @@ import pytest
 
 from rrsync.anchor.file import FileAnchor
 from rrsync.anchor.local_state import LastSigned
-from rrsync.audit.anchoring import Anchor, Keepers
+from rrsync.audit.anchoring import Anchor, Anchors
 from rrsync.audit.notary import DESK, NIGHT, Notary
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.core.merkle import verify_consistency
 from rrsync.core.signed_note import Checkpoint, Key, Note, Receipt, Signed, Signer
 from rrsync.errors import AnchorConflict, AnchorError, AnchorUnavailable, BrokenChain
 from rrsync.store.checkpoints import Checkpoints
-from rrsync.store.log_tree import Tiles
+from rrsync.store.log_tree import LogTree
 from tests.support import LIBRARY, Store, insz, intent, outcome
 
 SEED = bytes(range(32))
@@ -69,7 +69,7 @@ class Office:
             signer=lambda name: Signer(name, seed),
             origins={name: name for name in (LIBRARY, "genk")},
             signed=LastSigned(folder or self.folder),
-            keepers=Keepers(anchors, self.checkpoints, self.store.clock),
+            keepers=Anchors(anchors, self.checkpoints, self.store.clock),
             clock=self.store.clock,
             note_terms=self.noted.append,
             lost_keys=lambda _: [],
@@ -80,9 +80,9 @@ class Office:
         return self.notary(Anchor("harbour", every, self.harbour.keep, self.harbour.last))
 
     @property
-    def tiles(self) -> Tiles:
+    def tiles(self) -> LogTree:
         """The tree."""
-        return Tiles(self.store.database)
+        return LogTree(self.store.database)
 
     @property
     def checkpoints(self) -> Checkpoints:

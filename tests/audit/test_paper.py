@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 from rrsync.audit.letter import Letter, Section, Sheet, paper
 from rrsync.audit.letter_texts import TEXT
-from rrsync.audit.review import Told
+from rrsync.audit.review import PersonAccesses
 from rrsync.core.log_entry import Access, Actor, ActorKind, Status, access, stamp
 from rrsync.text.catalogue import translated
 from tests.support import NOW
@@ -50,7 +50,7 @@ def sheet(*looks: Access, language: str = "nl", **told: Any) -> Sheet:
         "actor": {"t": "person", "id": "dpo"},
     }
     facts: dict[str, Any] = {"forgotten": (2014,), "seq": 99_999} | told
-    said = Told("hasselt", looks, ((9, deed),), **facts)
+    said = PersonAccesses("hasselt", looks, ((9, deed),), **facts)
     return Letter({"hasselt": SENDER}, language).compose([said], NOW)
 
 
@@ -193,7 +193,7 @@ def test_every_tag_is_of_a_text_on_its_page() -> None:
 def test_its_day_is_the_clocks() -> None:
     """In a winter as in a summer."""
     winter = datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
-    data = paper(Letter({}, "en").compose([Told("hasselt", (), (), (), 1)], winter), winter)
+    data = paper(Letter({}, "en").compose([PersonAccesses("hasselt", (), (), (), 1)], winter), winter)
     assert "Date 1 January 2027" in pages(data)[0]
 
 

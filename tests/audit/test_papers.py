@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 from rrsync.app.web_services import web_services
-from rrsync.audit.export import Format, Order
+from rrsync.audit.export import ExportOrder, Format
 from rrsync.audit.letter import Letter
 from rrsync.audit.letter_texts import LABELS
 from rrsync.audit.oversight import Oversight
@@ -30,8 +30,8 @@ from rrsync.core.review_sample import Finding
 from rrsync.errors import NotAuthorised
 from rrsync.registry import outcome
 from rrsync.registry.request import PERSON
-from rrsync.store.encryption import Keyring, Seal
-from rrsync.store.log_search import Wanted
+from rrsync.store.encryption import FieldCipher, Keyring
+from rrsync.store.log_search import AccessFilter
 from rrsync.text.catalogue import translated
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House
@@ -114,7 +114,7 @@ def watch(house: House) -> Oversight:
     app = house.app
     return Oversight(
         database=app.database,
-        seal=Seal(Keyring.parse(read_keys(house.settings)), os.urandom),
+        seal=FieldCipher(Keyring.parse(read_keys(house.settings)), os.urandom),
         ledger=app.access_log,
         search=app.log_search,
         root=app.log_tree.root,
@@ -135,11 +135,11 @@ def officer(house: House) -> None:
     nothing = Evidence(b"ask", b"")
     app.access_log.append([outcome.outcome(asked, Status.NOT_SENT, nothing, keep=outcome.Keep.ERRORS, ms=0)])
     review = Review(app.access_log, app.log_search)
-    looks = review.look(Wanted(LIBRARY, actor=AN.name, last=50), DPO, about=[person(house)])
+    looks = review.look(AccessFilter(LIBRARY, actor=AN.name, last=50), DPO, about=[person(house)])
     review.evidence(LIBRARY, looks[0].seq, DPO, reason="complaint 4")
     review.who([LIBRARY], DPO, person(house))
     app.prover().prove(LIBRARY, 3, actor=DPO)
-    app.export().begin(Order(LIBRARY, Format.CSV), actor=DPO, why="audit")
+    app.export().begin(ExportOrder(LIBRARY, Format.CSV), actor=DPO, why="audit")
     assert run(["--config", str(house.folder / "rrsync.toml"), "log", "verify", "--actor", DPO.name]) == 0
     oversight.staff.add(LIBRARY, AN.name, person(house), actor=DPO)
     oversight.staff.remove(LIBRARY, AN.name, actor=DPO)
@@ -208,7 +208,7 @@ class TestLetter:
     def test_every_number_in_the_letter_is_found_in_the_log(self, house: House) -> None:
         """Each entry about the person is named once, no other is, and the counts are theirs."""
         insz = person(house)
-        Review(house.app.access_log, house.app.log_search).look(Wanted(LIBRARY), DPO, about=[insz])
+        Review(house.app.access_log, house.app.log_search).look(AccessFilter(LIBRARY), DPO, about=[insz])
         about = [one for one in house.raw.state().entries[LIBRARY] if one.digits == insz.digits]
         told = Review(house.app.access_log, house.app.log_search).who([LIBRARY], DPO, insz)
         letter = " ".join(Letter({}, "en").write(told, house.clock()).split())
@@ -234,7 +234,7 @@ class TestLetter:
 def test_what_the_paper_says_to_type_by_hand(house: House) -> None:
     """Shows a good signature, and the same leaf in the entries and in the tree."""
     export = house.app.export()
-    filled = export.begin(Order(LIBRARY, Format.TILES), actor=DPO, why="by hand")
+    filled = export.begin(ExportOrder(LIBRARY, Format.TILES), actor=DPO, why="by hand")
     folder = house.folder / "by hand"
     for name, data in export.files(filled, lambda _: None):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import pytest
 from rrsync.audit.review import Review
 from rrsync.core.log_entry import Actor, ActorKind, Draft, Evidence, Kind, decode
 from rrsync.errors import BrokenChain, ConfigError, StoreError
-from rrsync.store.log_search import Search, Wanted
+from rrsync.store.log_search import AccessFilter, LogSearch
 from tests.support import NOW, Store, insz
 
 DPO = Actor(ActorKind.PERSON, "dpo")
@@ -31,7 +31,7 @@ def review(store: Store) -> Review:
             Draft("hasselt", Kind.RUN_OPEN, ""),
         ]
     )
-    return Review(store.ledger, Search(store.database))
+    return Review(store.ledger, LogSearch(store.database))
 
 
 def last(store: Store, library: str = "hasselt") -> dict[str, Any]:
@@ -57,7 +57,7 @@ class TestLook:
 
     def test_what_was_asked_for_is_in_the_log(self, store: Store, review: Review) -> None:
         """Who looked, by which words and how much came out; never a person."""
-        wanted = Wanted("hasselt", actor="an", purpose="", status="ok", since=NOW, last=5)
+        wanted = AccessFilter("hasselt", actor="an", purpose="", status="ok", since=NOW, last=5)
         assert [look.seq for look in review.look(wanted, DPO)] == [2]
         assert last(store) == {
             "seq": 5,
@@ -72,7 +72,7 @@ class TestLook:
 
     def test_a_look_for_a_person_is_about_that_person(self, store: Store, review: Review) -> None:
         """Under each number the person has or had."""
-        assert [look.seq for look in review.look(Wanted("hasselt"), DPO, about=[insz(1), insz(3)])] == [0]
+        assert [look.seq for look in review.look(AccessFilter("hasselt"), DPO, about=[insz(1), insz(3)])] == [0]
         for number in (1, 3):
             assert [decode(data)["kind"] for _, data in store.ledger.of_subject("hasselt", insz(number))][-1] == (
                 "log.view"
@@ -91,8 +91,8 @@ class TestLook:
         """Whatever was asked for."""
         cut_off(store)
         for look in (
-            lambda: review.look(Wanted("hasselt"), DPO),
-            lambda: review.look(Wanted("hasselt"), DPO, about=[insz(1)]),
+            lambda: review.look(AccessFilter("hasselt"), DPO),
+            lambda: review.look(AccessFilter("hasselt"), DPO, about=[insz(1)]),
             lambda: review.who(["hasselt"], DPO, insz(1)),
             lambda: review.evidence("hasselt", 0, DPO, reason="complaint"),
         ):
@@ -105,7 +105,7 @@ class TestWho:
 
     def test_looks_and_deeds_in_every_library(self, review: Review) -> None:
         """And that they were looked up now, which the next answer tells."""
-        review.look(Wanted("hasselt"), DPO, about=[insz(1)])
+        review.look(AccessFilter("hasselt"), DPO, about=[insz(1)])
         here, there = review.who(["hasselt", "genk"], DPO, insz(1))
         assert [look.seq for look in here.accesses] == [0]
         assert [(seq, line["kind"]) for seq, line in here.deeds] == [(5, "log.view")]
@@ -120,7 +120,7 @@ class TestWho:
         store.clock.pass_by(days=365)
         store.ledger.append([Draft("hasselt", Kind.DENIED, "c", insz(1))])
         store.execute("DELETE FROM log_key WHERE year = 2026")
-        review = Review(store.again().ledger, Search(store.database))
+        review = Review(store.again().ledger, LogSearch(store.database))
         (told,) = review.who(["hasselt"], DPO, insz(1))
         assert told.forgotten == (2026,)
         assert [look.seq for look in told.accesses] == [5]
@@ -155,7 +155,7 @@ class TestEvidence:
         """The key of the year was destroyed; nobody knows whom the look was about."""
         store.execute("DELETE FROM log_key")
         store.clock.pass_by(days=365)
-        kept = Review(store.again().ledger, Search(store.database)).evidence("hasselt", 0, DPO, reason="complaint")
+        kept = Review(store.again().ledger, LogSearch(store.database)).evidence("hasselt", 0, DPO, reason="complaint")
         assert (kept.evidence, kept.is_forgotten) == (None, True)
         assert store.scalars("SELECT count(*) FROM entry WHERE seq = 5 AND subject IS NULL") == [1]
 

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from rrsync.audit.oversight import Oversight
 from rrsync.core.anomaly import Limits
 from rrsync.core.log_entry import Actor, ActorKind, Draft, Kind
-from rrsync.store.log_search import Search
-from rrsync.store.log_tree import Tiles
+from rrsync.store.log_search import LogSearch
+from rrsync.store.log_tree import LogTree
 from tests.support import Dice, Store, insz
 
 DPO: Final = Actor(ActorKind.PERSON, "dpo")
@@ -82,8 +82,8 @@ def watch(store: Store, limits: Limits | None = None) -> Watched:
         database=store.database,
         seal=store.seal,
         ledger=store.ledger,
-        search=Search(store.database),
-        root=Tiles(store.database).root,
+        search=LogSearch(store.database),
+        root=LogTree(store.database).root,
         limits={"hasselt": limits} if limits else {},
         clock=store.clock,
         random=Dice("oversight"),

@@ -13,7 +13,7 @@ from rrsync.cli.desk import difference
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.person import Address, Held, Name
-from rrsync.core.rate_limit import IN_A_ROW, Went
+from rrsync.core.rate_limit import IN_A_ROW, CallResult
 from rrsync.errors import RegistryRefused
 from rrsync.registry.signing import Signer
 from rrsync.text.holds import advice, number_advice
@@ -196,7 +196,7 @@ class TestRefresh:
             pace = app.pace(desk=True)
             for _ in range(IN_A_ROW):
                 assert pace.take()
-                pace.give(Went.AWAY)
+                pace.give(CallResult.AWAY)
         before = place.member(MOVED)
         said = place.refresh(MOVED)
         assert (said.code, said.out) == (3, "")

@@ -39,8 +39,8 @@ from rrsync.core.log_entry import Draft, Kind
 from rrsync.core.person import Address, Held, Member, Name, PartialDate, Person
 from rrsync.core.spreadsheet import escape, unescape
 from rrsync.errors import ConfigError, RrsyncError
-from rrsync.store.members import Taken
-from rrsync.store.settlement import Item
+from rrsync.store.members import ImportResult
+from rrsync.store.settlement import SettlementItem
 
 HEADER: Final = (
     "member_no,insz,last_name,first_names,birth_date,street,house_number,box,postal_code,municipality,country"
@@ -374,7 +374,7 @@ def settle(place: Place, number: str, address: Address) -> None:
         app.access_log.append([intent])
         outcome = Draft("demo", Kind.OUTCOME, "ref-1", subject=member.insz, run="run-1", body=body)  # type: ignore[arg-type]
         answer = Found("ref-1", Person(after.name, after.birth_date, address, after.address_since))
-        app.settlement.settle([Item("demo", number, answer, outcome)], judge)
+        app.settlement.settle([SettlementItem("demo", number, answer, outcome)], judge)
 
 
 BAD_CELLS: Final = [
@@ -646,7 +646,7 @@ class TestHalfWay:
 
     def test_a_disk_too_full(self, tmp_path: Path) -> None:
         """It is a sentence, for the rejects as for the export; no half file stays."""
-        refused = [Taken(line, "refused", "member_no", "the member number is missing") for line in range(1_000)]
+        refused = [ImportResult(line, "refused", "member_no", "the member number is missing") for line in range(1_000)]
         with rejects(tmp_path / "in.csv") as noted, small_disk(), pytest.raises(ConfigError, match="File too large"):
             noted.add(refused)
         with small_disk(), pytest.raises(ConfigError, match="File too large"), replacing(tmp_path / "out.csv") as write:

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from rrsync.core.break_glass import WAIT, Stage, Wish
+from rrsync.core.break_glass import WAIT, BreakGlassRequest, BreakGlassStage
 from tests.support import NOW, insz
 
-WISH = Wish(1, "hasselt", "an.peeters", NOW, insz(7), "desk", "form-1", "ref-1")
+WISH = BreakGlassRequest(1, "hasselt", "an.peeters", NOW, insz(7), "desk", "form-1", "ref-1")
 READY = replace(WISH, decided_by="jan.baert", decided_at=NOW + timedelta(minutes=9), is_approved=True)
 MOMENT = timedelta(microseconds=1)
 
@@ -18,18 +18,20 @@ MOMENT = timedelta(microseconds=1)
 @pytest.mark.parametrize(
     ("wish", "after", "stage"),
     [
-        (WISH, timedelta(0), Stage.WAITING),
-        (WISH, WAIT - MOMENT, Stage.WAITING),
-        (WISH, WAIT, Stage.LAPSED),
-        (READY, WAIT, Stage.READY),
-        (READY, timedelta(minutes=19) - MOMENT, Stage.READY),
-        (READY, timedelta(minutes=19), Stage.LAPSED),
-        (replace(READY, is_asked=True), timedelta(days=9), Stage.ASKED),
-        (replace(READY, is_approved=False), timedelta(minutes=9), Stage.REFUSED),
-        (replace(READY, is_approved=False), timedelta(days=9), Stage.REFUSED),
+        (WISH, timedelta(0), BreakGlassStage.WAITING),
+        (WISH, WAIT - MOMENT, BreakGlassStage.WAITING),
+        (WISH, WAIT, BreakGlassStage.LAPSED),
+        (READY, WAIT, BreakGlassStage.READY),
+        (READY, timedelta(minutes=19) - MOMENT, BreakGlassStage.READY),
+        (READY, timedelta(minutes=19), BreakGlassStage.LAPSED),
+        (replace(READY, is_asked=True), timedelta(days=9), BreakGlassStage.ASKED),
+        (replace(READY, is_approved=False), timedelta(minutes=9), BreakGlassStage.REFUSED),
+        (replace(READY, is_approved=False), timedelta(days=9), BreakGlassStage.REFUSED),
     ],
 )
-def test_each_step_waits_ten_minutes_for_the_next(wish: Wish, after: timedelta, stage: Stage) -> None:
+def test_each_step_waits_ten_minutes_for_the_next(
+    wish: BreakGlassRequest, after: timedelta, stage: BreakGlassStage
+) -> None:
     """What was not decided or not asked in time is nothing any more."""
     assert wish.stage(NOW + after) is stage
 

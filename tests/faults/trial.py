@@ -22,8 +22,8 @@ from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.report import Report
 from rrsync.errors import RrsyncError
 from rrsync.simulator.citizens import Situation, World, member_rows
-from rrsync.simulator.faults import Reply
-from rrsync.sync.refresh import Refreshed
+from rrsync.simulator.faults import HttpReply
+from rrsync.sync.refresh import RefreshResult
 from tests.night import house
 from tests.night.house import LIBRARY, House
 from tests.night.raw import Entry, State
@@ -45,7 +45,7 @@ class Call:
     number: int
     body: bytes
     connection: socket.socket
-    right: Reply
+    right: HttpReply
 
     @property
     def reference(self) -> str:
@@ -80,7 +80,7 @@ class Trial:
     start_postgres: Callable[[], Any]
     door: Door | None = None
     report: Report | None = None
-    refreshed: Refreshed | None = None
+    refreshed: RefreshResult | None = None
     error: RrsyncError | None = None
     exit_code: int | None = None
     said: str = ""

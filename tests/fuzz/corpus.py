@@ -17,7 +17,7 @@ from rrsync.registry.fields import known_paths
 from rrsync.registry.outcome import Keep, Outcome, Rules, SoapReply, read_answer
 from rrsync.simulator.citizens import World
 from rrsync.simulator.personas import Personas
-from rrsync.simulator.replies import NOT_FOUND, Asker, Stamp, Uitzondering, about, exceptions, fault, refusal
+from rrsync.simulator.replies import NOT_FOUND, Request, Stamp, Uitzondering, exceptions, fault, person_reply, refusal
 from tests.support import LIBRARY, magda_folder
 
 NOW: Final = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
@@ -61,7 +61,7 @@ def _personas() -> list[Base]:
 def _invented() -> list[Base]:
     world = World(seed=11, people=INVENTED)
     found = [world.citizen(position) for position in range(INVENTED)]
-    replies = [_base(one.insz.digits, about(one, _asker(one.insz.digits), _STAMP)) for one in found]
+    replies = [_base(one.insz.digits, person_reply(one, _asker(one.insz.digits), _STAMP)) for one in found]
     number = found[0].insz.digits
     odd = (
         exceptions(_asker(number), _STAMP, NOT_FOUND),
@@ -71,8 +71,8 @@ def _invented() -> list[Base]:
     return replies + [_base(number, data) for data in odd]
 
 
-def _asker(digits: str) -> Asker:
-    return Asker("hasselt.be/bibliotheek-aip", REFERENCE, "1300", "", REFERENCE, digits)
+def _asker(digits: str) -> Request:
+    return Request("hasselt.be/bibliotheek-aip", REFERENCE, "1300", "", REFERENCE, digits)
 
 
 def _base(digits: str, data: bytes) -> Base:

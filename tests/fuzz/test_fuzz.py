@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 from rrsync.core.compare import Hold, compare
-from rrsync.store.settlement import Item
+from rrsync.store.settlement import SettlementItem
 from tests.fuzz import mutate, spoil
 from tests.fuzz.careless import CARELESS, reader
 from tests.fuzz.corpus import Base, bases
@@ -145,7 +145,7 @@ class Drawer:
         reference, others = f"ref-{tally.came.total()}-{number}", self._others(number)
         subject = base.question.insz
         self.store.ledger.append([intent(reference, subject=subject)])
-        item = Item(LIBRARY, number, answered(base.read(data)), outcome(reference, subject=subject))
+        item = SettlementItem(LIBRARY, number, answered(base.read(data)), outcome(reference, subject=subject))
         (written,) = self.store.settlement.settle([item], compare)
         assert written == verdict
         now = present(self.store, number)

@@ -19,7 +19,7 @@ from rrsync.core.report import Report
 from rrsync.simulator.citizens import World
 from rrsync.simulator.faults import Fault
 from rrsync.simulator.server import Simulator
-from rrsync.store.members import Taken
+from rrsync.store.members import ImportResult
 from rrsync.sync.night import Night, Progress
 from tests.installation import Installation, Row, install, library_settings
 from tests.night.invariants import Base, Canaries, Scene, after_run, due, in_clear, one_outcome
@@ -78,7 +78,7 @@ class House(Installation):
         made.scene = replace(self.scene, before=dict(self.scene.before), done=set(self.scene.done), told={})
         return made
 
-    def take(self, rows: Iterable[Row], *, library: str = LIBRARY, import_id: str = "") -> list[Taken]:
+    def take(self, rows: Iterable[Row], *, library: str = LIBRARY, import_id: str = "") -> list[ImportResult]:
         """Import rows of a member file; for the auditor a member is from now on what its row says."""
         rows = list(rows)
         self.rows += rows

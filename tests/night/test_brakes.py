@@ -10,7 +10,7 @@ import pytest
 
 from rrsync.core.brakes import Brakes, Limits, decode
 from rrsync.core.compare import Verdict
-from rrsync.store.settlement import Item, Settlement
+from rrsync.store.settlement import Settlement, SettlementItem
 from rrsync.sync.night import Night
 from tests.night.conftest import LibraryNight
 from tests.night.house import House
@@ -31,7 +31,7 @@ class DiesAt:
     is_time: Callable[[Brakes], bool]
 
     def settle_run(
-        self, run: str, items: Sequence[Item], limits: Limits, news: Brakes
+        self, run: str, items: Sequence[SettlementItem], limits: Limits, news: Brakes
     ) -> tuple[list[Verdict | None], Brakes]:
         """Settle, and die if it is time."""
         verdicts, brakes = self.true.settle_run(run, items, limits, news)

@@ -14,8 +14,8 @@ from rrsync.core.log_entry import Actor, ActorKind, Kind
 from rrsync.core.person import Address
 from rrsync.errors import ConfigError, StoreError
 from rrsync.store.corrections import Correction
-from rrsync.store.rows import Standing
-from rrsync.sync.desk import Counter, last_day
+from rrsync.store.rows import MemberStatus
+from rrsync.sync.desk import DeskService, last_correction_day
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House
 from tests.support import NOW
@@ -41,12 +41,12 @@ def house(library_night: LibraryNight) -> House:
 
 
 @pytest.fixture
-def counter(house: House) -> Counter:
+def counter(house: House) -> DeskService:
     """Give its counter, as the pages have it."""
     return web_services(house.app).desk_service
 
 
-def standing(house: House, number: str = MOVED) -> Standing:
+def standing(house: House, number: str = MOVED) -> MemberStatus:
     """Give a member as it stands."""
     found = house.app.members.find(LIBRARY, number)
     assert found is not None
@@ -59,13 +59,18 @@ def at(house: House, number: str = MOVED) -> Address:
 
 
 def correct(
-    counter: Counter, number: str = MOVED, address: Address = THERE, *, until: date = NEXT_WEEK, reason: str = "lease"
+    counter: DeskService,
+    number: str = MOVED,
+    address: Address = THERE,
+    *,
+    until: date = NEXT_WEEK,
+    reason: str = "lease",
 ) -> Correction:
     """Correct an address."""
     return counter.correct(LIBRARY, number, address, reason=reason, until=until, actor=AN)
 
 
-def ask(counter: Counter, number: str = MOVED) -> Any:
+def ask(counter: DeskService, number: str = MOVED) -> Any:
     """Ask about a member."""
     return counter.ask(LIBRARY, number, actor=AN, purpose="desk", case="letter-118")
 
@@ -94,7 +99,7 @@ def registers(house: House, number: str = MOVED) -> Address:
 class TestCorrecting:
     """A person puts an address in the place of the register's."""
 
-    def test_it_is_written_with_an_entry_that_names_no_address(self, house: House, counter: Counter) -> None:
+    def test_it_is_written_with_an_entry_that_names_no_address(self, house: House, counter: DeskService) -> None:
         """The member, the change, the correction and the entry, together."""
         before = standing(house).member
         said = correct(counter)
@@ -112,7 +117,7 @@ class TestCorrecting:
         assert house.app.corrections.of(LIBRARY, SETTLED) is None
         assert [each.member.number for each in house.app.members.export(LIBRARY, since=NOW)] == [MOVED]
 
-    def test_another_one_takes_its_place(self, house: House, counter: Counter) -> None:
+    def test_another_one_takes_its_place(self, house: House, counter: DeskService) -> None:
         """There is one at a time."""
         correct(counter)
         house.clock.pass_by(hours=1)
@@ -121,7 +126,7 @@ class TestCorrecting:
         assert at(house).house_number == "5"
         assert len(deeds(house)) == 2
 
-    def test_the_address_that_is_there_may_be_kept(self, house: House, counter: Counter) -> None:
+    def test_the_address_that_is_there_may_be_kept(self, house: House, counter: DeskService) -> None:
         """Whatever the register says; nothing of it is written anew but the word of who keeps it."""
         before = standing(house).member.held
         correct(counter, address=replace(before.address, street=before.address.street.upper()))
@@ -145,7 +150,7 @@ class TestCorrecting:
         ],
     )
     def test_what_cannot_be_one_is_refused(
-        self, house: House, counter: Counter, parts: dict[str, str], words: dict[str, Any], error: str
+        self, house: House, counter: DeskService, parts: dict[str, str], words: dict[str, Any], error: str
     ) -> None:
         """With a sentence, and nothing is written."""
         before = standing(house)
@@ -153,17 +158,17 @@ class TestCorrecting:
             correct(counter, address=replace(THERE, **parts), **words)
         assert (standing(house), deeds(house)) == (before, [])
 
-    def test_of_nobody(self, counter: Counter) -> None:
+    def test_of_nobody(self, counter: DeskService) -> None:
         """A member who is not there has no address."""
         with pytest.raises(ConfigError, match="no member of this number"):
             correct(counter, "M999999")
         with pytest.raises(ConfigError, match="no member of this number"):
             counter.uncorrect(LIBRARY, "M999999", AN)
 
-    def test_a_year_ahead_is_the_same_day(self, counter: Counter) -> None:
+    def test_a_year_ahead_is_the_same_day(self, counter: DeskService) -> None:
         """Of a leap day, the day before the first of March; a country that is not named is ours."""
-        assert last_day(date(2028, 2, 29)) == date(2029, 2, 28)
-        said = correct(counter, address=replace(THERE, country=""), until=last_day(TODAY))
+        assert last_correction_day(date(2028, 2, 29)) == date(2029, 2, 28)
+        said = correct(counter, address=replace(THERE, country=""), until=last_correction_day(TODAY))
         assert (said.until, said.address.country) == (date(2027, 7, 1), "BEL")
 
 
@@ -171,7 +176,7 @@ class TestInForce:
     """While it is in force the address is the staff's."""
 
     @pytest.mark.parametrize("how", ["night", "counter", "desk"])
-    def test_the_registers_address_is_taken_as_unsaid(self, house: House, counter: Counter, how: str) -> None:
+    def test_the_registers_address_is_taken_as_unsaid(self, house: House, counter: DeskService, how: str) -> None:
         """By whatever door it comes; the member was asked about all the same."""
         correct(counter)
         if how == "night":
@@ -188,7 +193,7 @@ class TestInForce:
         assert house.app.corrections.of(LIBRARY, MOVED) is not None
         assert ends(house) == []
 
-    def test_signals_count_as_ever(self, house: House, counter: Counter) -> None:
+    def test_signals_count_as_ever(self, house: House, counter: DeskService) -> None:
         """A member who has a reference address is on hold; taking it over is no more what is proposed."""
         correct(counter, REFERENCE_ADDRESS)
         offer = ask(counter, REFERENCE_ADDRESS)
@@ -199,7 +204,7 @@ class TestInForce:
             house.app.settlement.accept(hold, AN)
         assert at(house, REFERENCE_ADDRESS) == THERE
 
-    def test_a_person_may_take_over_what_a_hold_proposed_before(self, house: House, counter: Counter) -> None:
+    def test_a_person_may_take_over_what_a_hold_proposed_before(self, house: House, counter: DeskService) -> None:
         """That ends the correction, in that person's name."""
         house.night()
         hold = next(one for one in house.app.holds.open() if one.number == REFERENCE_ADDRESS)
@@ -210,7 +215,7 @@ class TestInForce:
         assert [(line["ended"], line["actor"]["id"]) for line in deeds(house)[1:]] == [("staff", BO.name)]
 
     @pytest.mark.parametrize("how", ["night", "counter"])
-    def test_a_register_that_says_the_same_ends_it(self, house: House, counter: Counter, how: str) -> None:
+    def test_a_register_that_says_the_same_ends_it(self, house: House, counter: DeskService, how: str) -> None:
         """Spelling apart; by itself, and the address is the register's again."""
         theirs = registers(house)
         correct(counter, address=replace(theirs, street=f" {theirs.street.upper()} ", nis_code=""))
@@ -225,7 +230,7 @@ class TestInForce:
 class TestEnding:
     """It ends by a person, a day, or the library's own file; then the register's word is taken again."""
 
-    def test_a_person_ends_it(self, house: House, counter: Counter) -> None:
+    def test_a_person_ends_it(self, house: House, counter: DeskService) -> None:
         """Once; the member is due at once, and its address stays until the register is asked."""
         correct(counter)
         house.night()
@@ -239,7 +244,7 @@ class TestEnding:
         assert at(house).street == registers(house).street
 
     @pytest.mark.parametrize("by", ["night", "counter", "desk"])
-    def test_after_its_day_the_registers_word_is_taken_again(self, house: House, counter: Counter, by: str) -> None:
+    def test_after_its_day_the_registers_word_is_taken_again(self, house: House, counter: DeskService, by: str) -> None:
         """The night begins with that, and so does whoever asks first; through its last day it is in force."""
         correct(counter)
         house.night()
@@ -264,7 +269,7 @@ class TestEnding:
         assert ends(house) == ["lapsed"]
         assert deeds(house)[-1]["actor"] == ITSELF
 
-    def test_the_librarys_own_file_ends_it(self, house: House, counter: Counter) -> None:
+    def test_the_librarys_own_file_ends_it(self, house: House, counter: DeskService) -> None:
         """With another address; a row that repeats itself does not, nor does another name."""
         correct(counter)
         correct(counter, SETTLED)
@@ -280,7 +285,7 @@ class TestEnding:
         assert ends(house) == ["file"]
         assert at(house).street == registers(house).street
 
-    def test_many_lapse_in_one_go(self, house: House, counter: Counter) -> None:
+    def test_many_lapse_in_one_go(self, house: House, counter: DeskService) -> None:
         """Also of a member who is there no more; those of other libraries are not looked at."""
         numbers = [row["member_no"] for row in house.rows]
         for number in numbers:
@@ -294,7 +299,7 @@ class TestEnding:
         assert ends(house) == ["lapsed"] * len(numbers)
         assert sum("subj" not in line for line in deeds(house)) == 1
 
-    def test_one_made_anew_while_it_lapses_stays(self, house: House, counter: Counter) -> None:
+    def test_one_made_anew_while_it_lapses_stays(self, house: House, counter: DeskService) -> None:
         """What is ended is looked at again under the member's lock."""
         correct(counter)
         house.clock.now = NOW + timedelta(days=8)

@@ -18,10 +18,10 @@ from rrsync.core.log_entry import REUSED, Actor, ActorKind, Kind
 from rrsync.core.person import Address, Member
 from rrsync.errors import Busy, ConfigError, LedgerError, NotAuthorised, RegistryUnavailable, RrsyncError, StoreError
 from rrsync.simulator.faults import Fault
-from rrsync.store.desk_answers import KEPT, Offer
-from rrsync.store.log_search import Wanted
-from rrsync.store.rows import Standing
-from rrsync.sync.desk import Counter, Recently, Turns
+from rrsync.store.desk_answers import ANSWER_LIFETIME, DeskAnswer
+from rrsync.store.log_search import AccessFilter
+from rrsync.store.rows import MemberStatus
+from rrsync.sync.desk import DeskService, MemberLocks, OncePerMinute
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House
 from tests.support import NOW
@@ -43,18 +43,18 @@ def house(library_night: LibraryNight) -> House:
 
 
 @pytest.fixture
-def counter(house: House) -> Counter:
+def counter(house: House) -> DeskService:
     """Give its counter, as the pages have it."""
     return web_services(house.app).desk_service
 
 
-def ask(counter: Counter, number: str = MOVED, actor: Actor = AN, **words: str) -> Offer:
+def ask(counter: DeskService, number: str = MOVED, actor: Actor = AN, **words: str) -> DeskAnswer:
     """Ask about a member, or be shown the answer again."""
     said = {"purpose": "desk", "case": "letter-118"} | words
     return counter.ask(LIBRARY, number, actor=actor, **said)
 
 
-def standing(house: House, number: str = MOVED) -> Standing:
+def standing(house: House, number: str = MOVED) -> MemberStatus:
     """Give a member as it stands."""
     found = house.app.members.find(LIBRARY, number)
     assert found is not None
@@ -82,7 +82,7 @@ def again(house: House, number: str = MOVED, **row: str) -> None:
     house.take([old | row])
 
 
-def elsewhere(offer: Offer) -> Address:
+def elsewhere(offer: DeskAnswer) -> Address:
     """Give an address that is neither ours nor the register's."""
     return replace(offer.before.address, street="Zandzeggepad", postal_code="9690", municipality="Kluisbergen")
 
@@ -90,7 +90,7 @@ def elsewhere(offer: Offer) -> Address:
 class TestAsking:
     """A question at the counter."""
 
-    def test_a_change_is_offered_and_not_written(self, house: House, counter: Counter) -> None:
+    def test_a_change_is_offered_and_not_written(self, house: House, counter: DeskService) -> None:
         """The member is as it was and as due; the outcome says that a change was offered, and no field's name."""
         before = standing(house)
         offer = ask(counter)
@@ -111,9 +111,9 @@ class TestAsking:
         assert set(outcome["out"]["got"]) == set(offer.got) != set()
         assert counter.recent(LIBRARY, MOVED) == offer
         assert (counter.seen(offer, "An.Peeters "), counter.seen(offer, BO.name)) == (True, False)
-        assert [look.is_offered for look in house.app.log_search.accesses(Wanted(LIBRARY))] == [True]
+        assert [look.is_offered for look in house.app.log_search.accesses(AccessFilter(LIBRARY))] == [True]
 
-    def test_what_is_the_same_is_settled_at_once(self, house: House, counter: Counter) -> None:
+    def test_what_is_the_same_is_settled_at_once(self, house: House, counter: DeskService) -> None:
         """The member was asked about, and what the register adds is written."""
         offer = ask(counter, SETTLED)
         assert (offer.verdict, offer.state) == ("same", "settled")
@@ -121,7 +121,7 @@ class TestAsking:
         assert (found.verdict, found.refreshed_at, found.member.held) == ("same", NOW, offer.after)
         assert counter.recent(LIBRARY, SETTLED) == offer
 
-    def test_a_hold_is_settled_at_once(self, house: House, counter: Counter) -> None:
+    def test_a_hold_is_settled_at_once(self, house: House, counter: DeskService) -> None:
         """It stands on the worklist, and the offer names it for as long as it is open."""
         offer = ask(counter, ABROAD)
         (hold,) = house.app.holds.open()
@@ -140,7 +140,7 @@ class TestAsking:
         ],
     )
     def test_what_cannot_be_asked(
-        self, house: House, counter: Counter, number: str, words: dict[str, str], error: str
+        self, house: House, counter: DeskService, number: str, words: dict[str, str], error: str
     ) -> None:
         """Nothing is asked, and the next question goes."""
         with pytest.raises(ConfigError, match=error):
@@ -148,14 +148,14 @@ class TestAsking:
         assert not house.simulator.asked
         assert ask(counter).state == "open"
 
-    def test_what_nobody_allowed_is_denied(self, house: House, counter: Counter) -> None:
+    def test_what_nobody_allowed_is_denied(self, house: House, counter: DeskService) -> None:
         """As at the desk: the denial is in the log, and nothing was sent."""
         with pytest.raises(NotAuthorised):
             ask(counter, purpose="curiosity")
         assert kinds(house) == [Kind.DENIED]
         assert not house.simulator.asked
 
-    def test_while_the_register_is_away(self, house: House, counter: Counter) -> None:
+    def test_while_the_register_is_away(self, house: House, counter: DeskService) -> None:
         """Nothing is kept, and somebody may ask at once again."""
         house.simulator.faults = [Fault.parse("unavailable:1")]
         before = standing(house)
@@ -165,7 +165,7 @@ class TestAsking:
         house.simulator.faults = ()
         assert ask(web_services(house.app).desk_service).state == "open"
 
-    def test_a_member_with_another_number_since(self, house: House, counter: Counter) -> None:
+    def test_a_member_with_another_number_since(self, house: House, counter: DeskService) -> None:
         """The answer is dropped, and the log says that it was about nobody's number."""
 
         def renumber(_: str) -> None:
@@ -178,7 +178,7 @@ class TestAsking:
         assert lines(house)[-1]["verdict"] == "void"
         assert counter.recent(LIBRARY, MOVED) is None
 
-    def test_a_mix_up_is_a_hold_that_the_officer_hears_of(self, house: House, counter: Counter) -> None:
+    def test_a_mix_up_is_a_hold_that_the_officer_hears_of(self, house: House, counter: DeskService) -> None:
         """Whatever door a reply about somebody else comes in by."""
         told: list[tuple[str, str]] = []
         desk = replace(house.app.desk(), alarm=lambda *said: told.append(said))
@@ -190,7 +190,7 @@ class TestAsking:
 class TestAgain:
     """Nobody is asked about twice in a quarter of an hour."""
 
-    def test_the_answer_is_shown_again_and_logged(self, house: House, counter: Counter) -> None:
+    def test_the_answer_is_shown_again_and_logged(self, house: House, counter: DeskService) -> None:
         """Whom it was shown to and why is an entry of its own, a look like any other, but not one of the register's."""
         first = ask(counter)
         house.clock.pass_by(minutes=14)
@@ -203,7 +203,7 @@ class TestAgain:
         assert line["why"]["code"] == "member-administration"
         assert line["why"]["case"] == "letter-119"
         assert line["ref"] != first.reference
-        looks = list(house.app.log_search.accesses(Wanted(LIBRARY)))
+        looks = list(house.app.log_search.accesses(AccessFilter(LIBRARY)))
         assert [(look.status, look.of, look.verdict) for look in looks] == [
             ("ok", "", "change"),
             (REUSED, first.reference, "change"),
@@ -213,7 +213,7 @@ class TestAgain:
         assert counter.reuse(second, actor=BO, purpose="desk", case="x-1").seen == (AN.name, BO.name)
         assert house.app.notary.verify(LIBRARY).size == len(lines(house))
 
-    def test_a_hold_is_named_when_it_is_shown_again(self, house: House, counter: Counter) -> None:
+    def test_a_hold_is_named_when_it_is_shown_again(self, house: House, counter: DeskService) -> None:
         """As the first outcome did."""
         ask(counter, ABROAD)
         ask(counter, ABROAD, actor=BO)
@@ -224,7 +224,7 @@ class TestAgain:
         [({"purpose": "curiosity"}, NotAuthorised), ({"case": "85.67.30-033.60"}, ConfigError)],
     )
     def test_what_may_not_be_asked_is_not_shown_again(
-        self, house: House, counter: Counter, words: dict[str, str], error: type[RrsyncError]
+        self, house: House, counter: DeskService, words: dict[str, str], error: type[RrsyncError]
     ) -> None:
         """The authorisation is looked at as for a question."""
         first = ask(counter)
@@ -235,7 +235,7 @@ class TestAgain:
         assert Kind.REUSE not in kinds(house)
         assert (Kind.DENIED in kinds(house)) == (error is NotAuthorised)
 
-    def test_after_a_quarter_of_an_hour_it_is_gone(self, house: House, counter: Counter) -> None:
+    def test_after_a_quarter_of_an_hour_it_is_gone(self, house: House, counter: DeskService) -> None:
         """It can be neither shown nor decided about; the next question is an access, and forgets it."""
         first = ask(counter)
         ask(counter, SETTLED)
@@ -252,22 +252,24 @@ class TestAgain:
         with pytest.raises(StoreError, match="This answer has lapsed"):  # the one before is not the one there is
             counter.accept(first, AN)
 
-    def test_a_clock_that_was_put_back_keeps_no_answer(self, house: House, counter: Counter) -> None:
+    def test_a_clock_that_was_put_back_keeps_no_answer(self, house: House, counter: DeskService) -> None:
         """One from the future is not shown."""
         ask(counter)
         house.clock.pass_by(hours=-1)
         assert counter.recent(LIBRARY, MOVED) is None
 
-    def test_the_night_forgets_what_has_lapsed(self, house: House, counter: Counter) -> None:
+    def test_the_night_forgets_what_has_lapsed(self, house: House, counter: DeskService) -> None:
         """Nothing of a person is kept beside the member for longer than it is of use."""
         ask(counter)
-        house.clock.now = NOW + KEPT
+        house.clock.now = NOW + ANSWER_LIFETIME
         house.night()
         assert house.raw.rows("SELECT count(*) FROM offer")[0][0] == 0
         assert house.app.desk_answers.sweep() == 0
 
     @pytest.mark.parametrize("how", ["import", "night", "correction"])
-    def test_a_member_that_was_written_to_is_asked_about_anew(self, house: House, counter: Counter, how: str) -> None:
+    def test_a_member_that_was_written_to_is_asked_about_anew(
+        self, house: House, counter: DeskService, how: str
+    ) -> None:
         """An answer about what the member was is not shown, nor taken over."""
         offer = ask(counter)
         if how == "import":
@@ -292,7 +294,7 @@ class TestAgain:
 class TestDeciding:
     """A person accepts what is offered, or declines it."""
 
-    def test_what_is_accepted_is_written_with_the_decision(self, house: House, counter: Counter) -> None:
+    def test_what_is_accepted_is_written_with_the_decision(self, house: House, counter: DeskService) -> None:
         """The member, the change and the entry, together; the member counts as asked about when the register was."""
         offer = ask(counter)
         house.clock.pass_by(minutes=5)
@@ -314,18 +316,18 @@ class TestDeciding:
                 act(now, AN)
         assert house.night().hold["mismatch"] == 0
 
-    def test_what_is_accepted_closes_the_hold_of_before(self, house: House, counter: Counter) -> None:
+    def test_what_is_accepted_closes_the_hold_of_before(self, house: House, counter: DeskService) -> None:
         """The register says nothing to look at any more."""
         house.simulator.faults = [Fault.parse("mixup:1")]
         ask(counter)
         house.simulator.faults = ()
-        house.clock.now = NOW + KEPT
+        house.clock.now = NOW + ANSWER_LIFETIME
         offer = ask(counter)
         assert len(list(house.app.holds.open())) == 1
         counter.accept(offer, AN)
         assert not list(house.app.holds.open())
 
-    def test_what_is_declined_stays_as_it_was(self, house: House, counter: Counter) -> None:
+    def test_what_is_declined_stays_as_it_was(self, house: House, counter: DeskService) -> None:
         """With an entry and nothing else; the night asks by its own rule, and takes the register's word."""
         before, offer = standing(house), ask(counter)
         counter.decline(offer, AN)
@@ -335,7 +337,7 @@ class TestDeciding:
         assert house.night().exit_code == 0
         assert member(house).held == offer.after
 
-    def test_two_who_accept_at_once_write_once(self, house: House, counter: Counter) -> None:
+    def test_two_who_accept_at_once_write_once(self, house: House, counter: DeskService) -> None:
         """One of them is told that it was decided."""
         offer, ready = ask(counter), threading.Barrier(4)
 
@@ -354,7 +356,9 @@ class TestDeciding:
         assert member(house).version == offer.version + 1
 
     @pytest.mark.parametrize("table", ["offer", "entry", "log"])
-    def test_an_answer_is_kept_with_its_outcome_or_not_at_all(self, house: House, counter: Counter, table: str) -> None:
+    def test_an_answer_is_kept_with_its_outcome_or_not_at_all(
+        self, house: House, counter: DeskService, table: str
+    ) -> None:
         """When one of them cannot be written, none of it was, and the intent still waits for its outcome."""
         before = standing(house)
 
@@ -401,11 +405,11 @@ def _allow(house: House, table: str) -> None:
 class TestAtOnce:
     """Many press the button about the same member."""
 
-    def test_eight_threads_make_one_access(self, house: House, counter: Counter) -> None:
+    def test_eight_threads_make_one_access(self, house: House, counter: DeskService) -> None:
         """The others are shown its answer, each with an entry of their own."""
         ready = threading.Barrier(8)
 
-        def press(who: int) -> Offer:
+        def press(who: int) -> DeskAnswer:
             ready.wait(10)
             return ask(counter, actor=Actor(ActorKind.PERSON, f"staff-{who}"))
 
@@ -419,7 +423,7 @@ class TestAtOnce:
         assert set(now.seen) == {f"staff-{who}" for who in range(8)}
         assert house.app.notary.verify(LIBRARY).size == len(lines(house))
 
-    def test_another_process_asks_nothing_meanwhile(self, house: House, counter: Counter) -> None:
+    def test_another_process_asks_nothing_meanwhile(self, house: House, counter: DeskService) -> None:
         """It is told so; when the answer is there, it shows that one."""
         other = web_services(house.stack.enter_context(house.opened())).desk_service
         told: list[str] = []
@@ -437,7 +441,7 @@ class TestAtOnce:
         assert ask(other, actor=BO).reference == first.reference
         assert len(house.simulator.asked) == 1
 
-    def test_an_answer_that_came_between_is_shown(self, house: House, counter: Counter) -> None:
+    def test_an_answer_that_came_between_is_shown(self, house: House, counter: DeskService) -> None:
         """Who looked before the other process had its answer, and may ask after, looks again."""
         other = web_services(house.stack.enter_context(house.opened())).desk_service
         offers = house.app.desk_answers
@@ -459,7 +463,7 @@ class TestAtOnce:
         assert len(house.simulator.asked) == 1
         assert ask(counter).reference == offer.reference
 
-    def test_who_died_while_asking_keeps_others_for_two_minutes(self, house: House, counter: Counter) -> None:
+    def test_who_died_while_asking_keeps_others_for_two_minutes(self, house: House, counter: DeskService) -> None:
         """Then somebody may ask."""
         assert house.app.desk_answers.claim(LIBRARY, MOVED) is not None
         house.clock.pass_by(seconds=119)
@@ -471,7 +475,7 @@ class TestAtOnce:
 
     def test_a_turn_that_does_not_come_is_told(self) -> None:
         """And one that is over is forgotten."""
-        turns = Turns()
+        turns = MemberLocks()
         with turns.of("hasselt", "M1"):
             with pytest.raises(Busy), turns.of("hasselt", "M1", patience_s=0.01):
                 pass
@@ -483,7 +487,7 @@ class TestAtOnce:
 class TestRefused:
     """Who asked as often as they may, and asks again."""
 
-    def test_a_refusal_is_noted_once_a_minute(self, house: House, counter: Counter) -> None:
+    def test_a_refusal_is_noted_once_a_minute(self, house: House, counter: DeskService) -> None:
         """It is a denial like any other, so that three of them in a day stand out; nothing was sent."""
         for minute in range(3):
             for _ in range(4):
@@ -499,7 +503,7 @@ class TestRefused:
 
     def test_names_of_long_ago_are_not_kept(self) -> None:
         """Nor do those of two libraries meet."""
-        recently = Recently()
+        recently = OncePerMinute()
         assert recently.is_due("hasselt", "an", NOW)
         assert not recently.is_due("hasselt", "an", NOW)
         assert recently.is_due("genk", "an", NOW)
@@ -507,7 +511,7 @@ class TestRefused:
         assert len(recently._last) == 1
 
 
-def test_nothing_of_it_is_in_clear(house: House, counter: Counter) -> None:
+def test_nothing_of_it_is_in_clear(house: House, counter: DeskService) -> None:
     """Neither who asked and why, nor what was answered: the database's owner learns from it what the log says alone."""
     offer = ask(counter, case="letter-canary")
     counter.correct(
@@ -537,7 +541,7 @@ def at_once(*works: Callable[[], object]) -> None:
         list(pool.map(work, works))
 
 
-def test_accept_decline_correct_and_import_at_once(house: House, counter: Counter) -> None:
+def test_accept_decline_correct_and_import_at_once(house: House, counter: DeskService) -> None:
     """Whichever comes first, the log and the member tell the same story."""
     offer = ask(counter)
     address, until = elsewhere(offer), NOW.date() + timedelta(days=30)

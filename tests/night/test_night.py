@@ -16,7 +16,7 @@ from sqlalchemy import text
 from rrsync.cli.app import run
 from rrsync.errors import Busy
 from rrsync.simulator.citizens import member_rows
-from rrsync.simulator.replies import Asker, Stamp, Uitzondering, refusal
+from rrsync.simulator.replies import Request, Stamp, Uitzondering, refusal
 from rrsync.simulator.server import Simulator
 from rrsync.sync.night import Night, Progress
 from tests.night import victim
@@ -187,7 +187,7 @@ def test_a_library_without_an_authorisation_in_force_is_barred(library_night: Li
 class Choosy(Simulator):
     """A register that knows no authorisation for one sender."""
 
-    def _about(self, asker: Asker, stamp: Stamp) -> bytes:
+    def _about(self, asker: Request, stamp: Stamp) -> bytes:
         if asker.sender.startswith("aalst"):
             return refusal(asker, stamp, Uitzondering("13001", "Geen machtiging voor deze afzender"))
         return super()._about(asker, stamp)

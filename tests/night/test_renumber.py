@@ -14,11 +14,11 @@ from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import Stopped, StoreError
 from rrsync.simulator.citizens import Citizen, Situation, World
 from rrsync.simulator.faults import Fault
-from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.encryption import FieldCipher, Keyring
 from rrsync.store.holds import OpenHold
-from rrsync.store.rows import Rows
-from rrsync.store.subscriptions import State, note
-from rrsync.sync.hold_decisions import Asked, PutOff
+from rrsync.store.rows import RowCipher
+from rrsync.store.subscriptions import SubscriptionState, note_subscription
+from rrsync.sync.hold_decisions import AskedAgain, Postponed
 from rrsync.sync.subscriptions import Grounds
 from tests.night.conftest import LibraryNight
 from tests.night.house import LIBRARY, House
@@ -84,7 +84,7 @@ def test_the_whole_way(house: House) -> None:
     assert now is not None
     assert state(house, citizen.insz) == "open"
     done = accept(house)
-    assert isinstance(done, Asked)
+    assert isinstance(done, AskedAgain)
     member = house.app.members.find(LIBRARY, hold.number)
     assert member is not None
     assert member.member.insz == citizen.new_insz
@@ -111,7 +111,7 @@ def test_while_the_register_is_away_everything_waits(house: House) -> None:
     citizen = renumbered(house)
     house.simulator.faults = [Fault.parse("unavailable:1")]
     done = accept(house)
-    assert isinstance(done, PutOff)
+    assert isinstance(done, Postponed)
     assert done.why.exit_code == 3
     assert (state(house, citizen.insz), state(house, citizen.new_insz)) == ("ending", "")
     registrar = house.app.registrar(house.app.desk().gate)
@@ -181,13 +181,13 @@ def test_a_number_that_is_a_members_again_keeps_its_subscription(house: House) -
 
 def test_a_run_ends_a_bounded_number_of_them(house: House) -> None:
     """The rest waits for the next run; one library that may not ask keeps no other from its own."""
-    some = [one.insz for one in house.app.subscriptions.of(LIBRARY, State.OPEN)][:5]
+    some = [one.insz for one in house.app.subscriptions.of(LIBRARY, SubscriptionState.OPEN)][:5]
     strangers = [Insz(house.people.citizen(at).relative.digits) for at in range(5)] if house.people else []
     assert len(some) == len(strangers) == 5
-    rows = Rows(Seal(Keyring.parse(read_keys(house.settings)), os.urandom))
+    rows = RowCipher(FieldCipher(Keyring.parse(read_keys(house.settings)), os.urandom))
     with house.app.database.write() as session:
         for insz in (*some, *strangers):
-            note(session, rows, LIBRARY, insz, State.ENDING, at=house.clock())
+            note_subscription(session, rows, LIBRARY, insz, SubscriptionState.ENDING, at=house.clock())
     registrar = house.app.registrar(house.app.desk().gate)
     assert registrar.drain(["nowhere", LIBRARY], NIGHT, most=3) == 3
     assert [state(house, insz) for insz in strangers] == ["ended"] * 3 + ["ending"] * 2
@@ -200,10 +200,10 @@ def test_a_library_without_authorisation_ends_none(library_night: LibraryNight) 
     """The denial is logged, nothing is sent, and the library beside it is served."""
     house = library_night(people=10, libraries=("genk", LIBRARY), ended=("genk",))
     citizen = next(map(World(people=10).citizen, range(10)))
-    rows = Rows(Seal(Keyring.parse(read_keys(house.settings)), os.urandom))
+    rows = RowCipher(FieldCipher(Keyring.parse(read_keys(house.settings)), os.urandom))
     with house.app.database.write() as session:
         for library in house.libraries:
-            note(session, rows, library, citizen.insz, State.ENDING, at=house.clock())
+            note_subscription(session, rows, library, citizen.insz, SubscriptionState.ENDING, at=house.clock())
     registrar = house.app.registrar(house.app.desk().gate)
     assert registrar.drain(house.libraries, NIGHT) == 1
     assert len(house.simulator.asked) == 1
@@ -216,7 +216,7 @@ def test_a_register_that_ends_and_makes_no_subscription(house: House) -> None:
     citizen, hold = renumbered(house), found(house)
     house.simulator.faults = [Fault.parse("unregistered:1")]
     done = accept(house)
-    assert isinstance(done, Asked)
+    assert isinstance(done, AskedAgain)
     member = house.app.members.find(LIBRARY, hold.number)
     assert member is not None
     assert (member.member.insz, member.hold_reason) == (citizen.new_insz, "refused")
@@ -237,7 +237,7 @@ def test_a_reply_about_another_question_stops_and_is_told(house: House) -> None:
     renumber = house.app.renumber()
     desk = replace(house.app.desk(), alarm=lambda word, library: told.append((word, library)))
     done = replace(renumber, desk=lambda: desk).accept(found(house), AN)
-    assert isinstance(done, PutOff)
+    assert isinstance(done, Postponed)
     assert (done.why.exit_code, told) == (4, [("mix_up", LIBRARY)])
     assert len(house.simulator.asked) == asked + 1
     assert state(house, citizen.insz) == "ending"

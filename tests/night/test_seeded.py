@@ -14,9 +14,9 @@ from rrsync.core.compare import Verdict
 from rrsync.core.log_entry import Draft
 from rrsync.core.person import Member
 from rrsync.core.planning import Due
-from rrsync.registry.gate import Exchange, Gate, Recorded
-from rrsync.store.access_log import Ledger
-from rrsync.store.settlement import Item, Settlement
+from rrsync.registry.gate import AnsweredQuestion, Gate, RecordedQuestion
+from rrsync.store.access_log import AccessLog
+from rrsync.store.settlement import Settlement, SettlementItem
 from rrsync.sync.night import Night, RunState
 from tests.night.conftest import LibraryNight
 from tests.night.house import House
@@ -43,7 +43,7 @@ class LogsAfterSending(Stranger):
         self.late: list[Draft] = []
         self.append = true._append
 
-    def record(self, questions: Sequence[Any]) -> list[Recorded]:
+    def record(self, questions: Sequence[Any]) -> list[RecordedQuestion]:
         """Keep the intents back."""
         self.true._append = self.late.extend
         try:
@@ -51,9 +51,9 @@ class LogsAfterSending(Stranger):
         finally:
             self.true._append = self.append
 
-    def send(self, recorded: Recorded) -> Exchange:
+    def send(self, recorded: RecordedQuestion) -> AnsweredQuestion:
         """Send first, and write then."""
-        exchange: Exchange = self.true.send(recorded)
+        exchange: AnsweredQuestion = self.true.send(recorded)
         mine = [draft for draft in self.late if draft.reference == recorded.question.reference]
         self.append(mine)
         return exchange
@@ -62,11 +62,11 @@ class LogsAfterSending(Stranger):
 class SettlesInTwo(Stranger):
     """A settlement that writes members and outcomes each in a transaction of its own, and dies between the two."""
 
-    def __init__(self, true: Settlement, ledger: Ledger) -> None:
+    def __init__(self, true: Settlement, ledger: AccessLog) -> None:
         super().__init__(true)
         self.ledger = ledger
 
-    def settle_run(self, _: str, items: Sequence[Item], *__: object) -> Settled:
+    def settle_run(self, _: str, items: Sequence[SettlementItem], *__: object) -> Settled:
         """Write the members, with no word of it in the log, and die at the first that changed."""
         with self.ledger.writing() as session:
             for item in items:
@@ -81,7 +81,7 @@ class Died(Exception):
     """The process, so to say."""
 
 
-def replace_street(session: Any, rows: Any, item: Item) -> Member | None:
+def replace_street(session: Any, rows: Any, item: SettlementItem) -> Member | None:
     """Write one member's new address."""
     from rrsync.store.rows import member_rows  # noqa: PLC0415 — of this bug alone
     from rrsync.store.tables import MemberRow  # noqa: PLC0415 — the same
@@ -100,7 +100,7 @@ def replace_street(session: Any, rows: Any, item: Item) -> Member | None:
 class ForgetsOutcome(Stranger):
     """A settlement whose outcomes of changes are written twice or never, were the log to let it."""
 
-    def settle_run(self, run: str, items: Sequence[Item], limits: Limits, news: Brakes) -> Settled:
+    def settle_run(self, run: str, items: Sequence[SettlementItem], limits: Limits, news: Brakes) -> Settled:
         """Settle all but the first."""
         spared = items[:1] if len(items) > 1 else []
         verdicts, brakes = self.true.settle_run(run, items[len(spared) :], limits, news)
@@ -119,7 +119,7 @@ class LosesAStep(Night):
 class SwapsAnswers(Stranger):
     """A settlement that gives two members each other's answer."""
 
-    def settle_run(self, run: str, items: Sequence[Item], limits: Limits, news: Brakes) -> Settled:
+    def settle_run(self, run: str, items: Sequence[SettlementItem], limits: Limits, news: Brakes) -> Settled:
         """Swap the first two."""
         swapped = list(items)
         if len(items) > 1:
@@ -133,7 +133,7 @@ class SwapsAnswers(Stranger):
 class SwapsMembers(SwapsAnswers):
     """A settlement that writes two members' answers, outcomes and all, to each other's row."""
 
-    def settle_run(self, run: str, items: Sequence[Item], limits: Limits, news: Brakes) -> Settled:
+    def settle_run(self, run: str, items: Sequence[SettlementItem], limits: Limits, news: Brakes) -> Settled:
         """Let the answers seem to be about the other."""
         subjects = {(item.library, item.number): item.outcome.subject for item in items}
         swapped = list(items)
@@ -148,7 +148,7 @@ class SwapsMembers(SwapsAnswers):
 class Talks(Stranger):
     """A gate that logs whom it asks about."""
 
-    def send(self, recorded: Recorded) -> Exchange:
+    def send(self, recorded: RecordedQuestion) -> AnsweredQuestion:
         """Say it."""
         digits = recorded.question.insz.digits
         logging.getLogger("rrsync.debug").debug("asking about %s.%s", digits[:9], digits[9:])

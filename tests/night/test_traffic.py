@@ -11,8 +11,8 @@ import pytest
 from rrsync.core.exchange import Question
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import AnchorUnavailable
-from rrsync.registry.gate import Exchange, Gate, Recorded
-from rrsync.registry.pace import Resting
+from rrsync.registry.gate import AnsweredQuestion, Gate, RecordedQuestion
+from rrsync.registry.pace import RegistryResting
 from rrsync.simulator.faults import Fault
 from rrsync.sync.night import Night, Progress
 from tests.night.conftest import LibraryNight
@@ -92,7 +92,7 @@ def test_a_person_is_told_at_once_that_the_register_is_away(library_night: Libra
     asked = len(house.simulator.asked)
     house.reopen()
     (library, number) = next(iter(house.raw.state().members))
-    with pytest.raises(Resting, match=r"has been away for .* tried again in"):
+    with pytest.raises(RegistryResting, match=r"has been away for .* tried again in"):
         house.app.desk().refresh(library, number, actor=STAFF, purpose="desk", case="1", preview=True)
     assert len(house.simulator.asked) == asked
     last = house.raw.state().entries[library][-1]
@@ -145,11 +145,11 @@ class Breaks:
         self.gate, self.left, self.over = gate, others, Event()
         self.lock, self.broken = Lock(), False
 
-    def record(self, questions: Sequence[Question]) -> list[Recorded]:
+    def record(self, questions: Sequence[Question]) -> list[RecordedQuestion]:
         """Record them."""
         return self.gate.record(questions)
 
-    def send(self, recorded: Recorded) -> Exchange:
+    def send(self, recorded: RecordedQuestion) -> AnsweredQuestion:
         """Send it, but for the first."""
         with self.lock:
             is_first, self.broken = not self.broken, True

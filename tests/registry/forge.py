@@ -186,7 +186,7 @@ def _shown(shape: Shape) -> bytes:
     if shape.shown:
         return shape.shown
     chain = shape.paper.chain
-    return xml.pack(chain) if shape.token == "pkipath" else chain[0].public_bytes(Encoding.DER)
+    return xml.pack_pkipath(chain) if shape.token == "pkipath" else chain[0].public_bytes(Encoding.DER)
 
 
 def _usual(drawn: etree._Element, shape: Shape) -> list[Reference]:

@@ -25,9 +25,9 @@ from rrsync.registry.codes import warn
 from rrsync.registry.fields import known_paths
 from rrsync.registry.gate import Gate
 from rrsync.registry.outcome import Keep, Outcome, Rules, SoapReply, read_answer
-from rrsync.registry.pace import Pace
+from rrsync.registry.pace import RateLimiter
 from rrsync.registry.request import PERSON, Service
-from rrsync.registry.soap import Client
+from rrsync.registry.soap import SoapClient
 
 NOW: Final = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
 TODAY: Final = NOW.date()
@@ -270,7 +270,7 @@ def standing(
     interrupted: Callable[[], bool] = lambda: False,
     append: Callable[[Sequence[Draft]], None] | None = None,
     authorisation: Authorisation = AUTHORISATION,
-    pace: Pace | None = None,
+    pace: RateLimiter | None = None,
     deadline_s: float = 5.0,
     production: bool = False,
     max_wait_s: float = 120.0,
@@ -287,12 +287,12 @@ def standing(
     log: list[Draft] = []
     waits: list[float] = []
     with door(handler) as opened:
-        client = Client(opened.url, deadline_s=deadline_s, sign=sign, verify=verify)
+        client = SoapClient(opened.url, deadline_s=deadline_s, sign=sign, verify=verify)
         gate = Gate(
             client=client,
             append=append or log.extend,
             authorisations={"hasselt": authorisation},
-            pace=pace or Pace(None, sleep=waits.append),
+            pace=pace or RateLimiter(None, sleep=waits.append),
             clock=lambda: now,
             new_reference=lambda: f"ref-{next(numbers)}",
             source="RR",

@@ -30,10 +30,10 @@ from rrsync.errors import (
 )
 from rrsync.registry.codes import TABLE, Action
 from rrsync.registry.fields import known_paths
-from rrsync.registry.gate import Exchange, Gate
-from rrsync.registry.pace import Pace
+from rrsync.registry.gate import AnsweredQuestion, Gate
+from rrsync.registry.pace import RateLimiter
 from rrsync.registry.request import Service
-from rrsync.registry.soap import Client
+from rrsync.registry.soap import SoapClient
 from rrsync.simulator.citizens import World
 from rrsync.simulator.server import Simulator
 from tests.registry import scene
@@ -46,7 +46,7 @@ def _found(ref: str) -> bytes:
     return answer(person(), ref=ref)
 
 
-def _ask(*replies: Callable[[str], bytes] | bytes, production: bool = False) -> Exchange:
+def _ask(*replies: Callable[[str], bytes] | bytes, production: bool = False) -> AnsweredQuestion:
     with standing(saying(*replies), production=production) as stand:
         return stand.gate.ask(scene.QUESTION)
 
@@ -585,12 +585,12 @@ class TestTries:
             return scene.NOW + timedelta(days=next(days))
 
         with scene.door(saying(fault("99995"))) as opened:
-            client = Client(opened.url)
+            client = SoapClient(opened.url)
             gate = Gate(
                 client=client,
                 append=log.extend,
                 authorisations={"hasselt": replace(scene.AUTHORISATION, valid_until=scene.TODAY + timedelta(days=2))},
-                pace=Pace(None, sleep=lambda _: None),
+                pace=RateLimiter(None, sleep=lambda _: None),
                 clock=clock,
                 new_reference=lambda: "ref-1",
                 source="RR",
@@ -660,7 +660,7 @@ class TestEnds:
     def test_a_run_that_stops_while_waiting_for_its_turn(self) -> None:
         """The wait ends, and nothing is sent."""
         stopping: list[bool] = []
-        pace = Pace(0.001, sleep=lambda _: stopping.append(True), clock=lambda: 0.0)
+        pace = RateLimiter(0.001, sleep=lambda _: stopping.append(True), clock=lambda: 0.0)
         with standing(saying(_found), pace=pace, interrupted=lambda: bool(stopping)) as stand:
             stand.gate.ask(scene.QUESTION)
             with pytest.raises(Interrupted):
@@ -701,7 +701,7 @@ class TestEnds:
     def test_an_error_while_asking_is_no_reply(self) -> None:
         """What broke while the question was out may have been seen."""
 
-        class Broken(Client):
+        class Broken(SoapClient):
             def post(self, asked: Service, envelope: bytes) -> bytes:
                 raise ZeroDivisionError(asked, len(envelope))
 
@@ -787,12 +787,12 @@ class TestSimulator:
         with Simulator(
             world=world, now=lambda: scene.NOW, new_reference=lambda: f"m-{next(references)}", max_per_second=None
         ) as simulator:
-            client = Client(simulator.url)
+            client = SoapClient(simulator.url)
             gate = Gate(
                 client=client,
                 append=log.extend,
                 authorisations={"hasselt": scene.AUTHORISATION},
-                pace=Pace(None, sleep=lambda _: None),
+                pace=RateLimiter(None, sleep=lambda _: None),
                 clock=lambda: scene.NOW,
                 new_reference=lambda: f"again-{next(references)}",
                 source="RR",
@@ -820,9 +820,9 @@ class TestSimulator:
         with Simulator(
             world=world, now=lambda: scene.NOW, new_reference=lambda: f"m-{next(references)}", max_per_second=None
         ) as simulator:
-            client = Client(simulator.url)
+            client = SoapClient(simulator.url)
             budget = Budget(max_per_second=60, max_in_flight=16)
-            pace = Pace(budget, sleep=sleep, clock=lambda: seconds[0], desk=True, who="desk")
+            pace = RateLimiter(budget, sleep=sleep, clock=lambda: seconds[0], desk=True, who="desk")
             gate = Gate(
                 client=client,
                 append=log.extend,
@@ -835,7 +835,7 @@ class TestSimulator:
                 sleep=lambda _: None,
             )
 
-            def work(who: int) -> list[tuple[str, Exchange]]:
+            def work(who: int) -> list[tuple[str, AnsweredQuestion]]:
                 ready.wait(30)
                 numbers = [world.citizen(position).insz.digits for position in range(who, len(world), 40)]
                 return [(digits, gate.ask(scene.asked(digits, f"q-{digits}"))) for digits in numbers]

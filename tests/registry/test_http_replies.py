@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrsync.core.exchange import Found, Reason, Refused
-from rrsync.core.rate_limit import Went
+from rrsync.core.rate_limit import CallResult
 from rrsync.errors import RegistryRefused, RegistryUnavailable
 from rrsync.net.bounded_socket import current
-from rrsync.registry.pace import Pace, never
+from rrsync.registry.pace import RateLimiter, not_interrupted
 from rrsync.registry.soap import (
     LONGEST_S,
     MAX_BYTES,
@@ -89,49 +89,49 @@ class Outcome:
     kind: str
     status: str
     calls: int
-    went: Went
+    went: CallResult
     retry_after_s: float | None = None
 
 
-class RecordingPace(Pace):
+class RecordingPace(RateLimiter):
     """A pace that lets all through and records what it is told."""
 
     def __init__(self) -> None:
         super().__init__(None, sleep=lambda _: None)
-        self.told: list[tuple[Went, float | None]] = []
+        self.told: list[tuple[CallResult, float | None]] = []
 
-    def take(self, interrupted: Callable[[], bool] = never) -> bool:
+    def take(self, interrupted: Callable[[], bool] = not_interrupted) -> bool:
         """Let through."""
         return super().take(interrupted)
 
-    def give(self, went: Went, retry_after_s: float | None = None) -> None:
+    def give(self, went: CallResult, retry_after_s: float | None = None) -> None:
         """Record."""
         self.told.append((went, retry_after_s))
 
 
 def answered() -> Outcome:
     """The reply is read."""
-    return Outcome("found", "ok", 1, Went.FINE)
+    return Outcome("found", "ok", 1, CallResult.FINE)
 
 
 def away(status: str = "transient") -> Outcome:
     """The register may answer another time."""
-    return Outcome("unavailable", status, TRIES, Went.AWAY)
+    return Outcome("unavailable", status, TRIES, CallResult.AWAY)
 
 
 def busy(retry_after_s: float | None = None) -> Outcome:
     """Questions come too fast."""
-    return Outcome("unavailable", "transient", TRIES, Went.BUSY, retry_after_s)
+    return Outcome("unavailable", "transient", TRIES, CallResult.BUSY, retry_after_s)
 
 
 def refused(status: str = "refused") -> Outcome:
     """No question will be answered: the run stops."""
-    return Outcome("refused", status, 1, Went.AWAY)
+    return Outcome("refused", status, 1, CallResult.AWAY)
 
 
 def unreadable() -> Outcome:
     """This reply cannot be used: one member is held."""
-    return Outcome("unreadable", "invalid_reply", 1, Went.AWAY)
+    return Outcome("unreadable", "invalid_reply", 1, CallResult.AWAY)
 
 
 def tls_alert(reason: str) -> requests.exceptions.SSLError:
@@ -234,7 +234,7 @@ SERVER_ERRORS += [
     (
         "500 SOAP Fault of ours",
         Reply(500, scene.fault("ERR_025: no", "Client")),
-        Outcome("refused", "refused", 1, Went.FINE),
+        Outcome("refused", "refused", 1, CallResult.FINE),
     ),
     ("503 SOAP Fault: too many", Reply(503, scene.fault("99995 - Te veel gelijktijdige bevragingen")), busy()),
 ]

@@ -38,7 +38,7 @@ class TestRequest:
 
     def test_it_holds_sender_capacity_reference_number_and_source(self) -> None:
         """Sender and capacity come from the authorisation, and both references are ours."""
-        asked = request.request(scene.QUESTION, scene.AUTHORISATION, source="RR", now=scene.NOW)
+        asked = request.request_content(scene.QUESTION, scene.AUTHORISATION, source="RR", now=scene.NOW)
         assert asked == {
             "Context": {
                 "Naam": "GeefPersoon",
@@ -64,7 +64,7 @@ class TestRequest:
     def test_the_time_is_that_of_brussels(self) -> None:
         """A winter's night in UTC is the next day in Brussels."""
         now = datetime(2026, 12, 31, 23, 30, 5, 999, tzinfo=UTC)
-        asked = request.request(scene.QUESTION, scene.AUTHORISATION, source="KSZ", now=now)
+        asked = request.request_content(scene.QUESTION, scene.AUTHORISATION, source="KSZ", now=now)
         assert "'Datum': '2027-01-01', 'Tijd': '00:30:05.000'" in str(asked)
 
 

@@ -21,7 +21,7 @@ from rrsync.registry.codes import Action
 from rrsync.registry.outcome import FileAnswer, Keep, Outcome, SoapReply, read_answer
 from rrsync.registry.request import PERSON
 from rrsync.simulator.citizens import World
-from rrsync.simulator.replies import Asker, Stamp, about
+from rrsync.simulator.replies import Request, Stamp, person_reply
 from tests.registry import scene
 from tests.registry.scene import answer, notice, person, repliek, saying, standing
 
@@ -208,8 +208,8 @@ def test_the_simulators_people_in_a_valid_file(schema: etree.XMLSchema) -> None:
     for position in range(len(world)):
         citizen = world.citizen(position)
         questions.append(scene.asked(citizen.insz.digits, f"ref-{position}"))
-        asker = Asker("x", f"ref-{position}", "1300", "", f"ref-{position}", citizen.insz.digits)
-        soap.append(about(citizen, asker, Stamp(scene.NOW, "m")))
+        asker = Request("x", f"ref-{position}", "1300", "", f"ref-{position}", citizen.insz.digits)
+        soap.append(person_reply(citizen, asker, Stamp(scene.NOW, "m")))
     file = in_file(soap)
     schema.assertValid(etree.fromstring(file))
     for question, came, online in zip(questions, taken_apart(file), soap, strict=True):

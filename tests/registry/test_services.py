@@ -18,9 +18,9 @@ from rrsync.core.exchange import Deed, Question
 from rrsync.core.insz import Insz
 from rrsync.errors import ConfigError
 from rrsync.registry import request
-from rrsync.registry.request import PERSON, SUBSCRIBE, UNSUBSCRIBE, Forms, Service, service
+from rrsync.registry.request import PERSON, SUBSCRIBE, UNSUBSCRIBE, Envelopes, Service, service
 from rrsync.registry.signing import Signer
-from rrsync.registry.soap import Client
+from rrsync.registry.soap import SoapClient
 from tests.registry import authority, scene
 
 NOWHERE = "http://127.0.0.1:9/"
@@ -43,9 +43,9 @@ def asked(deed: Deed, reference: str = "ref-0") -> Question:
 
 
 @pytest.fixture(scope="module")
-def client() -> Client:
+def client() -> SoapClient:
     """Return a client that sends nothing."""
-    return Client(NOWHERE)
+    return SoapClient(NOWHERE)
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,9 @@ def ours(one: Service) -> etree.XMLSchema:
     return etree.XMLSchema(etree.parse(str(files("rrsync") / "wsdl" / one.operation / f"{one.name}.xsd")))
 
 
-def build(client: Client, deed: Deed, version: str, now: datetime = scene.NOW, source: str = "RR") -> bytes:
+def build(client: SoapClient, deed: Deed, version: str, now: datetime = scene.NOW, source: str = "RR") -> bytes:
     """Return the envelope of a deed, as the gate fills it in."""
-    forms = Forms(client.build, source=source, repertory=version)
+    forms = Envelopes(client.build, source=source, repertory=version)
     return forms.fill(asked(deed), scene.AUTHORISATION, now=now)
 
 
@@ -89,7 +89,9 @@ def content(envelope: bytes) -> dict[str, str]:
 
 @pytest.mark.parametrize(("deed", "version"), ALL, ids=named)
 @pytest.mark.parametrize("source", ["RR", "KSZ"])
-def test_every_message_is_valid(client: Client, government: Government, deed: Deed, version: str, source: str) -> None:
+def test_every_message_is_valid(
+    client: SoapClient, government: Government, deed: Deed, version: str, source: str
+) -> None:
     """Against the government's schema and our own."""
     envelope = build(client, deed, version, source=source)
     one = service(deed, version)
@@ -100,13 +102,13 @@ def test_every_message_is_valid(client: Client, government: Government, deed: De
 @pytest.mark.parametrize(("deed", "version"), ALL, ids=named)
 @pytest.mark.parametrize("token", ["x509v3", "pkipath"])
 def test_every_message_is_valid_when_it_is_signed(
-    client: Client, government: Government, deed: Deed, version: str, token: str
+    client: SoapClient, government: Government, deed: Deed, version: str, token: str
 ) -> None:
     """Signing adds a header and an id, and leaves the message as it was."""
     numbers = count(1)
     signer = Signer(authority.ours().identity, token=token, new_id=lambda: f"n{next(numbers)}")  # type: ignore[arg-type]
     envelope = build(client, deed, version)
-    signed = Client(NOWHERE, sign=signer.sign).sign(envelope)
+    signed = SoapClient(NOWHERE, sign=signer.sign).sign(envelope)
     assert signed != envelope
     one = service(deed, version)
     government(one).assertValid(operation(signed))
@@ -118,7 +120,9 @@ def test_every_message_is_valid_when_it_is_signed(
 class TestForm:
     """The form that MAGDA asks for (fact sheet §1.1, §1.2 and §9.23)."""
 
-    def test_only_the_root_has_a_namespace_and_it_has_a_prefix(self, client: Client, deed: Deed, version: str) -> None:
+    def test_only_the_root_has_a_namespace_and_it_has_a_prefix(
+        self, client: SoapClient, deed: Deed, version: str
+    ) -> None:
         """No ``xmlns=""`` resets it below."""
         envelope = build(client, deed, version)
         one = service(deed, version)
@@ -129,12 +133,12 @@ class TestForm:
         assert envelope.startswith(b"<?xml version='1.0' encoding='UTF-8'?>")
         assert not re.search(rb">\s+<", envelope.partition(b"?>\n")[2])
 
-    def test_one_reference_stands_in_both_places(self, client: Client, deed: Deed, version: str) -> None:
+    def test_one_reference_stands_in_both_places(self, client: SoapClient, deed: Deed, version: str) -> None:
         """In the context, and in the question."""
         root = operation(build(client, deed, version))
         assert [one.text for one in root.iter("Referte")] == ["ref-0", "ref-0"]
 
-    def test_the_context_names_service_and_version(self, client: Client, deed: Deed, version: str) -> None:
+    def test_the_context_names_service_and_version(self, client: SoapClient, deed: Deed, version: str) -> None:
         """And asks."""
         root, one = operation(build(client, deed, version)), service(deed, version)
         found = [root.findtext(f"Verzoek/Context/{path}") for path in ("Naam", "Versie", "Bericht/Type")]
@@ -153,7 +157,7 @@ class TestForm:
         ids=["before the spring", "after it", "before the autumn", "after it too", "a summer's night", "new year"],
     )
     def test_the_time_is_that_of_brussels(
-        self, client: Client, deed: Deed, version: str, utc: datetime, day: str, time: str
+        self, client: SoapClient, deed: Deed, version: str, utc: datetime, day: str, time: str
     ) -> None:
         """With milliseconds ``.000``, on both sides of a change of the clock; a subscription has the same day."""
         envelope = build(client, deed, version, utc)
@@ -163,18 +167,18 @@ class TestForm:
         days = [text for path, text in content(envelope).items() if "Periode" in path]
         assert days == ([] if deed is Deed.READ else [day])
 
-    def test_a_form_is_what_zeep_would_write(self, client: Client, deed: Deed, version: str) -> None:
+    def test_a_form_is_what_zeep_would_write(self, client: SoapClient, deed: Deed, version: str) -> None:
         """To the byte, for several senders and questions."""
-        forms = Forms(client.build, source="RR", repertory=version)
+        forms = Envelopes(client.build, source="RR", repertory=version)
         for step, sender in enumerate(("hasselt.be/a", 'genk.be/<&">', "hasselt.be/a")):
             authorisation = replace(scene.AUTHORISATION, sender=sender, capacity=f"13{step % 2}0")
             question = replace(asked(deed, f"ref-<&{step}>"), insz=Insz(f"0061010013{step}"))
-            node = request.request(question, authorisation, source="RR", now=scene.NOW, repertory=version)
+            node = request.request_content(question, authorisation, source="RR", now=scene.NOW, repertory=version)
             whole = client.build(service(deed, version), node)
             assert forms.fill(question, authorisation, now=scene.NOW) == whole
 
 
-def test_a_question_about_a_person_asks_no_more(client: Client) -> None:
+def test_a_question_about_a_person_asks_no_more(client: SoapClient) -> None:
     """A number, a source and a language: what only the Crossroads Bank knows of is left out."""
     assert content(build(client, Deed.READ, "02.00")) == {
         "Criteria/INSZ": scene.DIGITS,
@@ -190,7 +194,7 @@ def test_a_question_about_a_person_asks_no_more(client: Client) -> None:
     [(Deed.SUBSCRIBE, "Inschrijving", "Begin"), (Deed.UNSUBSCRIBE, "Uitschrijving", "Einde")],
 )
 def test_a_subscription_says_for_whom_and_to_whom(
-    client: Client, deed: Deed, name: str, day: str, version: str
+    client: SoapClient, deed: Deed, name: str, day: str, version: str
 ) -> None:
     """Sender and capacity of the context, the number as the version has it; it begins or ends today."""
     key = (
@@ -215,18 +219,18 @@ def test_a_subscription_says_for_whom_and_to_whom(
     assert [sender.findtext(part) for part in ("Identificatie", "Hoedanigheid")] == list(told.values())[:2]
 
 
-def test_without_a_repertory_there_is_no_subscription(client: Client) -> None:
+def test_without_a_repertory_there_is_no_subscription(client: SoapClient) -> None:
     """The settings want none, so none can be written."""
-    forms = Forms(client.build, source="RR")
+    forms = Envelopes(client.build, source="RR")
     assert forms.fill(asked(Deed.READ), scene.AUTHORISATION, now=scene.NOW)
     with pytest.raises(ConfigError, match="subscribe = true"):
         forms.fill(asked(Deed.SUBSCRIBE), scene.AUTHORISATION, now=scene.NOW)
 
 
 @pytest.mark.parametrize("deed", [Deed.SUBSCRIBE, Deed.UNSUBSCRIBE])
-def test_a_sender_that_looks_like_a_blank_is_refused(client: Client, deed: Deed) -> None:
+def test_a_sender_that_looks_like_a_blank_is_refused(client: SoapClient, deed: Deed) -> None:
     """Else a day would be written where the sender stands."""
-    forms = Forms(client.build, source="RR", repertory="02.00")
+    forms = Envelopes(client.build, source="RR", repertory="02.00")
     with pytest.raises(ConfigError, match="cannot be written for this sender"):
         forms.fill(asked(deed), replace(scene.AUTHORISATION, sender="a@DATE@"), now=scene.NOW)
 
@@ -240,7 +244,7 @@ class TestEndpoints:
         said = scene.http(scene.envelope("<a/>"))
         with scene.door(lambda *_: said) as persons, scene.door(lambda *_: said) as repertory:
             urls = dict(zip((one.operation for one in three), (persons.url, repertory.url, repertory.url), strict=True))
-            client = Client(urls)
+            client = SoapClient(urls)
             for one in three:
                 client.post(one, one.operation.encode())
             client.close()
@@ -253,20 +257,22 @@ class TestEndpoints:
 
     def test_an_operation_without_one_is_not_written(self) -> None:
         """So it is not recorded either, let alone sent."""
-        client = Client({PERSON.operation: NOWHERE})
-        assert client.build(PERSON, request.request(asked(Deed.READ), scene.AUTHORISATION, source="RR", now=scene.NOW))
+        client = SoapClient({PERSON.operation: NOWHERE})
+        assert client.build(
+            PERSON, request.request_content(asked(Deed.READ), scene.AUTHORISATION, source="RR", now=scene.NOW)
+        )
         with pytest.raises(ConfigError, match=r"no address for RegistreerInschrijving-02\.01"):
             build(client, Deed.SUBSCRIBE, "02.01")
 
     def test_one_that_is_no_url_is_found_at_the_start(self) -> None:
         """Not at the first subscription."""
         with pytest.raises(ConfigError, match="no URL"):
-            Client({PERSON.operation: NOWHERE, SUBSCRIBE["02.00"].operation: "ftp://127.0.0.1/"})
+            SoapClient({PERSON.operation: NOWHERE, SUBSCRIBE["02.00"].operation: "ftp://127.0.0.1/"})
 
 
 def test_nothing_is_signed_or_verified_unless_it_is_wanted() -> None:
     """The bytes go and come as they are."""
-    plain = Client(NOWHERE)
+    plain = SoapClient(NOWHERE)
     assert (plain.sign(b"<a/>"), plain.verified(b"<b/>")) == (b"<a/>", b"<b/>")
-    strict = Client(NOWHERE, sign=bytes.upper, verify=bytes.title)
+    strict = SoapClient(NOWHERE, sign=bytes.upper, verify=bytes.title)
     assert (strict.sign(b"<a/>"), strict.verified(b"<b/>")) == (b"<A/>", b"<B/>")

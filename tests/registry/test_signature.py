@@ -24,7 +24,7 @@ from rrsync.errors import ConfigError
 from rrsync.registry import reply, request, xml
 from rrsync.registry.request import PERSON
 from rrsync.registry.signing import Signer
-from rrsync.registry.soap import Client
+from rrsync.registry.soap import SoapClient
 from rrsync.registry.verification import BadSignature, Verifier
 from tests.registry import authority, forge, scene
 from tests.registry.authority import DAY
@@ -41,8 +41,8 @@ WSS4J = os.environ.get("RRSYNC_WSS4J", "")
 @pytest.fixture(scope="module")
 def envelope() -> Iterator[bytes]:
     """Return a question as zeep writes it."""
-    client = Client("http://127.0.0.1:9/")
-    yield client.build(PERSON, request.request(scene.QUESTION, scene.AUTHORISATION, source="RR", now=NOW))
+    client = SoapClient("http://127.0.0.1:9/")
+    yield client.build(PERSON, request.request_content(scene.QUESTION, scene.AUTHORISATION, source="RR", now=NOW))
     client.close()
 
 
@@ -95,7 +95,7 @@ class TestForm:
     def test_a_path_leads_from_the_authority_to_us(self, envelope: bytes) -> None:
         """X.509: the subject of each certificate is the issuer of the next; BSP 1.1 wants its kind named twice."""
         signed = signer(token="pkipath").sign(envelope)
-        assert xml.unpack(_token(signed)) == authority.ours().chain
+        assert xml.unpack_pkipath(_token(signed)) == authority.ours().chain
         names = re.findall(rb"root|middle|rrsync", _token(signed))
         assert names == [b"root", b"root", b"root", b"middle", b"middle", b"rrsync"]
         kinds = etree.fromstring(signed).xpath(f"//@*[. = '{xml.PKIPATH}']")
@@ -249,7 +249,7 @@ class TestPath:
     def test_what_goes_in_comes_out(self, count: int) -> None:
         """Whatever the number."""
         chain = authority.ours().chain[:count]
-        assert xml.unpack(xml.pack(chain)) == chain
+        assert xml.unpack_pkipath(xml.pack_pkipath(chain)) == chain
 
     @pytest.mark.parametrize(
         "path",
@@ -267,11 +267,11 @@ class TestPath:
     def test_what_is_none_is_refused(self, path: bytes) -> None:
         """Empty, cut, of another kind, or of no length."""
         with pytest.raises(ValueError, match=r"sequence|path|values|asn1"):
-            xml.unpack(path)
+            xml.unpack_pkipath(path)
 
     def test_it_is_as_openssl_reads_it(self) -> None:
         """A SEQUENCE of certificates, and nothing else."""
-        path = xml.pack(authority.ours().chain)
+        path = xml.pack_pkipath(authority.ours().chain)
         inside = path[4:]
         assert path[:2] == b"\x30\x82"
         first = x509.load_der_x509_certificate(inside[: 4 + int.from_bytes(inside[2:4], "big")])

@@ -13,7 +13,7 @@ from lxml import etree
 from rrsync.errors import ConfigError
 from rrsync.registry import request, wsdl
 from rrsync.registry.request import PERSON, RequestNode
-from rrsync.registry.soap import Client
+from rrsync.registry.soap import SoapClient
 from tests.registry import scene
 from tests.registry.scene import door, http
 
@@ -22,7 +22,7 @@ REPLY = scene.answer(scene.person())
 
 
 def _request(ref: str = "ref-0", digits: str = scene.DIGITS) -> RequestNode:
-    return request.request(scene.asked(digits, ref), scene.AUTHORISATION, source="RR", now=scene.NOW)
+    return request.request_content(scene.asked(digits, ref), scene.AUTHORISATION, source="RR", now=scene.NOW)
 
 
 class TestBuild:
@@ -30,7 +30,7 @@ class TestBuild:
 
     def test_it_is_valid_and_has_the_form_that_magda_asks_for(self) -> None:
         """UTF-8 with a declaration, a prefixed root, no namespace reset, valid against our schema."""
-        built = Client(NOWHERE).build(PERSON, _request())
+        built = SoapClient(NOWHERE).build(PERSON, _request())
         assert built.startswith(b"<?xml version='1.0' encoding='UTF-8'?>")
         assert b'xmlns=""' not in built
         body = etree.fromstring(built)[0]
@@ -41,7 +41,7 @@ class TestBuild:
 
     def test_threads_may_build_at_once(self) -> None:
         """Eight threads, four hundred questions, each with its own reference and number."""
-        client = Client(NOWHERE)
+        client = SoapClient(NOWHERE)
 
         def build(number: int) -> bool:
             digits = f"{number:011d}"
@@ -68,7 +68,7 @@ class TestPost:
         """The bytes arrive as built; no proxy or netrc of the environment is used."""
         monkeypatch.setenv("HTTP_PROXY", NOWHERE)
         with door(lambda *_: http(REPLY)) as opened:
-            client = Client(opened.url)
+            client = SoapClient(opened.url)
             envelope = client.build(PERSON, _request())
             assert client.post(PERSON, envelope) == REPLY
             client.close()
@@ -82,7 +82,7 @@ class TestPost:
 def test_an_endpoint_must_be_a_url(endpoint: str) -> None:
     """A wrong endpoint is found at the start, not at the first member."""
     with pytest.raises(ConfigError):
-        Client(endpoint)
+        SoapClient(endpoint)
 
 
 def test_the_libraries_that_see_messages_are_silent(caplog: pytest.LogCaptureFixture) -> None:
@@ -94,7 +94,7 @@ def test_the_libraries_that_see_messages_are_silent(caplog: pytest.LogCaptureFix
     logging.getLogger().addHandler(ear)
     try:
         with door(lambda *_: http(REPLY)) as opened:
-            client = Client(opened.url)
+            client = SoapClient(opened.url)
             for name in ("zeep.transports", "urllib3.connectionpool", "requests", "charset_normalizer"):
                 caplog.set_level(logging.DEBUG, logger=name)
                 logging.getLogger(name).error("a message")

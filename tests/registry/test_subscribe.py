@@ -16,9 +16,9 @@ from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.errors import ConfigError, Interrupted, LedgerError, NotAuthorised, RegistryRefused, RegistryUnavailable
 from rrsync.registry.gate import Gate
-from rrsync.registry.pace import Pace
+from rrsync.registry.pace import RateLimiter
 from rrsync.registry.request import SUBSCRIBE, UNSUBSCRIBE, Service, service
-from rrsync.registry.soap import Client
+from rrsync.registry.soap import SoapClient
 from rrsync.simulator.citizens import World
 from rrsync.simulator.faults import Fault
 from rrsync.simulator.server import Simulator
@@ -342,12 +342,12 @@ class TestSimulator:
             must_subscribe=True,
             faults=[Fault.parse(one) for one in faults],
         ) as simulator:
-            client = Client(simulator.url)
+            client = SoapClient(simulator.url)
             gate = Gate(
                 client=client,
                 append=log.extend,
                 authorisations={"hasselt": scene.AUTHORISATION},
-                pace=Pace(None, sleep=lambda _: None),
+                pace=RateLimiter(None, sleep=lambda _: None),
                 clock=lambda: scene.NOW,
                 new_reference=lambda: f"again-{next(references)}",
                 source="RR",

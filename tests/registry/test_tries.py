@@ -17,11 +17,11 @@ from structlog.testing import capture_logs
 
 from rrsync.core.exchange import Deed, Found, Notice, Reason, Refused
 from rrsync.core.log_entry import Draft, Evidence, Status
-from rrsync.core.rate_limit import Went
+from rrsync.core.rate_limit import CallResult
 from rrsync.errors import Interrupted, RegistryRefused, RegistryUnavailable, RegistryUnreadable, StoreError
 from rrsync.registry.codes import UnknownCodes
 from rrsync.registry.outcome import Keep
-from rrsync.registry.pace import Pace, Resting, never
+from rrsync.registry.pace import RateLimiter, RegistryResting, not_interrupted
 from rrsync.registry.signing import Signer
 from rrsync.registry.verification import BadSignature, Distrusted, Verifier
 from tests.registry import authority, forge, scene
@@ -38,7 +38,7 @@ def _out(draft: Draft) -> dict[str, object]:
     return dict(out)
 
 
-class Heard(Pace):
+class Heard(RateLimiter):
     """A pace that lets all through, and notes each turn that was taken and given back."""
 
     def __init__(self, first: BaseException | None = None) -> None:
@@ -46,7 +46,7 @@ class Heard(Pace):
         self.notes: list[object] = []
         self._first = first
 
-    def take(self, interrupted: Callable[[], bool] = never) -> bool:
+    def take(self, interrupted: Callable[[], bool] = not_interrupted) -> bool:
         """Note a turn, or raise."""
         if self._first is not None:
             raise self._first
@@ -54,13 +54,13 @@ class Heard(Pace):
         self.notes += ["take"] if taken else []
         return taken
 
-    def give(self, went: Went, retry_after_s: float | None = None) -> None:
+    def give(self, went: CallResult, retry_after_s: float | None = None) -> None:
         """Note how it went."""
         self.notes.append((went.value, retry_after_s))
 
 
-def _resting() -> Resting:
-    return Resting("The register has been away for a minute")
+def _resting() -> RegistryResting:
+    return RegistryResting("The register has been away for a minute")
 
 
 class TestPace:
@@ -126,11 +126,11 @@ class TestPace:
         seconds = [0.0]
 
         class Slow(Heard):
-            def take(self, interrupted: Callable[[], bool] = never) -> bool:
+            def take(self, interrupted: Callable[[], bool] = not_interrupted) -> bool:
                 seconds[0] += 5
                 return super().take(interrupted)
 
-            def give(self, went: Went, retry_after_s: float | None = None) -> None:
+            def give(self, went: CallResult, retry_after_s: float | None = None) -> None:
                 seconds[0] += 7
                 super().give(went, retry_after_s)
 
@@ -155,7 +155,7 @@ class TestPace:
     def test_while_nobody_asks_there_is_one_try(self) -> None:
         """It was not sent, and it is not tried again within the same question."""
         with standing(saying(_found), pace=Heard(_resting())) as stand:
-            with pytest.raises(Resting):
+            with pytest.raises(RegistryResting):
                 stand.gate.ask(scene.QUESTION)
             assert stand.kinds == ["intent", "outcome:not_sent"]
             assert not stand.waits
@@ -177,7 +177,7 @@ class TestPace:
             return scene.http(fault("99995"))
 
         with standing(handler, pace=pace) as stand:
-            with pytest.raises(Resting):
+            with pytest.raises(RegistryResting):
                 stand.gate.ask(scene.QUESTION)
             assert stand.kinds == ["intent", "outcome:transient", "intent", "outcome:not_sent"]
             assert len(stand.door.bodies) == 1

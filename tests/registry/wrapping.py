@@ -643,13 +643,13 @@ def who(shape: Shape) -> Iterator[Forgery]:
     }.items():
         yield Forgery(f"token is {name}", forge.reply(rsa, shown=shown))
     for name, shown in {
-        "turned round": xml.pack(tuple(reversed(chain))),
-        "empty": xml.pack(()),
-        "cut": xml.pack(chain)[:-1],
-        "more behind": xml.pack(chain) + b"\x30\0",
+        "turned round": xml.pack_pkipath(tuple(reversed(chain))),
+        "empty": xml.pack_pkipath(()),
+        "cut": xml.pack_pkipath(chain)[:-1],
+        "more behind": xml.pack_pkipath(chain) + b"\x30\0",
         "indefinite": b"\x30\x80" + chain[0].public_bytes(Encoding.DER) + b"\0\0",
         "a certificate": chain[0].public_bytes(Encoding.DER),
-        "a stranger last": xml.pack((authority.issue("stranger").issued, *chain)),
+        "a stranger last": xml.pack_pkipath((authority.issue("stranger").issued, *chain)),
     }.items():
         yield Forgery(f"path is {name}", forge.reply(rsa, token="pkipath", shown=shown))
     opened = Open(rsa)

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 from lxml import etree
 
-from rrsync.simulator.replies import OFFERS, Offer
+from rrsync.simulator.replies import OPERATIONS, Operation
 from rrsync.simulator.server import Simulator
 
 NS = "http://magda.vlaanderen.be/persoon/soap/geefpersoon/v02_02"
@@ -20,7 +20,7 @@ WSDL = Path(str(files("rrsync"))) / "wsdl" / "GeefPersoon-02.02"
 
 SHELF = WSDL.parent
 #: What makes and ends subscriptions, by the name and version of its folder.
-REPERTORY = {offer.operation: offer for offer in OFFERS if offer.declares}
+REPERTORY = {offer.operation: offer for offer in OPERATIONS if offer.declares}
 
 Start = Callable[..., Simulator]
 
@@ -38,7 +38,7 @@ def question(digits: str, reference: str = "r-1", *, name: str = "GeefPersoon", 
     ).encode()
 
 
-def declaration(offer: Offer, digits: str, reference: str = "r-1", *, capacity: str = "1300") -> bytes:
+def declaration(offer: Operation, digits: str, reference: str = "r-1", *, capacity: str = "1300") -> bytes:
     """Write a wish to make or end a subscription as SOAP; ``capacity`` is that which is declared."""
     persons = f"<Type>PERS</Type><Subjecten><Subject><Type>PERS</Type><Sleutel>{digits}</Sleutel></Subject></Subjecten>"
     key = f"<INSZ>{digits}</INSZ>" if offer.version == "02.00" else f"<BetrokkenSubject>{persons}</BetrokkenSubject>"

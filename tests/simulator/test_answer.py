@@ -10,8 +10,8 @@ from lxml import etree
 from rrsync.errors import ConfigError
 from rrsync.simulator import replies
 from rrsync.simulator.citizens import Citizen, Situation, World
-from rrsync.simulator.faults import ON_THE_WIRE, SENTENCES, Fault, FaultKind, Right, due, spoiled
-from rrsync.simulator.replies import Asker, Stamp, about
+from rrsync.simulator.faults import DESCRIPTIONS, ON_THE_WIRE, CorrectReply, Fault, FaultKind, due_fault, faulty_reply
+from rrsync.simulator.replies import Request, Stamp, person_reply
 from tests.simulator.talk import NOW, message
 
 STAMP = Stamp(NOW, "m-1")
@@ -19,14 +19,14 @@ MESSAGES = {FaultKind.BUSY, FaultKind.SOURCE, FaultKind.REFUSED, FaultKind.UNSUB
 MESSAGES |= {FaultKind.MIXUP, FaultKind.OTHERREF, FaultKind.EMPTY, FaultKind.OVERSIZE}
 
 
-def asker(digits: str = "00610100137") -> Asker:
+def asker(digits: str = "00610100137") -> Request:
     """Return somebody who asks, with signs that XML must escape."""
-    return Asker("a.be/<&>", "r-1", "1300", "00610100137", "q-1", digits)
+    return Request("a.be/<&>", "r-1", "1300", "00610100137", "q-1", digits)
 
 
 def reply(citizen: Citizen | None) -> etree._Element:
     """Return the reply about a citizen."""
-    return message(about(citizen, asker(), STAMP))
+    return message(person_reply(citizen, asker(), STAMP))
 
 
 def people(situation: Situation, *, among: int = 1200) -> Iterator[Citizen]:
@@ -49,8 +49,10 @@ def test_every_reply_is_valid_for_the_government(government_reply: etree.XMLSche
 def test_every_wellformed_fault_is_valid_for_the_government(kind: FaultKind, government_reply: etree.XMLSchema) -> None:
     """A fault that is a message at all is one the government's schema accepts."""
     citizen = World(seed=7).citizen(0)
-    right = Right(asker(), STAMP, lambda who: about(citizen, who, STAMP), lambda who: about(citizen, who, STAMP))
-    government_reply.assertValid(message(spoiled(kind, right).body))
+    right = CorrectReply(
+        asker(), STAMP, lambda who: person_reply(citizen, who, STAMP), lambda who: person_reply(citizen, who, STAMP)
+    )
+    government_reply.assertValid(message(faulty_reply(kind, right).body))
 
 
 def test_exceptions_at_both_levels_are_valid_for_the_government(government_reply: etree.XMLSchema) -> None:
@@ -173,15 +175,15 @@ def test_a_partial_birth_date_is_told_as_it_is() -> None:
 
 def test_every_fault_has_a_sentence() -> None:
     """The help text has one sentence for each kind."""
-    assert set(SENTENCES) == set(FaultKind)
-    assert all(sentence.endswith(".") for sentence in SENTENCES.values())
+    assert set(DESCRIPTIONS) == set(FaultKind)
+    assert all(sentence.endswith(".") for sentence in DESCRIPTIONS.values())
     assert len(ON_THE_WIRE) == 4
 
 
 def test_a_fault_strikes_every_so_many_requests() -> None:
     """A fault strikes the requests its number divides, the first of two wins."""
     faults = (Fault.parse("hang:3"), Fault.parse("empty-body:2"))
-    assert [due(faults, number) for number in range(1, 7)] == [
+    assert [due_fault(faults, number) for number in range(1, 7)] == [
         None,
         FaultKind.EMPTY_BODY,
         FaultKind.HANG,

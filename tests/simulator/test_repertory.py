@@ -10,7 +10,7 @@ from lxml import etree
 
 from rrsync.simulator.citizens import World
 from rrsync.simulator.faults import Fault, FaultKind
-from rrsync.simulator.replies import OFFERS
+from rrsync.simulator.replies import OPERATIONS
 from tests.simulator.talk import REPERTORY, SHELF, Start, ask, declaration, message, post
 
 MAKING = {operation: offer for operation, offer in REPERTORY.items() if offer.declares == "Inschrijving"}
@@ -159,7 +159,7 @@ def test_the_governments_question_is_valid_for_us(magda_data: Path, operation: s
 
 def test_every_operation_has_a_folder_that_points_nowhere_else() -> None:
     """Every schema location is a file of its own folder, and no folder is without its operation."""
-    assert {path.name for path in SHELF.iterdir()} == {offer.operation for offer in OFFERS}
+    assert {path.name for path in SHELF.iterdir()} == {offer.operation for offer in OPERATIONS}
     for path in SHELF.glob("*/*"):
         for element in etree.parse(str(path)).iter("{http://www.w3.org/2001/XMLSchema}*"):
             location = element.get("schemaLocation")

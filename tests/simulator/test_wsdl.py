@@ -12,10 +12,10 @@ import zeep
 from lxml import etree
 
 from rrsync.simulator.citizens import World
-from rrsync.simulator.replies import Asker, Stamp, about
+from rrsync.simulator.replies import Request, Stamp, person_reply
 from tests.simulator.talk import NOW, NS, WSDL, message, question
 
-ASKER = Asker("hasselt.be/bib-aip", "r-1", "1300", "", "r-1", "00610100137")
+ASKER = Request("hasselt.be/bib-aip", "r-1", "1300", "", "r-1", "00610100137")
 
 
 class Offline(requests.Session):
@@ -77,14 +77,14 @@ def test_every_persona_is_valid_for_us(magda_data: Path, ours: etree.XMLSchema) 
 def test_a_persona_can_be_read_by_zeep(client: Any, world: World) -> None:
     """Zeep reads a reply by our WSDL and gives the exceptions typed."""
     service = client.create_service(f"{{{NS}}}GeefPersoonBinding", "http://127.0.0.1:1/")
-    reply = etree.fromstring(about(None, ASKER, Stamp(NOW, "m-1")))
+    reply = etree.fromstring(person_reply(None, ASKER, Stamp(NOW, "m-1")))
     read = service._binding.get("GeefPersoon").process_reply(reply)
     assert read.Antwoorden.Antwoord.Uitzonderingen.Uitzondering[0].Identificatie == "30001"
 
 
 def test_what_we_do_not_know_is_let_through(world: World, ours: etree.XMLSchema) -> None:
     """A block, a child and an attribute that nobody ever saw leave a reply valid."""
-    reply = message(about(world.citizen(0), ASKER, Stamp(NOW, "m-1")))
+    reply = message(person_reply(world.citizen(0), ASKER, Stamp(NOW, "m-1")))
     person = found(reply, ".//Persoon")
     etree.SubElement(etree.SubElement(person, "Nieuw", Soort="x"), "Naam").text = "text where a name has children"
     etree.SubElement(found(reply, ".//Hoofdverblijfplaats"), "Verdieping").text = "3"
@@ -161,8 +161,8 @@ def example() -> etree._Element:
     world = World(seed=7, people=300)
     people = [world.citizen(position) for position in range(300)]
     dead = next(one for one in people if one.situation == "deceased" and one.variant % 2 == 0)
-    reply = message(about(dead, Asker("a", "r", "", "00610100137", "r", dead.insz.digits), Stamp(NOW, "m-1")))
-    listed = found(message(about(None, ASKER, Stamp(NOW, "m-1"))), ".//Uitzonderingen")
+    reply = message(person_reply(dead, Request("a", "r", "", "00610100137", "r", dead.insz.digits), Stamp(NOW, "m-1")))
+    listed = found(message(person_reply(None, ASKER, Stamp(NOW, "m-1"))), ".//Uitzonderingen")
     found(reply, ".//Antwoord").append(deepcopy(listed))
     found(reply, "Repliek").append(listed)
     return reply

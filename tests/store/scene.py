@@ -17,8 +17,8 @@ from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Actor, ActorKind, Draft, Evidence, Kind, decode
 from rrsync.core.person import Member
 from rrsync.store.holds import OpenHold
-from rrsync.store.rows import Standing
-from rrsync.store.settlement import Item, Judge
+from rrsync.store.rows import MemberStatus
+from rrsync.store.settlement import Judge, SettlementItem
 from tests.support import LIBRARY, ROOT, Store, insz, intent, outcome
 
 AN: Final = Actor(ActorKind.PERSON, "an")
@@ -35,15 +35,15 @@ def always(verdict: Verdict) -> Judge:
     return lambda member, answer: verdict  # noqa: ARG005 — the signature of a judge
 
 
-def ask(store: Store, number: str, *, subject: Insz | None, run: str = "", library: str = LIBRARY) -> Item:
+def ask(store: Store, number: str, *, subject: Insz | None, run: str = "", library: str = LIBRARY) -> SettlementItem:
     """Log a query about a member, and return its answer, to be settled."""
     reference = f"scene-{next(_NUMBERS)}"
     store.ledger.append([intent(reference, library=library, subject=subject, run=run)])
     answer: Answer = Refused(reference, Reason.REFUSED)
-    return Item(library, number, answer, outcome(reference, library=library, subject=subject, run=run))
+    return SettlementItem(library, number, answer, outcome(reference, library=library, subject=subject, run=run))
 
 
-def status_of(store: Store, number: str = "M0001", library: str = LIBRARY) -> Standing:
+def status_of(store: Store, number: str = "M0001", library: str = LIBRARY) -> MemberStatus:
     """Return an existing member with its last verdict."""
     status = store.members.find(library, number)
     assert status is not None
@@ -55,7 +55,7 @@ def present(store: Store, number: str = "M0001", library: str = LIBRARY) -> Memb
     return status_of(store, number, library).member
 
 
-def record(store: Store, number: str, verdict: Verdict, *, run: str = "", library: str = LIBRARY) -> Item:
+def record(store: Store, number: str, verdict: Verdict, *, run: str = "", library: str = LIBRARY) -> SettlementItem:
     """Query a member, and settle the answer with this verdict."""
     item = ask(store, number, subject=present(store, number, library).insz, run=run, library=library)
     assert store.settlement.settle([item], always(verdict)) == [verdict]

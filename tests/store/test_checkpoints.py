@@ -8,15 +8,15 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from rrsync.errors import BrokenChain, LedgerError
-from rrsync.store.checkpoints import Anchoring, Checkpoints, Kept
+from rrsync.store.checkpoints import AnchorReceipt, Checkpoints, SignedCheckpoint
 from tests.owner import unguard
 from tests.store.scene import ON_SQLITE
 from tests.support import NOW, Store
 
 
-def checkpoint(size: int, *, library: str = "hasselt", note: str = "") -> Kept:
+def checkpoint(size: int, *, library: str = "hasselt", note: str = "") -> SignedCheckpoint:
     """Return a checkpoint of so many entries."""
-    return Kept(library, size, NOW + timedelta(seconds=size, microseconds=7), note or f"a note of {size}\n")
+    return SignedCheckpoint(library, size, NOW + timedelta(seconds=size, microseconds=7), note or f"a note of {size}\n")
 
 
 def test_checkpoints_are_returned_as_signed(store: Store) -> None:
@@ -26,7 +26,7 @@ def test_checkpoints_are_returned_as_signed(store: Store) -> None:
     assert checkpoints.all("hasselt") == [checkpoint(3), checkpoint(20), checkpoint(100)]
     assert checkpoints.last("hasselt") == checkpoint(100)
     assert checkpoints.last("genk") == checkpoint(7, library="genk")
-    whole = Kept("hasselt", 200, NOW, "without a fraction — in the time\n")
+    whole = SignedCheckpoint("hasselt", 200, NOW, "without a fraction — in the time\n")
     checkpoints.add(whole)
     assert checkpoints.last("hasselt") == whole
 
@@ -34,7 +34,7 @@ def test_checkpoints_are_returned_as_signed(store: Store) -> None:
 def test_another_note_of_a_size_is_refused(store: Store) -> None:
     checkpoints = Checkpoints(store.database, store.seal)
     checkpoints.add(checkpoint(3))
-    checkpoints.add(checkpoint(3), Kept("hasselt", 3, NOW, checkpoint(3).note))
+    checkpoints.add(checkpoint(3), SignedCheckpoint("hasselt", 3, NOW, checkpoint(3).note))
     with pytest.raises(LedgerError):
         checkpoints.add(checkpoint(4), checkpoint(3, note="another\n"))
     assert checkpoints.all("hasselt") == [checkpoint(3)]
@@ -53,10 +53,10 @@ def test_receipts_are_returned_in_their_order(store: Store) -> None:
     assert checkpoints.last_anchored("hasselt") is None
     later = NOW + timedelta(hours=1)
     taken = [
-        Anchoring("hasselt", 5, "mail", NOW, ""),
-        Anchoring("hasselt", 7, "witness", NOW, "— witness abc\n"),
-        Anchoring("hasselt", 7, "witness", later, "— witness abd\n"),
-        Anchoring("genk", 9, "mail", later, ""),
+        AnchorReceipt("hasselt", 5, "mail", NOW, ""),
+        AnchorReceipt("hasselt", 7, "witness", NOW, "— witness abc\n"),
+        AnchorReceipt("hasselt", 7, "witness", later, "— witness abd\n"),
+        AnchorReceipt("genk", 9, "mail", later, ""),
     ]
     for one in (taken[2], taken[0], taken[1], taken[3]):
         checkpoints.anchored(one.library, one.size, one.name, one.at, one.receipt)

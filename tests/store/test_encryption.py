@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rrsync.core.log_entry import Draft, Evidence, Kind
 from rrsync.core.person import Address, Held, Name, PartialDate
 from rrsync.errors import ConfigError, LedgerError, StoreError
-from rrsync.store.encryption import KEY_BYTES, Keyring, Seal
-from rrsync.store.rows import Rows
+from rrsync.store.encryption import KEY_BYTES, FieldCipher, Keyring
+from rrsync.store.rows import RowCipher
 from rrsync.store.tables import MemberRow
 from tests.store.scene import ON_SQLITE, present, status_of
 from tests.support import LIBRARY, Dice, Store, insz, intent, member, outcome
@@ -24,8 +24,8 @@ KEY = base64.b64encode(b"k" * KEY_BYTES).decode()
 SECRET = base64.b64encode(b"s" * KEY_BYTES).decode()
 
 
-def seal(keys: Keyring | None = None) -> Seal:
-    return Seal(keys or Keyring.fresh(Dice("seal")), Dice("nonces"))
+def seal(keys: Keyring | None = None) -> FieldCipher:
+    return FieldCipher(keys or Keyring.fresh(Dice("seal")), Dice("nonces"))
 
 
 @given(plain=st.binary(max_size=200), where=TEXT)
@@ -135,7 +135,7 @@ def test_keys_print_masked() -> None:
 
 @given(last=TEXT, first=TEXT, street=TEXT, box=TEXT)
 def test_any_text_of_a_member_is_decrypted_whole(last: str, first: str, street: str, box: str) -> None:
-    rows = Rows(seal())
+    rows = RowCipher(seal())
     for born in (None, PartialDate(1960, 0, 0), PartialDate(1960, 1, 2)):
         one = Held(Name(last, first), born, Address(street=street, box=box), born)
         assert rows.decrypt_held("here", rows.encrypt_held("here", one)) == one

@@ -13,12 +13,12 @@ from threading import Barrier, Event
 
 import pytest
 
-from rrsync.core.desk_quota import Granted, Limits, Refused, Window
-from rrsync.core.rate_limit import Ask, Budget, Grant, Traffic, Went, reserve
+from rrsync.core.desk_quota import Limits, QuotaExceeded, QuotaGranted, Window
+from rrsync.core.rate_limit import Budget, CallResult, RateLimitState, SlotGrant, SlotRequest, reserve
 from rrsync.errors import StoreError
-from rrsync.registry.pace import Pace
+from rrsync.registry.pace import RateLimiter
 from rrsync.store.engine import Database
-from rrsync.store.limits import Quotas, Shared
+from rrsync.store.limits import DeskQuotas, SharedRateLimit
 from tests.store.scene import run_together
 from tests.support import Clock, Store
 
@@ -51,29 +51,29 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def test_a_person_has_five_queries_a_minute(database: Database, clock: Clock) -> None:
-    quotas = Quotas(database, Limits(), clock)
-    assert [quotas.take("hasselt", "an") for _ in range(3)] == [Granted()] * 3
-    assert [quotas.take("hasselt", "an") for _ in range(2)] == [Granted((Window.MINUTE,))] * 2
-    assert [quotas.take("hasselt", "an") for _ in range(3)] == [Refused(Window.MINUTE, timedelta(minutes=1))] * 3
-    assert quotas.take("hasselt", "bo") == Granted()
-    assert quotas.take("genk", "an") == Granted()
+    quotas = DeskQuotas(database, Limits(), clock)
+    assert [quotas.take("hasselt", "an") for _ in range(3)] == [QuotaGranted()] * 3
+    assert [quotas.take("hasselt", "an") for _ in range(2)] == [QuotaGranted((Window.MINUTE,))] * 2
+    assert [quotas.take("hasselt", "an") for _ in range(3)] == [QuotaExceeded(Window.MINUTE, timedelta(minutes=1))] * 3
+    assert quotas.take("hasselt", "bo") == QuotaGranted()
+    assert quotas.take("genk", "an") == QuotaGranted()
     clock.pass_by(seconds=60)
-    assert quotas.take("hasselt", "an") == Granted()
+    assert quotas.take("hasselt", "an") == QuotaGranted()
 
 
 def test_a_library_has_a_quota_a_day(database: Database, clock: Clock) -> None:
-    quotas = Quotas(database, Limits(library_per_day=4, soft=1), clock)
+    quotas = DeskQuotas(database, Limits(library_per_day=4, soft=1), clock)
     for name in ("an", "bo", "cis", "dré"):
-        assert isinstance(quotas.take("hasselt", name), Granted)
+        assert isinstance(quotas.take("hasselt", name), QuotaGranted)
         clock.pass_by(minutes=5)
-    assert quotas.take("hasselt", "els") == Refused(Window.LIBRARY_DAY, timedelta(hours=23, minutes=40))
-    assert quotas.take("genk", "els") == Granted()
+    assert quotas.take("hasselt", "els") == QuotaExceeded(Window.LIBRARY_DAY, timedelta(hours=23, minutes=40))
+    assert quotas.take("genk", "els") == QuotaGranted()
     clock.pass_by(hours=23, minutes=40)
-    assert quotas.take("hasselt", "els") == Granted((Window.LIBRARY_DAY,))
+    assert quotas.take("hasselt", "els") == QuotaGranted((Window.LIBRARY_DAY,))
 
 
 def test_a_query_is_deleted_after_a_day(database: Database, clock: Clock) -> None:
-    quotas = Quotas(database, Limits(), clock)
+    quotas = DeskQuotas(database, Limits(), clock)
     quotas.take("hasselt", "an")
     clock.pass_by(hours=25)
     quotas.take("hasselt", "bo")
@@ -85,11 +85,11 @@ def test_a_query_that_cannot_be_counted_is_refused(database: Database, clock: Cl
     with database.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE ask")
     with pytest.raises(StoreError):
-        Quotas(database, Limits(), clock).take("hasselt", "an")
+        DeskQuotas(database, Limits(), clock).take("hasselt", "an")
 
 
 def test_threads_share_the_limit(database: Database, clock: Clock) -> None:
-    quotas, start = Quotas(database, LIMITS, clock), Barrier(8)
+    quotas, start = DeskQuotas(database, LIMITS, clock), Barrier(8)
 
     def ask(_number: int) -> list[object]:
         start.wait()
@@ -97,7 +97,7 @@ def test_threads_share_the_limit(database: Database, clock: Clock) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         found = [verdict for verdicts in pool.map(ask, range(8)) for verdict in verdicts]
-    assert sum(isinstance(each, Granted) for each in found) == 7
+    assert sum(isinstance(each, QuotaGranted) for each in found) == 7
     assert len(found) == 40
 
 
@@ -114,7 +114,7 @@ def work(url: str, who: str, pipe: Connection) -> None:
     """Send as much as allowed, from four threads; a desk sends now and then."""
     database, sent = Database(url), []
     desk = who.startswith("desk")
-    pace = Pace(Budget(RATE, 16, 20.0), sleep=Event().wait, share=Shared(database), who=who, desk=desk)
+    pace = RateLimiter(Budget(RATE, 16, 20.0), sleep=Event().wait, share=SharedRateLimit(database), who=who, desk=desk)
     pipe.send(None)
     pipe.recv()
     until = time.monotonic() + SECONDS
@@ -122,7 +122,7 @@ def work(url: str, who: str, pipe: Connection) -> None:
     def thread() -> None:
         while time.monotonic() < until and pace.take(lambda: time.monotonic() >= until):
             sent.append(time.monotonic())
-            pace.give(Went.FINE)
+            pace.give(CallResult.FINE)
             if desk:
                 Event().wait(0.05)
 
@@ -158,17 +158,19 @@ def test_processes_together_never_exceed_the_rate(database_url: str) -> None:
 
 
 @pytest.fixture
-def shared(store: Store) -> Shared:
-    return Shared(store.database)
+def shared(store: Store) -> SharedRateLimit:
+    return SharedRateLimit(store.database)
 
 
-def test_processes_share_the_state_and_a_rule_without_effect_writes_nothing(store: Store, shared: Shared) -> None:
+def test_processes_share_the_state_and_a_rule_without_effect_writes_nothing(
+    store: Store, shared: SharedRateLimit
+) -> None:
     budget = Budget(1, 16)
-    first = shared(lambda state, now: reserve(state, now, Ask("one"), budget))
-    again = Shared(store.again().database)
-    second = again(lambda state, now: reserve(state, now, Ask("an", desk=True), budget))
-    assert isinstance(first, Grant)
-    assert isinstance(second, Grant)
+    first = shared(lambda state, now: reserve(state, now, SlotRequest("one"), budget))
+    again = SharedRateLimit(store.again().database)
+    second = again(lambda state, now: reserve(state, now, SlotRequest("an", desk=True), budget))
+    assert isinstance(first, SlotGrant)
+    assert isinstance(second, SlotGrant)
     assert second.at == pytest.approx(first.at + 1.02)
     (state,) = store.scalars("SELECT state FROM traffic WHERE id = 1")
     store.execute("UPDATE traffic SET state = :state", state=f" {state}")
@@ -176,28 +178,28 @@ def test_processes_share_the_state_and_a_rule_without_effect_writes_nothing(stor
     assert store.scalars("SELECT state FROM traffic") == [f" {state}"]
 
 
-def test_processes_share_a_clock_that_never_goes_back(shared: Shared, store: Store) -> None:
-    other = Shared(store.again().database)
+def test_processes_share_a_clock_that_never_goes_back(shared: SharedRateLimit, store: Store) -> None:
+    other = SharedRateLimit(store.again().database)
     times = [each(lambda state, now: (state, now)) for each in (shared, other) * 5]
     assert times == sorted(times)
     assert times[-1] - times[0] < 5
 
 
 def test_a_given_clock_replaces_the_common_one(store: Store) -> None:
-    assert Shared(store.database, lambda: 7.0)(lambda state, now: (state, now)) == 7.0
+    assert SharedRateLimit(store.database, lambda: 7.0)(lambda state, now: (state, now)) == 7.0
 
 
-def test_an_invalid_state_starts_anew_after_a_pause(store: Store, shared: Shared) -> None:
+def test_an_invalid_state_starts_anew_after_a_pause(store: Store, shared: SharedRateLimit) -> None:
     store.execute("INSERT INTO traffic (id, state) VALUES (1, 'rubbish')")
     found = shared(lambda state, now: (state, (state, now)))
-    assert found[0] == Traffic(not_before=found[1] + 5)
+    assert found[0] == RateLimitState(not_before=found[1] + 5)
 
 
-def test_a_failed_rule_changes_nothing(store: Store, shared: Shared) -> None:
-    shared(lambda state, now: reserve(state, now, Ask("one"), Budget(1, 16)))
+def test_a_failed_rule_changes_nothing(store: Store, shared: SharedRateLimit) -> None:
+    shared(lambda state, now: reserve(state, now, SlotRequest("one"), Budget(1, 16)))
     before = store.scalars("SELECT state FROM traffic")
 
-    def broken(_state: Traffic, _now: float) -> tuple[Traffic, None]:
+    def broken(_state: RateLimitState, _now: float) -> tuple[RateLimitState, None]:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -209,13 +211,13 @@ def test_a_failed_rule_changes_nothing(store: Store, shared: Shared) -> None:
 
 
 def test_reading_the_state_neither_writes_nor_waits(store: Store) -> None:
-    shared = Shared(store.database, lambda: 100.0)
-    assert shared.look() == (Traffic(), 100.0)
+    shared = SharedRateLimit(store.database, lambda: 100.0)
+    assert shared.look() == (RateLimitState(), 100.0)
     assert store.scalars("SELECT count(*) FROM traffic") == [0]
-    shared(lambda state, now: (reserve(state, now, Ask("night"), Budget(8))[0], None))
+    shared(lambda state, now: (reserve(state, now, SlotRequest("night"), Budget(8))[0], None))
 
-    def within(state: Traffic, _now: float) -> tuple[Traffic, Traffic]:
-        return state, Shared(store.again().database, lambda: 101.0).look()[0]
+    def within(state: RateLimitState, _now: float) -> tuple[RateLimitState, RateLimitState]:
+        return state, SharedRateLimit(store.again().database, lambda: 101.0).look()[0]
 
     assert shared(within) == shared.look()[0]
     assert shared.look()[0].free_at > 100

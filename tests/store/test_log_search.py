@@ -15,7 +15,7 @@ from sqlmodel import select
 
 from rrsync.core.log_entry import Access, Draft, Kind
 from rrsync.errors import BrokenChain
-from rrsync.store.log_search import Search, Wanted, _byte_filters
+from rrsync.store.log_search import AccessFilter, LogSearch, _byte_filters
 from rrsync.store.tables import EntryRow
 from tests.owner import unguard
 from tests.store.scene import ON_SQLITE, entries, log_access, plans
@@ -44,7 +44,7 @@ def event_entry(store: Store, kind: Kind, *, serial: int | None = None) -> int:
 
 def accesses(store: Store, **wanted: Any) -> list[Access]:
     """Return the accesses that a search finds."""
-    return list(Search(store.database).accesses(Wanted(**({"library": "hasselt"} | wanted))))
+    return list(LogSearch(store.database).accesses(AccessFilter(**({"library": "hasselt"} | wanted))))
 
 
 def found(store: Store, **wanted: Any) -> list[int]:
@@ -165,21 +165,21 @@ def test_an_unreadable_entry_is_named(store: Store, data: bytes) -> None:
     with pytest.raises(BrokenChain, match="Entry 0 of"):
         found(store)
     with pytest.raises(BrokenChain, match="Entry 0 of"):
-        Search(store.database).forgotten("hasselt")
+        LogSearch(store.database).forgotten("hasselt")
 
 
 def test_an_access_is_found_by_any_of_its_entries(store: Store) -> None:
     look(store, 1, by="an")
     look(store, 1, denial="no purpose")
     event_entry(store, Kind.VIEW)
-    asked, same, denied = (Search(store.database).find("hasselt", seq) for seq in range(3))
+    asked, same, denied = (LogSearch(store.database).find("hasselt", seq) for seq in range(3))
     assert asked == same
     assert asked is not None
     assert (asked.seq, asked.outcome_seq, asked.actor.name) == (0, 1, "an")
     assert denied is not None
     assert (denied.seq, denied.status) == (2, "denied")
-    assert [Search(store.database).find("hasselt", seq) for seq in (3, 4)] == [None, None]
-    assert Search(store.database).find("genk", 0) is None
+    assert [LogSearch(store.database).find("hasselt", seq) for seq in (3, 4)] == [None, None]
+    assert LogSearch(store.database).find("genk", 0) is None
 
 
 def test_events_by_kind_time_and_person(store: Store) -> None:
@@ -189,7 +189,7 @@ def test_events_by_kind_time_and_person(store: Store) -> None:
     third = event_entry(store, Kind.VIEW, serial=2)
 
     def found(*kinds: Kind, **more: object) -> list[int]:
-        return [seq for seq, _ in Search(store.database).deeds("hasselt", kinds, **more)]  # type: ignore[arg-type]
+        return [seq for seq, _ in LogSearch(store.database).deeds("hasselt", kinds, **more)]  # type: ignore[arg-type]
 
     assert found(Kind.VIEW) == [first, third]
     assert found(Kind.VIEW, Kind.RUN_OPEN) == [first, second, third]
@@ -197,25 +197,25 @@ def test_events_by_kind_time_and_person(store: Store) -> None:
     assert found(Kind.VIEW, Kind.RUN_OPEN, until=NOW + timedelta(seconds=1)) == [first, second]
     assert found(Kind.VIEW, Kind.RUN_OPEN, subjects=pseudonyms(store, 2)) == [third]
     assert found(Kind.EXPORT) == []
-    ((_, line),) = Search(store.database).deeds("hasselt", [Kind.RUN_OPEN])
+    ((_, line),) = LogSearch(store.database).deeds("hasselt", [Kind.RUN_OPEN])
     assert (line["kind"], line["seq"]) == ("run.open", second)
 
 
 @pytest.mark.parametrize("kind", [Kind.INTENT, Kind.OUTCOME, Kind.DENIED])
 def test_an_access_kind_is_refused_in_a_search_for_events(store: Store, kind: Kind) -> None:
     with pytest.raises(ValueError, match="accesses"):
-        next(Search(store.database).deeds("hasselt", [Kind.VIEW, kind]))
+        next(LogSearch(store.database).deeds("hasselt", [Kind.VIEW, kind]))
 
 
 def test_forgotten_years_are_those_that_named_people(store: Store) -> None:
-    assert Search(store.database).forgotten("hasselt") == []
+    assert LogSearch(store.database).forgotten("hasselt") == []
     look(store, 1)
     for year in (2027, 2028, 2029):
         store.clock.now = datetime.fromisoformat(f"{year}-05-01T00:00Z")
         event_entry(store, Kind.RUN_OPEN, serial=None if year == 2028 else 1)
-    assert Search(store.database).forgotten("hasselt") == []
+    assert LogSearch(store.database).forgotten("hasselt") == []
     store.execute("DELETE FROM log_key WHERE year < 2029")
-    assert Search(store.database).forgotten("hasselt") == [2026, 2027]
+    assert LogSearch(store.database).forgotten("hasselt") == [2026, 2027]
 
 
 def test_pages_lose_and_repeat_nothing(store: Store) -> None:
@@ -235,7 +235,7 @@ def test_a_search_keeps_one_page_in_memory(store: Store) -> None:
         kinds = (Kind.INTENT, Kind.OUTCOME)
         store.ledger.append([Draft("hasselt", kind, name, insz(1)) for kind in kinds for name in named])
     tracemalloc.start()
-    assert sum(1 for _ in Search(store.database).accesses(Wanted("hasselt"))) == 10_000
+    assert sum(1 for _ in LogSearch(store.database).accesses(AccessFilter("hasselt"))) == 10_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8_000_000
@@ -248,7 +248,7 @@ def test_a_search_uses_the_indexes(store: Store) -> None:
         ("entry_actor", lambda: found(store, actor="an")),
         ("entry_actor", lambda: found(store, persons_only=True)),
         ("entry_subject", lambda: found(store, subjects=pseudonyms(store, 1))),
-        ("entry_deed", lambda: list(Search(store.database).deeds("hasselt", [Kind.VIEW]))),
+        ("entry_deed", lambda: list(LogSearch(store.database).deeds("hasselt", [Kind.VIEW]))),
     ]
     for index, search in searches:
         used = "\n".join(plans(store, search))
@@ -259,7 +259,7 @@ def test_a_search_uses_the_indexes(store: Store) -> None:
 
 def test_the_search_of_another_process_finds_the_same(store: Store) -> None:
     look(store, 1, by="an")
-    assert list(Search(store.again().database).accesses(Wanted("hasselt"))) == accesses(store)
+    assert list(LogSearch(store.again().database).accesses(AccessFilter("hasselt"))) == accesses(store)
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
@@ -307,21 +307,21 @@ def test_accesses_before_an_entry(store: Store) -> None:
 
 
 def test_the_last_event_of_a_kind(store: Store) -> None:
-    assert Search(store.database).last_deed("hasselt", Kind.VERIFY) is None
+    assert LogSearch(store.database).last_deed("hasselt", Kind.VERIFY) is None
     for size in (1, 2):
         store.ledger.append([Draft("hasselt", Kind.VERIFY, "", body={"verify": {"size": size}})])
         look(store)
     store.ledger.append([Draft("genk", Kind.VERIFY, "", body={"verify": {"size": 3}})])
-    last = Search(store.database).last_deed("hasselt", Kind.VERIFY)
+    last = LogSearch(store.database).last_deed("hasselt", Kind.VERIFY)
     assert last is not None
     assert (last[0], last[1]["verify"]) == (3, {"size": 2})
 
 
 def test_kept_messages_are_found(store: Store) -> None:
     for status, is_kept in (("ok", False), ("no_reply", True)):
-        access = Search(store.database).find("hasselt", look(store, status=status))
+        access = LogSearch(store.database).find("hasselt", look(store, status=status))
         assert access is not None
-        assert Search(store.database).has_messages(access) is is_kept
+        assert LogSearch(store.database).has_messages(access) is is_kept
 
 
 @given(hours=HOURS)
@@ -337,11 +337,11 @@ def test_the_first_entry_of_a_time_is_found_though_the_clock_was_set_back_by_a_w
         shared_store.ledger.append([Draft(library, Kind.RUN_OPEN, "")])
     for at in [*times, NOW, NOW + timedelta(days=3), NOW + timedelta(days=600)]:
         first = next((seq for seq, written in enumerate(times) if written >= at), len(times))
-        assert Search(shared_store.database).first(library, at) == first
+        assert LogSearch(shared_store.database).first(library, at) == first
 
 
 def test_a_new_log_has_its_first_entry_at_its_end(store: Store) -> None:
-    assert Search(store.database).first("hasselt", NOW) == 0
+    assert LogSearch(store.database).first("hasselt", NOW) == 0
 
 
 def test_a_gap_in_the_log_is_an_error(store: Store) -> None:
@@ -350,7 +350,7 @@ def test_a_gap_in_the_log_is_an_error(store: Store) -> None:
     unguard(store)
     store.execute("DELETE FROM entry WHERE seq = 1")
     with pytest.raises(BrokenChain, match="Entry 1 of"):
-        Search(store.database).first("hasselt", NOW)
+        LogSearch(store.database).first("hasselt", NOW)
 
 
 def test_the_accesses_of_persons_in_a_span_have_their_flags(store: Store) -> None:
@@ -360,7 +360,7 @@ def test_the_accesses_of_persons_in_a_span_have_their_flags(store: Store) -> Non
     log_access(store, kind=Kind.VIEW)
     log_access(store)
     log_access(store)
-    looks = Search(store.database)
+    looks = LogSearch(store.database)
     assert looks.flags("hasselt", range(1, 5)) == {1: ("odd_case", "own_record"), 4: ()}
     assert list(looks.flags("hasselt", range(6))) == [0, 1, 4, 5]
     assert looks.flags("hasselt", range(0)) == looks.flags("genk", range(6)) == {}
@@ -372,7 +372,7 @@ def test_the_flags_of_entries_from_before_schema_0002_are_found(store: Store) ->
     unguard(store)
     store.execute("UPDATE entry SET actor = '', mac = NULL")
     log_access(store)
-    assert list(Search(store.database).flags("hasselt", range(9))) == [0, 2]
+    assert list(LogSearch(store.database).flags("hasselt", range(9))) == [0, 2]
 
 
 def test_the_flags_of_an_unreadable_entry_are_an_error(store: Store) -> None:
@@ -380,4 +380,4 @@ def test_the_flags_of_an_unreadable_entry_are_an_error(store: Store) -> None:
     unguard(store)
     store.execute("UPDATE entry SET data = :data", data=b"{")
     with pytest.raises(BrokenChain, match="Entry 0 of"):
-        Search(store.database).flags("hasselt", range(1))
+        LogSearch(store.database).flags("hasselt", range(1))

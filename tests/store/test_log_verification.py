@@ -11,7 +11,7 @@ import pytest
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.core.merkle import Edge, leaf_hash
 from rrsync.errors import BrokenChain, StoreError
-from rrsync.store.log_tree import Point, Tiles, verify
+from rrsync.store.log_tree import KnownRoot, LogTree, verify_log
 from tests.owner import age, alter, bytes_at, rehash, unguard, write
 from tests.store.scene import ON_SQLITE
 from tests.support import LIBRARY, Store, insz, intent, outcome
@@ -37,12 +37,12 @@ def root(store: Store, size: int) -> bytes:
     return Edge().extend(leaf_hash(data) for _, data in entries).root()
 
 
-def point(store: Store, size: int, source: str = "the mail") -> Point:
+def point(store: Store, size: int, source: str = "the mail") -> KnownRoot:
     """Return a root that is known outside the database."""
-    return Point(size, root(store, size), source)
+    return KnownRoot(size, root(store, size), source)
 
 
-def fault(store: Store, *points: Point, since: Point | None = None) -> str:
+def fault(store: Store, *points: KnownRoot, since: KnownRoot | None = None) -> str:
     """Return the fault that verification reports."""
     with pytest.raises(BrokenChain) as caught:
         store.verify(points=points, since=since)
@@ -161,13 +161,13 @@ TAMPERINGS: dict[str, tuple[Tamper, int, str]] = {
 def test_an_unaltered_log_verifies_with_progress(store: Store) -> None:
     store.ledger.append([intent(f"r{number}") for number in range(2_100)])
     seen: list[tuple[int, int]] = []
-    head = verify(store.database, LIBRARY, cipher=store.seal, progress=lambda at, of: seen.append((at, of)))
+    head = verify_log(store.database, LIBRARY, cipher=store.seal, progress=lambda at, of: seen.append((at, of)))
     assert [head] == store.ledger.heads()
     assert seen == [(2_000, 2_100), (2_100, 2_100)]
 
 
 def test_a_missing_log_verifies_as_empty(store: Store) -> None:
-    head = store.verify("nowhere", points=[Point(0, Edge().root(), "the mail")])
+    head = store.verify("nowhere", points=[KnownRoot(0, Edge().root(), "the mail")])
     assert (head.size, head.root) == (0, Edge().root().hex())
 
 
@@ -264,14 +264,14 @@ def test_known_roots_that_match_verify(store: Store) -> None:
 
 def test_a_wrong_root_names_the_entries_it_covers(store: Store) -> None:
     fill(store)
-    wrong = Point(5, bytes(32), "the file")
+    wrong = KnownRoot(5, bytes(32), "the file")
     words = "not those of which the file has a checkpoint of 5"
     assert fault(store, wrong) == f"entry 0: entries 0 to 4 are {words}"
     assert fault(store, wrong, point(store, 2), point(store, SIZE)) == f"entry 2: entries 2 to 4 are {words}"
     assert fault(store, wrong, point(store, 4)) == (
         "entry 4: the entry is not the one of which the file has a checkpoint of 5"
     )
-    assert fault(store, Point(0, bytes(32), "the file")).startswith("entry 0")
+    assert fault(store, KnownRoot(0, bytes(32), "the file")).startswith("entry 0")
 
 
 def test_a_log_that_is_too_short_names_the_source_of_the_root(store: Store) -> None:
@@ -285,7 +285,7 @@ def test_a_log_that_is_too_short_names_the_source_of_the_root(store: Store) -> N
 
 
 def test_a_log_that_is_gone_names_the_source_of_the_root(store: Store) -> None:
-    assert fault(store, Point(2, bytes(32), "the mail")) == (
+    assert fault(store, KnownRoot(2, bytes(32), "the mail")) == (
         "entry 0: the log holds 0 entries, but the mail has a checkpoint of 2"
     )
 
@@ -294,15 +294,15 @@ def test_the_first_fault_is_named(store: Store) -> None:
     fill(store)
     unguard(store)
     _forge(store, 4)
-    assert fault(store, Point(5, bytes(32), "the file")).startswith(f"entry 4: {WRONG_MAC}")
-    assert fault(store, Point(3, bytes(32), "the file")).startswith("entry 0: entries 0 to 2")
-    assert fault(store, point(store, 4), Point(9, bytes(32), "the file")).startswith(f"entry 4: {WRONG_MAC}")
+    assert fault(store, KnownRoot(5, bytes(32), "the file")).startswith(f"entry 4: {WRONG_MAC}")
+    assert fault(store, KnownRoot(3, bytes(32), "the file")).startswith("entry 0: entries 0 to 2")
+    assert fault(store, point(store, 4), KnownRoot(9, bytes(32), "the file")).startswith(f"entry 4: {WRONG_MAC}")
 
 
-def fill_and_cache(store: Store) -> Point:
+def fill_and_cache(store: Store) -> KnownRoot:
     """Fill a log, cache its tree, and return the root of all but the last ten entries."""
     store.ledger.append([intent(f"r{number}") for number in range(600)])
-    Tiles(store.database).grow(LIBRARY, 600)
+    LogTree(store.database).grow(LIBRARY, 600)
     known = point(store, 590)
     unguard(store)
     return known
@@ -319,7 +319,7 @@ def test_only_entries_after_the_root_are_verified(store: Store) -> None:
 
 def test_a_wrong_root_makes_all_entries_be_verified(store: Store) -> None:
     known = fill_and_cache(store)
-    assert fault(store, since=Point(590, bytes(32), "the mail")).startswith("entry 0: entries 0 to 589")
+    assert fault(store, since=KnownRoot(590, bytes(32), "the mail")).startswith("entry 0: entries 0 to 589")
     _forge(store, 580)
     assert fault(store, since=known).startswith(f"entry 580: {WRONG_MAC}")
     store.execute("DELETE FROM entry WHERE seq = 585")
@@ -334,13 +334,15 @@ def test_a_damaged_cache_is_not_a_fault_of_the_log(store: Store) -> None:
 
 def test_roots_before_the_known_one_are_ignored(store: Store) -> None:
     known = fill_and_cache(store)
-    assert store.verify(since=known, points=[Point(3, bytes(32), "the file")]).size == 600
-    assert fault(store, Point(590, bytes(32), "the file"), since=known).startswith("entry 589: the entry is not")
+    assert store.verify(since=known, points=[KnownRoot(3, bytes(32), "the file")]).size == 600
+    assert fault(store, KnownRoot(590, bytes(32), "the file"), since=known).startswith("entry 589: the entry is not")
 
 
 def test_a_log_shorter_than_the_known_root_is_a_fault(store: Store) -> None:
     fill(store)
-    assert "holds 6 entries, but the mail has a checkpoint of 9" in fault(store, since=Point(9, bytes(32), "the mail"))
+    assert "holds 6 entries, but the mail has a checkpoint of 9" in fault(
+        store, since=KnownRoot(9, bytes(32), "the mail")
+    )
 
 
 def test_a_mac_cannot_be_removed_after_the_known_root(store: Store) -> None:
@@ -351,7 +353,7 @@ def test_a_mac_cannot_be_removed_after_the_known_root(store: Store) -> None:
     assert fault(store, since=known).startswith(f"entry 590: {NO_MAC}")
 
 
-def begin_before_macs(store: Store) -> Point:
+def begin_before_macs(store: Store) -> KnownRoot:
     """Make a log that began before schema 0002; return the root at the upgrade."""
     fill(store)
     unguard(store)

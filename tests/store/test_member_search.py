@@ -20,9 +20,9 @@ from rrsync.core.name_search import held as readings
 from rrsync.core.name_search import typed
 from rrsync.core.person import Name
 from rrsync.errors import StoreError
-from rrsync.store.encryption import Keyring, Seal
-from rrsync.store.member_search import Finder
-from rrsync.store.rows import BlindIndex, Rows, fill_beacons
+from rrsync.store.encryption import FieldCipher, Keyring
+from rrsync.store.member_search import MemberSearch
+from rrsync.store.rows import BlindIndex, RowCipher, fill_blind_index
 from tests.store.scene import AN, only_hold, present, record
 from tests.support import FIRST, LAST, Clock, Dice, Store, held, insz, member, open_store
 
@@ -31,8 +31,8 @@ _LETTERS = st.characters(max_codepoint=0x6FF, categories=("L", "Mn"))
 _WORDS = st.lists(st.text(_LETTERS, min_size=1, max_size=9), min_size=1, max_size=4)
 
 
-def finder(store: Store) -> Finder:
-    return Finder(store.database, store.rows)
+def finder(store: Store) -> MemberSearch:
+    return MemberSearch(store.database, store.rows)
 
 
 def named(store: Store, words: str, *, library: str = "hasselt", most: int = 50) -> list[str]:
@@ -211,7 +211,7 @@ class Interrupted(Exception):
     """The fill was interrupted."""
 
 
-class InterruptedRows(Rows):
+class InterruptedRows(RowCipher):
     """Decrypts some names, and is interrupted then."""
 
     left = 1_500
@@ -231,7 +231,7 @@ def test_members_without_an_index_are_found_and_filled(store: Store) -> None:
     store.execute("DELETE FROM beacon WHERE NOT (library = 'hasselt' AND number = 'M0002')")
     assert named(store, LAST) == ["M0001"]
     assert named(store, "maes") == ["M0002"]
-    assert (fill_beacons(store.database, store.rows), fill_beacons(store.database, store.rows)) == (2, 0)
+    assert (fill_blind_index(store.database, store.rows), fill_blind_index(store.database, store.rows)) == (2, 0)
     assert index_rows(store) == before
     assert named(store, LAST) == ["M0001"]
 
@@ -240,9 +240,9 @@ def test_an_interrupted_fill_continues(store: Store) -> None:
     store.take(*(member(at, insz=None) for at in range(1, 2_102)))
     store.execute("DELETE FROM beacon")
     with pytest.raises(Interrupted):
-        fill_beacons(store.database, InterruptedRows(store.seal))
+        fill_blind_index(store.database, InterruptedRows(store.seal))
     assert len(index_rows(store)) == 1_000
-    assert fill_beacons(store.database, store.rows) == 1_101
+    assert fill_blind_index(store.database, store.rows) == 1_101
     require_current_index(store)
 
 
@@ -251,8 +251,8 @@ def test_a_fill_skips_damaged_names(store: Store) -> None:
     store.execute("UPDATE member SET name = address WHERE number = 'M0001'")
     store.execute("DELETE FROM beacon")
     other = store.again(keys=Keyring.fresh(Dice("other")))
-    assert fill_beacons(other.database, other.rows) == 0
-    assert fill_beacons(store.database, store.rows) == 1
+    assert fill_blind_index(other.database, other.rows) == 0
+    assert fill_blind_index(store.database, store.rows) == 1
     assert list(index_rows(store)) == [("hasselt", "M0002")]
 
 
@@ -293,13 +293,13 @@ def test_the_index_differs_between_libraries_and_installations(store: Store) -> 
     store.take(member(1, library="genk"))
     first, second = index_rows(store).values()
     assert first != second
-    other = BlindIndex(Rows(Seal(Keyring.fresh(Dice("other")), os.urandom)), "hasselt")
+    other = BlindIndex(RowCipher(FieldCipher(Keyring.fresh(Dice("other")), os.urandom)), "hasselt")
     name = readings(held().name)
     assert other.of(chain.from_iterable(name)) != index_rows(store)["hasselt", "M0001"]
 
 
 def test_many_prefixes_share_a_bit(keys: Keyring) -> None:
-    index = BlindIndex(Rows(Seal(keys, os.urandom)), "hasselt")
+    index = BlindIndex(RowCipher(FieldCipher(keys, os.urandom)), "hasselt")
     letters = "abdehiklmnoprstv"
     lit = Counter(index.of([a + b + c])[0] for a in letters for b in letters for c in letters[:8])
     assert len(lit) == 63

@@ -11,26 +11,29 @@ import pytest
 from rrsync.core.compare import Change, Hold
 from rrsync.core.exchange import Reason
 from rrsync.core.person import Held, Member, Name
-from rrsync.store.members import Incoming, Taken
+from rrsync.store.members import ImportResult, ImportRow
 from tests.store.scene import AN, only_hold, present, record, status_of
 from tests.support import NOW, Store, address, held, insz, member
 
 _IMPORTS = count(1)
 
 
-def results(taken: list[Taken]) -> list[str]:
+def results(taken: list[ImportResult]) -> list[str]:
     """Return the result of each row."""
     return [one.result for one in taken]
 
 
 def take_columns(store: Store, one: Member, *columns: str) -> list[str]:
     """Import one row of a file with these columns."""
-    incoming = [Incoming(2, one, frozenset({"member_no", *columns}))]
+    incoming = [ImportRow(2, one, frozenset({"member_no", *columns}))]
     return results(store.members.take(incoming, import_id=f"take_columns-{next(_IMPORTS)}", at=store.clock()))
 
 
 def test_a_new_member_is_added(store: Store) -> None:
-    assert store.take(member(1), member(2, library="hasselt", insz=None)) == [Taken(2, "new"), Taken(3, "new")]
+    assert store.take(member(1), member(2, library="hasselt", insz=None)) == [
+        ImportResult(2, "new"),
+        ImportResult(3, "new"),
+    ]
     standing = status_of(store)
     assert standing.member == member(1)
     assert (standing.verdict, standing.hold_reason, standing.refreshed_at, standing.changed_at) == (
@@ -102,8 +105,8 @@ def test_a_change_of_membership_alone_keeps_the_verdict(store: Store) -> None:
 
 def test_a_second_row_of_a_member_is_refused(store: Store) -> None:
     assert store.take(member(1), member(1, held=held("13"))) == [
-        Taken(2, "new"),
-        Taken(3, "refused", "member_no", "this member stands on line 2 of the file already"),
+        ImportResult(2, "new"),
+        ImportResult(3, "refused", "member_no", "this member stands on line 2 of the file already"),
     ]
     assert results(store.take(member(1, held=held("14")))) == ["refused"]
     assert results(store.take(member(1, held=held("14")), import_id="import-2")) == ["changed"]
@@ -112,7 +115,7 @@ def test_a_second_row_of_a_member_is_refused(store: Store) -> None:
 def test_a_number_of_another_member_is_refused_and_not_shown(store: Store) -> None:
     store.take(member(1))
     taken = store.take(member(2, insz=insz(1)), import_id="import-2")
-    assert taken == [Taken(2, "refused", "insz", "it is the number of another member of this library: M0001")]
+    assert taken == [ImportResult(2, "refused", "insz", "it is the number of another member of this library: M0001")]
     assert insz(1).digits not in repr(taken)
     assert results(store.take(member(1, library="genk"), import_id="import-2")) == ["new"]
     assert store.holder(insz(1)) == "M0001"

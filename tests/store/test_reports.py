@@ -12,8 +12,8 @@ from rrsync.core.exchange import Reason
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.core.planning import Plan
 from rrsync.errors import BrokenChain
-from rrsync.store.reports import Census, Group, Journal, Subscribed, Tally
-from rrsync.store.subscriptions import State, note
+from rrsync.store.reports import AccessCounts, AccessGroup, OperatingCounts, RunHistory, SubscriptionCounts
+from rrsync.store.subscriptions import SubscriptionState, note_subscription
 from rrsync.store.tables import utc_text
 from tests.owner import unguard
 from tests.store.scene import ON_SQLITE, log_access, record
@@ -23,11 +23,11 @@ TODAY = NOW.date()
 
 
 @pytest.fixture
-def census(store: Store) -> Census:
-    return Census(store.database)
+def census(store: Store) -> OperatingCounts:
+    return OperatingCounts(store.database)
 
 
-def test_open_holds_are_counted_by_library(store: Store, census: Census) -> None:
+def test_open_holds_are_counted_by_library(store: Store, census: OperatingCounts) -> None:
     store.take(member(1), member(2), member(3))
     store.take(member(1, library="genk"))
     assert census.holds(["hasselt", "genk"]) == 0
@@ -38,7 +38,7 @@ def test_open_holds_are_counted_by_library(store: Store, census: Census) -> None
     assert [census.holds(each) for each in (["hasselt"], ["genk"], ["hasselt", "genk"], [])] == [1, 1, 2, 0]
 
 
-def test_subscriptions_are_counted_by_state(store: Store, census: Census) -> None:
+def test_subscriptions_are_counted_by_state(store: Store, census: OperatingCounts) -> None:
     left = TODAY - timedelta(days=1)
     store.take(
         member(1),
@@ -50,18 +50,21 @@ def test_subscriptions_are_counted_by_state(store: Store, census: Census) -> Non
         member(7, insz=None),
     )
     store.take(member(1, library="genk"))
-    assert census.subscribed(["genk"], today=TODAY) == [Subscribed("genk", 0, 0, 0, 1)]
+    assert census.subscribed(["genk"], today=TODAY) == [SubscriptionCounts("genk", 0, 0, 0, 1)]
     with store.database.write() as session:
-        for serial, state in enumerate((State.OPEN, State.ENDING, State.ENDED, State.REFUSED), start=1):
-            note(session, store.rows, "hasselt", insz(serial), state, at=NOW)
-        note(session, store.rows, "hasselt", insz(9), State.OPEN, at=NOW)
+        for serial, state in enumerate(
+            (SubscriptionState.OPEN, SubscriptionState.ENDING, SubscriptionState.ENDED, SubscriptionState.REFUSED),
+            start=1,
+        ):
+            note_subscription(session, store.rows, "hasselt", insz(serial), state, at=NOW)
+        note_subscription(session, store.rows, "hasselt", insz(9), SubscriptionState.OPEN, at=NOW)
     assert census.subscribed(["hasselt", "genk"], today=TODAY) == [
-        Subscribed("hasselt", 2, 1, 1, 4),
-        Subscribed("genk", 0, 0, 0, 1),
+        SubscriptionCounts("hasselt", 2, 1, 1, 4),
+        SubscriptionCounts("genk", 0, 0, 0, 1),
     ]
 
 
-def test_queries_are_counted_since_a_time(store: Store, census: Census) -> None:
+def test_queries_are_counted_since_a_time(store: Store, census: OperatingCounts) -> None:
     assert census.questions(["hasselt"], since=NOW) == 0
     store.take(*(member(serial) for serial in range(1, 10)))
     for serial in range(1, 10):
@@ -75,7 +78,7 @@ def test_queries_are_counted_since_a_time(store: Store, census: Census) -> None:
     assert census.questions(["hasselt", "genk"], since=NOW) == 11
 
 
-def test_a_gap_in_the_log_is_an_error(store: Store, census: Census) -> None:
+def test_a_gap_in_the_log_is_an_error(store: Store, census: OperatingCounts) -> None:
     store.ledger.append([intent(f"ref-{at}") for at in range(8)])
     unguard(store)
     store.execute("DELETE FROM entry WHERE seq = 4")
@@ -100,19 +103,19 @@ def test_accesses_are_counted_by_hour_person_and_purpose(store: Store) -> None:
     store.clock.pass_by(minutes=1)
     log_access(store, by="bo")
     later = NOW + timedelta(hours=1)
-    assert Tally(store.database).since("hasselt", NOW) == Counter(
+    assert AccessCounts(store.database).since("hasselt", NOW) == Counter(
         {
-            Group(NOW, "an", "desk"): 3,
-            Group(NOW, "", "member-administration"): 1,
-            Group(NOW, "bo", "desk"): 1,
-            Group(later, "bo", "desk"): 1,
+            AccessGroup(NOW, "an", "desk"): 3,
+            AccessGroup(NOW, "", "member-administration"): 1,
+            AccessGroup(NOW, "bo", "desk"): 1,
+            AccessGroup(later, "bo", "desk"): 1,
         }
     )
-    assert Tally(store.database).since("hasselt", later).total() == 1
+    assert AccessCounts(store.database).since("hasselt", later).total() == 1
 
 
 def test_a_new_log_has_no_accesses(store: Store) -> None:
-    tally = Tally(store.database)
+    tally = AccessCounts(store.database)
     assert not tally.since("hasselt", NOW)
     log_access(store)
     assert tally.since("hasselt", NOW).total() == 1
@@ -120,7 +123,7 @@ def test_a_new_log_has_no_accesses(store: Store) -> None:
 
 
 def test_a_later_count_adds_the_new_entries(store: Store) -> None:
-    tally = Tally(store.database)
+    tally = AccessCounts(store.database)
     for _ in range(3):
         log_access(store)
         store.clock.pass_by(days=1)
@@ -132,13 +135,13 @@ def test_a_later_count_adds_the_new_entries(store: Store) -> None:
 
 
 def test_each_entry_is_counted_once_in_a_process(store: Store) -> None:
-    tally = Tally(store.database)
+    tally = AccessCounts(store.database)
     log_access(store)
     assert tally.since("hasselt", NOW).total() == 1
     owner_executes(store, "UPDATE entry SET kind = 'log.view' WHERE seq = 0")
     log_access(store)
     assert tally.since("hasselt", NOW).total() == 2
-    assert Tally(store.database).since("hasselt", NOW).total() == 1
+    assert AccessCounts(store.database).since("hasselt", NOW).total() == 1
 
 
 def test_a_clock_set_back_by_a_week_loses_no_access(store: Store) -> None:
@@ -146,20 +149,20 @@ def test_a_clock_set_back_by_a_week_loses_no_access(store: Store) -> None:
     log_access(store)
     store.clock.pass_by(days=-6)
     log_access(store, by="bo")
-    tally = Tally(store.database)
+    tally = AccessCounts(store.database)
     assert tally.since("hasselt", NOW).total() == 2
-    assert list(tally.since("hasselt", NOW + timedelta(days=1))) == [Group(NOW + timedelta(days=6), "an", "desk")]
+    assert list(tally.since("hasselt", NOW + timedelta(days=1))) == [AccessGroup(NOW + timedelta(days=6), "an", "desk")]
 
 
 def test_a_restored_backup_is_counted_anew(store: Store) -> None:
-    tally = Tally(store.database)
+    tally = AccessCounts(store.database)
     log_access(store)
     log_access(store, by="bo")
     assert tally.since("hasselt", NOW).total() == 2
     unguard(store)
     store.execute("DELETE FROM entry WHERE seq = 1")
     store.execute("UPDATE log SET size = 1")
-    assert list(tally.since("hasselt", NOW)) == [Group(NOW, "an", "desk")]
+    assert list(tally.since("hasselt", NOW)) == [AccessGroup(NOW, "an", "desk")]
 
 
 @pytest.mark.parametrize("text", ["no entry", "[]x", "\\xff"])
@@ -170,7 +173,7 @@ def test_an_unreadable_entry_is_an_error(store: Store, text: str) -> None:
         data = f"CAST('{text}' AS BLOB)" if store.database.is_sqlite else f"convert_to('{text}', 'UTF8')"
     owner_executes(store, f"UPDATE entry SET data = {data} WHERE seq = 0")
     with pytest.raises(BrokenChain, match="cannot be counted"):
-        Tally(store.database).since("hasselt", NOW)
+        AccessCounts(store.database).since("hasselt", NOW)
 
 
 @ON_SQLITE
@@ -180,15 +183,15 @@ def test_an_invalid_time_is_an_error(store: Store, seq: int) -> None:
         log_access(store)
     owner_executes(store, f"UPDATE entry SET at = 'yesterday' WHERE seq = {seq}")
     with pytest.raises(BrokenChain, match="cannot be"):
-        Tally(store.database).since("hasselt", NOW)
+        AccessCounts(store.database).since("hasselt", NOW)
 
 
 BOTH = ["genk", "hasselt"]
 
 
 @pytest.fixture
-def journal(store: Store) -> Journal:
-    return Journal(store.database, store.clock, BOTH)
+def journal(store: Store) -> RunHistory:
+    return RunHistory(store.database, store.clock, BOTH)
 
 
 def open_run(store: Store, run: str, libraries: list[str] | None = None) -> str:
@@ -210,7 +213,7 @@ def close_run(
         store.runs.end(run, chosen, at=store.clock())
 
 
-def test_a_run_is_begun_then_closed_then_finished(store: Store, journal: Journal) -> None:
+def test_a_run_is_begun_then_closed_then_finished(store: Store, journal: RunHistory) -> None:
     store.take(member(1))
     assert journal.runs(BOTH, most=9) == []
     open_run(store, "run-1")
@@ -241,7 +244,7 @@ def test_a_run_is_begun_then_closed_then_finished(store: Store, journal: Journal
     assert journal.find("run-1", ["hasselt"]) == journal.runs(["hasselt"], most=9)[0]
 
 
-def test_a_library_sees_its_own_runs(store: Store, journal: Journal) -> None:
+def test_a_library_sees_its_own_runs(store: Store, journal: RunHistory) -> None:
     for day, libraries in enumerate((["hasselt"], ["genk"], BOTH, ["hasselt"])):
         store.clock.now = NOW + timedelta(days=day)
         store.take(*(member(10 * day + 1, library=library) for library in libraries))
@@ -256,7 +259,7 @@ def test_a_library_sees_its_own_runs(store: Store, journal: Journal) -> None:
     assert journal.runs([], most=9) == []
 
 
-def test_the_newest_event_of_any_library_counts(store: Store, journal: Journal) -> None:
+def test_the_newest_event_of_any_library_counts(store: Store, journal: RunHistory) -> None:
     store.take(member(1), member(2, library="genk"))
     open_run(store, "run-1", BOTH)
     close_run(store, "run-1", BOTH, stopped="mass_change", over=False)
@@ -267,7 +270,7 @@ def test_the_newest_event_of_any_library_counts(store: Store, journal: Journal) 
     assert [one.stopped if one else None for one in found.values()] == ["mass_change", "", ""]
 
 
-def test_a_killed_run_is_not_the_newest_after_another_was_opened(store: Store, journal: Journal) -> None:
+def test_a_killed_run_is_not_the_newest_after_another_was_opened(store: Store, journal: RunHistory) -> None:
     store.take(member(1), member(2, library="genk"))
     open_run(store, "run-1", ["hasselt"])
     store.clock.pass_by(hours=1)
@@ -278,7 +281,7 @@ def test_a_killed_run_is_not_the_newest_after_another_was_opened(store: Store, j
     assert (mine.is_begun, mine.is_last, other.is_begun, other.is_last) == (True, False, True, True)
 
 
-def test_an_unreadable_close_event_is_an_error(store: Store, journal: Journal) -> None:
+def test_an_unreadable_close_event_is_an_error(store: Store, journal: RunHistory) -> None:
     store.take(member(1))
     close_run(store, open_run(store, "run-1"))
     unguard(store)
@@ -288,7 +291,7 @@ def test_an_unreadable_close_event_is_an_error(store: Store, journal: Journal) -
             read()
 
 
-def test_mass_change_holds_are_those_of_the_run_that_are_open(store: Store, journal: Journal) -> None:
+def test_mass_change_holds_are_those_of_the_run_that_are_open(store: Store, journal: RunHistory) -> None:
     store.take(*(member(serial) for serial in range(1, 6)))
     run = open_run(store, "run-1")
     mass_change = Hold(Reason.MASS_CHANGE, held("99"))
@@ -309,7 +312,7 @@ def test_mass_change_holds_are_those_of_the_run_that_are_open(store: Store, jour
 
 
 def test_mass_change_holds_are_streamed_in_pages(
-    store: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    store: Store, journal: RunHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rrsync.store.reports._PAGE", 2)
     store.take(*(member(serial) for serial in range(1, 6)))
@@ -327,6 +330,6 @@ def test_mass_change_holds_are_streamed_in_pages(
 def test_the_time_of_a_run_is_utc(store: Store) -> None:
     store.execute(f"INSERT INTO run (id, opened_at, mass_change) VALUES ('run-1', '{utc_text(NOW)}', false)")
     store.ledger.append([Draft("hasselt", Kind.RUN_OPEN, "", run="run-1")])
-    found = Journal(store.database, store.clock, BOTH).find("run-1", BOTH)
+    found = RunHistory(store.database, store.clock, BOTH).find("run-1", BOTH)
     assert found is not None
     assert found.opened_at == NOW

@@ -9,7 +9,7 @@ from threading import Event, Thread
 import pytest
 
 from rrsync.core.planning import Plan
-from rrsync.store.runs import Tallies
+from rrsync.store.runs import ProgressCounter
 from rrsync.store.tables import RunRow, StepRow, bulk_insert
 from tests.support import NOW, Store, member
 
@@ -39,7 +39,7 @@ def try_step(store: Store, run: str, place: int, verdict: str, reason: str = "",
 
 
 def test_the_progress_equals_a_plain_count_at_every_moment(store: Store) -> None:
-    dice, tallies, steps = Random(7), Tallies(store.database, store.clock), 160
+    dice, tallies, steps = Random(7), ProgressCounter(store.database, store.clock), 160
     add_run(store, "run-1", steps)
     order = sorted(range(1, steps + 1), key=lambda place: place + dice.random() * (90 if place % 9 == 0 else 6))
     kinds = [("same", "", "done"), ("change", "", "done"), ("hold", "deceased", "done"), ("", "", "left")]
@@ -57,7 +57,7 @@ def test_the_progress_equals_a_plain_count_at_every_moment(store: Store) -> None
 
 
 def test_a_finished_run_is_not_read_again(store: Store) -> None:
-    tallies = Tallies(store.database, store.clock)
+    tallies = ProgressCounter(store.database, store.clock)
     add_run(store, "run-1", 4)
     try_step(store, "run-1", 1, "same")
     assert tallies.of("run-1", BOTH, is_over=False).asked == 1
@@ -68,7 +68,7 @@ def test_a_finished_run_is_not_read_again(store: Store) -> None:
 
 
 def test_more_than_a_page_of_delayed_steps_is_counted(store: Store) -> None:
-    tallies = Tallies(store.database, store.clock)
+    tallies = ProgressCounter(store.database, store.clock)
     add_run(store, "run-1", 1_300)
     try_step(store, "run-1", 1_300, "same")
     assert tallies.of("run-1", BOTH, is_over=False).open == 1_299
@@ -79,7 +79,7 @@ def test_more_than_a_page_of_delayed_steps_is_counted(store: Store) -> None:
 
 
 def test_the_rate_is_that_of_the_last_minute(store: Store) -> None:
-    tallies = Tallies(store.database, store.clock)
+    tallies = ProgressCounter(store.database, store.clock)
     add_run(store, "run-1", 1_000)
     assert tallies.of("run-1", BOTH, is_over=False).per_second == 0
     for second in range(1, 90):
@@ -96,11 +96,11 @@ def test_the_rate_is_that_of_the_last_minute(store: Store) -> None:
 
 
 def test_a_run_without_steps_has_no_progress(store: Store) -> None:
-    found = Tallies(store.database, store.clock).of("run-9", BOTH, is_over=False)
+    found = ProgressCounter(store.database, store.clock).of("run-9", BOTH, is_over=False)
     assert (found.due, found.asked, found.open, found.holds) == (0, 0, 0, Counter())
 
 
-def _compare(tallies: Tallies, done: dict[int, tuple[str, str]], steps: int) -> None:
+def _compare(tallies: ProgressCounter, done: dict[int, tuple[str, str]], steps: int) -> None:
     """Compare the progress with a plain count, for each library and for both."""
     for libraries in (BOTH, ["genk"], ["hasselt"]):
         places = [place for place in range(1, 161) if BOTH[place % 2] in libraries]

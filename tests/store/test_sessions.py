@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from rrsync.core.roles import Role, Staff
-from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.encryption import FieldCipher, Keyring
 from rrsync.store.sessions import SessionEnd, Sessions, form_token
 from tests.support import Clock, Dice, Store
 
@@ -182,7 +182,7 @@ def test_a_forged_row_is_no_session(sessions: Sessions, store: Store, clock: Clo
         mine=own.id,
     )
     assert sessions.find(mine) is None
-    elsewhere = Sessions(store.database, Seal(Keyring.fresh(Dice("x")), Dice("y")), store.clock, Dice("z"))
+    elsewhere = Sessions(store.database, FieldCipher(Keyring.fresh(Dice("x")), Dice("y")), store.clock, Dice("z"))
     assert elsewhere.find(officer) is None
     store.execute("UPDATE session SET staff = :junk WHERE id = :officer", junk=b"\x01junk", officer=dpo.id)
     assert sessions.find(officer) is None

@@ -22,7 +22,7 @@ from rrsync.core.person import Member, PartialDate
 from rrsync.core.planning import Plan
 from rrsync.errors import LedgerError, StoreError
 from rrsync.store.holds import set_hold
-from rrsync.store.settlement import Item
+from rrsync.store.settlement import SettlementItem
 from rrsync.store.subscriptions import Subscriptions
 from rrsync.store.tables import ChangeRow
 from tests.store.scene import AN, ON_POSTGRESQL, always, ask, entries, only_hold, present, record, status_of
@@ -153,7 +153,7 @@ def test_the_current_member_is_judged(store: Store) -> None:
     assert [one.held.address.house_number for one in seen] == ["55"]
 
 
-def two_items(store: Store) -> Sequence[Item]:
+def two_items(store: Store) -> Sequence[SettlementItem]:
     """Ask about two members of a run."""
     store.take(member(1), member(2))
     run = store.runs.open(["hasselt"], PLAN, new_id="run-1", at=NOW).id

@@ -13,14 +13,14 @@ from rrsync.core.exchange import Reason
 from rrsync.core.log_entry import Draft, Kind
 from rrsync.errors import ConfigError, LedgerError
 from rrsync.store.encryption import SubjectKeys
-from rrsync.store.staff import Facts, Staff, names_of
+from rrsync.store.staff import AnomalyFacts, StaffList, names_of
 from tests.store.scene import AN, DPO, ON_SQLITE, entries, log_access, plans, record
 from tests.support import NOW, Dice, Store, held, insz, member
 
 
 @pytest.fixture
-def staff(store: Store) -> Staff:
-    return Staff(store.database, store.seal, store.ledger)
+def staff(store: Store) -> StaffList:
+    return StaffList(store.database, store.seal, store.ledger)
 
 
 def _names_of(store: Store, serial: int, library: str = "hasselt") -> set[str]:
@@ -28,7 +28,7 @@ def _names_of(store: Store, serial: int, library: str = "hasselt") -> set[str]:
         return set(names_of(session, store.seal, library, insz(serial)))
 
 
-def test_an_added_person_is_found_by_number_under_each_name(store: Store, staff: Staff) -> None:
+def test_an_added_person_is_found_by_number_under_each_name(store: Store, staff: StaffList) -> None:
     for library, name, serial in (
         ("hasselt", "bo", 2),
         ("hasselt", "an", 1),
@@ -42,7 +42,7 @@ def test_an_added_person_is_found_by_number_under_each_name(store: Store, staff:
     assert [around(store, serial)[1].names for serial in (1, 2, 3)] == [{"an", "an.2"}, {"bo"}, set()]
 
 
-def test_a_removed_person_is_no_longer_found(store: Store, staff: Staff) -> None:
+def test_a_removed_person_is_no_longer_found(store: Store, staff: StaffList) -> None:
     staff.add("hasselt", "an", insz(1), actor=DPO)
     staff.remove("hasselt", "an", actor=DPO)
     assert (staff.names("hasselt"), _names_of(store, 1)) == ([], set())
@@ -50,7 +50,7 @@ def test_a_removed_person_is_no_longer_found(store: Store, staff: Staff) -> None
     assert _names_of(store, 2) == {"an"}
 
 
-def test_every_change_is_logged(store: Store, staff: Staff) -> None:
+def test_every_change_is_logged(store: Store, staff: StaffList) -> None:
     staff.add("hasselt", "an", insz(1), actor=DPO)
     staff.remove("hasselt", "an", actor=DPO)
     added, removed = entries(store)
@@ -61,7 +61,7 @@ def test_every_change_is_logged(store: Store, staff: Staff) -> None:
     assert "subj" not in removed
 
 
-def test_a_refused_change_changes_nothing(store: Store, staff: Staff) -> None:
+def test_a_refused_change_changes_nothing(store: Store, staff: StaffList) -> None:
     staff.add("hasselt", "an", insz(1), actor=DPO)
     with pytest.raises(ConfigError):
         staff.add("hasselt", "an", insz(2), actor=DPO)
@@ -72,7 +72,7 @@ def test_a_refused_change_changes_nothing(store: Store, staff: Staff) -> None:
     assert (staff.names("hasselt"), _names_of(store, 1), store.counts()["entry"]) == (["an"], {"an"}, 1)
 
 
-def test_a_change_that_cannot_be_logged_is_not_made(store: Store, staff: Staff) -> None:
+def test_a_change_that_cannot_be_logged_is_not_made(store: Store, staff: StaffList) -> None:
     staff.add("hasselt", "an", insz(1), actor=DPO)
     store.execute("ALTER TABLE entry RENAME TO away")
     with pytest.raises(LedgerError):
@@ -82,7 +82,7 @@ def test_a_change_that_cannot_be_logged_is_not_made(store: Store, staff: Staff) 
     assert staff.names("hasselt") == ["an"]
 
 
-def test_the_number_is_nowhere_in_clear(store: Store, staff: Staff) -> None:
+def test_the_number_is_nowhere_in_clear(store: Store, staff: StaffList) -> None:
     for library in ("hasselt", "genk"):
         staff.add(library, "an", insz(1), actor=DPO)
     marks = store.scalars("SELECT mark FROM staff")
@@ -91,8 +91,8 @@ def test_the_number_is_nowhere_in_clear(store: Store, staff: Staff) -> None:
     assert insz(1).digits.encode() not in kept
 
 
-def facts(store: Store) -> Facts:
-    return Facts(store.database, store.seal, store.rows, SubjectKeys(store.seal, Dice("facts")))
+def facts(store: Store) -> AnomalyFacts:
+    return AnomalyFacts(store.database, store.seal, store.rows, SubjectKeys(store.seal, Dice("facts")))
 
 
 def around(store: Store, serial: int = 1, *, by: str = "an", library: str = "hasselt") -> tuple[Attempt, Traces]:

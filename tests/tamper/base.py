@@ -8,8 +8,8 @@ from typing import Final
 
 from rrsync.core.log_entry import JSON, Draft, Evidence, Kind
 from rrsync.core.signed_note import Checkpoint, Note, Signer
-from rrsync.store.checkpoints import Checkpoints, Kept
-from rrsync.store.log_tree import Point, Tiles
+from rrsync.store.checkpoints import Checkpoints, SignedCheckpoint
+from rrsync.store.log_tree import KnownRoot, LogTree
 from tests.support import LIBRARY, Store, insz
 from tests.tamper.model import Model, read
 
@@ -25,7 +25,7 @@ class Base:
     """
 
     model: Model = field(default_factory=lambda: Model({}))
-    outside: list[Point] = field(default_factory=list)
+    outside: list[KnownRoot] = field(default_factory=list)
     backups: list[Model] = field(default_factory=list)
     midway: list[Model] = field(default_factory=list)
 
@@ -72,20 +72,20 @@ class Builder:
         return Draft(LIBRARY, kind, "", run="run-1", body=body if kind is Kind.VIEW else {})
 
 
-def sign(store: Store) -> Point:
+def sign(store: Store) -> KnownRoot:
     """Sign what the log is, keep it in the database, and give what an anchor would know."""
     head = store.ledger.head(LIBRARY)
     text = Checkpoint(SIGNER.key.name, head.size, bytes.fromhex(head.root)).to_text()
     note = Note(text, (SIGNER.sign(text),)).to_text()
-    Checkpoints(store.database, store.seal).add(Kept(LIBRARY, head.size, store.clock(), note))
-    return Point(head.size, bytes.fromhex(head.root), "the anchor file")
+    Checkpoints(store.database, store.seal).add(SignedCheckpoint(LIBRARY, head.size, store.clock(), note))
+    return KnownRoot(head.size, bytes.fromhex(head.root), "the anchor file")
 
 
 def build(store: Store, dice: Random, *, size: int) -> Base:
     """Fill an empty database with a log of at least so many entries, signed now and then, and at its end."""
     base, builder = Base(), Builder(store, dice)
     store.ledger.append([Draft("genk", Kind.RUN_OPEN, "", run=f"run-{number}") for number in range(5)])
-    signed: list[Point] = []
+    signed: list[KnownRoot] = []
     while not signed or signed[-1].size < size:
         for _ in range(dice.randrange(1, 6)):
             builder.work()
@@ -93,7 +93,7 @@ def build(store: Store, dice: Random, *, size: int) -> Base:
             base.midway.append(read(store))
             builder.work()
         signed.append(sign(store))
-        Tiles(store.database).grow(LIBRARY, signed[-1].size)
+        LogTree(store.database).grow(LIBRARY, signed[-1].size)
         base.backups.append(read(store))
     base.backups.pop()  # that is the log as it is
     base.outside = signed[-_OUTSIDE:]

@@ -23,7 +23,7 @@ from rrsync.audit.notary import points
 from rrsync.errors import BrokenChain
 from rrsync.store.checkpoints import Checkpoints
 from rrsync.store.encryption import Keyring
-from rrsync.store.log_tree import Point
+from rrsync.store.log_tree import KnownRoot
 from tests.conftest import FreshDatabase
 from tests.owner import age, unguard
 from tests.support import LIBRARY, NOW, Clock, Dice, Store, amount, open_store
@@ -77,7 +77,7 @@ def fresh(number: int, folder: Path, fresh_database: FreshDatabase) -> Iterator[
         store.close()
 
 
-def judge(store: Store, outside: list[Point]) -> str:
+def judge(store: Store, outside: list[KnownRoot]) -> str:
     """Hold a log against what was signed of it and what is known elsewhere; give where the first fault is named."""
     try:
         kept = points(Checkpoints(store.database, store.seal).all(LIBRARY), SIGNER.key, "the database")

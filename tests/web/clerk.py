@@ -23,7 +23,7 @@ from rrsync.core.person import Member
 from rrsync.simulator.citizens import Citizen, World, member_rows
 from rrsync.simulator.faults import Fault
 from rrsync.simulator.server import Simulator
-from rrsync.store.members import Incoming
+from rrsync.store.members import ImportRow
 from rrsync.web.paths import path
 from tests.installation import member_of
 from tests.support import Clock
@@ -140,10 +140,10 @@ def place(make: Make, clock: Clock, op: Op, settings: str, *faults: str, more: s
         text = _SETTINGS.format(endpoint=register.url) + more + settings
         with opened(make(text), clock, op) as scene:
             rows = list(enumerate(member_rows(WORLD), start=2))
-            members = [Incoming(line, member_of("hasselt", row)) for line, row in rows]
+            members = [ImportRow(line, member_of("hasselt", row)) for line, row in rows]
             scene.app.members.take(members, import_id="import-1", at=clock())
             genks = [
-                Incoming(line, member_of("genk", row | {"member_no": f"G{row['member_no'][1:]}"}))
+                ImportRow(line, member_of("genk", row | {"member_no": f"G{row['member_no'][1:]}"}))
                 for line, row in islice(rows, 2)
             ]
             scene.app.members.take(genks, import_id="import-2", at=clock())

@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page
 
 from rrsync.core.insz import holds_insz
 from rrsync.simulator.citizens import Situation, member_rows
-from rrsync.store.members import Incoming
+from rrsync.store.members import ImportRow
 from rrsync.web.server import PageServer
 from tests.installation import member_of
 from tests.support import Clock
@@ -129,7 +129,7 @@ class Day:
         """Let the library's own file of this morning give these members another house number."""
         rows = {row["member_no"]: row for row in member_rows(self.town.world)}
         changed = [rows[number] | {"house_number": f"{rows[number]['house_number']}9", "box": ""} for number in numbers]
-        incoming = [Incoming(line, member_of("hasselt", row)) for line, row in enumerate(changed, start=2)]
+        incoming = [ImportRow(line, member_of("hasselt", row)) for line, row in enumerate(changed, start=2)]
         self.scene.app.members.take(incoming, import_id="morning", at=self.scene.clock())
 
     def name(self, number: str) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from rrsync.core.break_glass import Stage
+from rrsync.core.break_glass import BreakGlassStage
 from rrsync.core.exchange import Reason
 from rrsync.core.person import Address, Name, PartialDate, Person
 from rrsync.web import (
@@ -234,23 +234,23 @@ def _outside(working: Frame) -> dict[str, tuple[Page, Frame]]:
     """Give breaking the glass: the form, a wish at each stage for either side, and the answer."""
     answer_page = outside_query.OutsideRequestPage
     asked = outside_query.OutsideRequestLine(
-        7, "noor.aerts", NOW, NOW + HOUR / 6, "desk", "inschrijving-7", Stage.WAITING, "", True
+        7, "noor.aerts", NOW, NOW + HOUR / 6, "desk", "inschrijving-7", BreakGlassStage.WAITING, "", True
     )
-    decided = {stage: replace(asked, stage=stage, decided_by="bram.claes") for stage in Stage}
-    wishes = (asked, replace(decided[Stage.READY], id=8, by="bram.claes", is_own=False))
+    decided = {stage: replace(asked, stage=stage, decided_by="bram.claes") for stage in BreakGlassStage}
+    wishes = (asked, replace(decided[BreakGlassStage.READY], id=8, by="bram.claes", is_own=False))
     wrong = Filled({"purpose": "desk"}, {"insz": "number_wrong", "case": "case_wrong"})
     person = Person(WHO.name, WHO.birth_date, HELD, None)
     purposes = ("desk", "member-administration")
     return {
         "outside": (outside_query.OutsidePage(purposes, wishes, 5), working),
         "outside-wrong": (outside_query.OutsidePage(purposes, (), 5, filled=wrong), working),
-        **{f"wish-{stage}": (answer_page(decided[stage]), working) for stage in Stage},
+        **{f"wish-{stage}": (answer_page(decided[stage]), working) for stage in BreakGlassStage},
         "wish-colleague": (answer_page(replace(asked, is_own=False)), working),
         "wish-answer": (
-            answer_page(decided[Stage.ASKED], True, person, (Reason.ABROAD,)),
+            answer_page(decided[BreakGlassStage.ASKED], True, person, (Reason.ABROAD,)),
             working,
         ),
-        "wish-nobody": (answer_page(decided[Stage.ASKED], True, None, (Reason.UNKNOWN,)), working),
+        "wish-nobody": (answer_page(decided[BreakGlassStage.ASKED], True, None, (Reason.UNKNOWN,)), working),
     }
 
 

@@ -26,8 +26,8 @@ from rrsync.core.planning import tonight
 from rrsync.core.report import Report
 from rrsync.simulator.citizens import Citizen, Situation, World, member_rows
 from rrsync.simulator.server import Simulator
-from rrsync.store.members import Incoming
-from rrsync.store.rows import Standing
+from rrsync.store.members import ImportRow
+from rrsync.store.rows import MemberStatus
 from rrsync.store.tables import ChangeRow
 from rrsync.web.context import WebContext
 from tests.installation import member_of
@@ -138,7 +138,7 @@ class Nights:
         """How many members a first night asks about."""
         return sum(1 for row in member_rows(self.world) if not row["membership_end"] or int(row["open_items"]))
 
-    def asked(self) -> list[Standing]:
+    def asked(self) -> list[MemberStatus]:
         """Give the members of Hasselt who were asked about, as they stand now."""
         numbers = [row["member_no"] for row in member_rows(self.world)]
         found = (self.app.members.find("hasselt", number) for number in numbers)
@@ -157,7 +157,7 @@ class Nights:
     def fill(self, library: str = "hasselt", most: int | None = None) -> None:
         """Import what a library holds of the population."""
         rows = (row | {"member_no": LETTERS[library] + row["member_no"][1:]} for row in member_rows(self.world, most))
-        incoming = [Incoming(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
+        incoming = [ImportRow(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
         self.app.members.take(incoming, import_id=str(uuid4()), at=self.app.runtime.clock())
 
     @contextmanager

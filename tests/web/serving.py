@@ -28,8 +28,8 @@ from rrsync.core.person import Member
 from rrsync.simulator.citizens import Situation, World, member_rows
 from rrsync.simulator.faults import Fault
 from rrsync.simulator.server import Simulator
-from rrsync.store.api_keys import ApiKey, Order
-from rrsync.store.members import Incoming
+from rrsync.store.api_keys import ApiKey, ApiKeyRequest
+from rrsync.store.members import ImportRow
 from rrsync.web.app import create_app
 from rrsync.web.server import PageServer
 from tests.installation import NoWait, Stopwatch, member_of
@@ -82,7 +82,7 @@ class Serving:
 
     def key(self, library: str = "hasselt", scopes: frozenset[Scope] = EVERY, networks: tuple[str, ...] = ()) -> str:
         """Make a key, and give its text."""
-        order = Order(library, f"system-{len(self.made)}", scopes, networks, self.clock() + timedelta(days=90))
+        order = ApiKeyRequest(library, f"system-{len(self.made)}", scopes, networks, self.clock() + timedelta(days=90))
         key, text = self.app.api_keys.make(order, actor=ADMIN)
         self.made.append(key)
         return text
@@ -162,7 +162,7 @@ def serving(
         app = web_services(replace(rooms, stop=NoWait(stopwatch)))
         for library, letter in LETTERS.items():
             rows = (row | {"member_no": letter + row["member_no"][1:]} for row in member_rows(world))
-            batch = [Incoming(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
+            batch = [ImportRow(line, member_of(library, row)) for line, row in enumerate(rows, start=2)]
             app.members.take(batch, import_id=f"import-{library}", at=clock())
         server = stack.enter_context(PageServer(create_app(app), "127.0.0.1", port))
         client = stack.enter_context(httpx.Client(base_url=settings.web.origin, trust_env=False, timeout=30))

@@ -15,8 +15,8 @@ import pytest
 from rrsync.core.api_key import Scope
 from rrsync.core.insz import holds_insz
 from rrsync.simulator.citizens import Situation
-from rrsync.store.api_keys import Answered, Begun, Clash, Repeats
-from rrsync.store.change_feed import BEGINNING, Feed
+from rrsync.store.api_keys import CallAnswered, CallBegun, CallConflict, IdempotentCalls
+from rrsync.store.change_feed import BEGINNING, ChangeFeed
 from rrsync.web.server import PAGES
 from tests.support import Clock, Store, member
 from tests.web.serving import ADMIN, Serving, serving
@@ -423,54 +423,54 @@ class TestRepeats:
 
     def test_a_call_begins_runs_and_is_answered(self, store: Store, clock: Clock) -> None:
         """Each step as the next finds it."""
-        repeats = Repeats(store.database, store.seal, clock)
+        repeats = IdempotentCalls(store.database, store.seal, clock)
         begun = repeats.begin("a", "key", "said")
-        assert isinstance(begun, Begun)
-        assert repeats.begin("a", "key", "said") is Clash.RUNNING
-        assert repeats.begin("a", "key", "other") is Clash.OTHER
-        assert isinstance(repeats.begin("b", "key", "other"), Begun)
+        assert isinstance(begun, CallBegun)
+        assert repeats.begin("a", "key", "said") is CallConflict.RUNNING
+        assert repeats.begin("a", "key", "other") is CallConflict.OTHER
+        assert isinstance(repeats.begin("b", "key", "other"), CallBegun)
         repeats.keep(begun, b"answer")
         repeats.drop(begun)
         answered = repeats.begin("a", "key", "said")
-        assert isinstance(answered, Answered)
+        assert isinstance(answered, CallAnswered)
         assert answered.answer == b"answer"
         assert "answer" not in repr(answered)
         assert store.scalars("SELECT count(*) FROM idempotency WHERE answer = :plain", plain=b"answer") == [0]
         clock.pass_by(days=1)
-        assert isinstance(repeats.begin("a", "key", "other"), Begun)
+        assert isinstance(repeats.begin("a", "key", "other"), CallBegun)
 
     def test_a_call_that_came_to_nothing_leaves_nothing(self, store: Store, clock: Clock) -> None:
         """It begins again at once; one whose process died, after ten minutes, and the dead one keeps nothing then."""
-        repeats = Repeats(store.database, store.seal, clock)
+        repeats = IdempotentCalls(store.database, store.seal, clock)
         first = repeats.begin("a", "key", "said")
-        assert isinstance(first, Begun)
+        assert isinstance(first, CallBegun)
         repeats.drop(first)
         dead = repeats.begin("a", "key", "said")
-        assert isinstance(dead, Begun)
+        assert isinstance(dead, CallBegun)
         clock.pass_by(minutes=10)
         second = repeats.begin("a", "key", "said")
-        assert isinstance(second, Begun)
+        assert isinstance(second, CallBegun)
         repeats.keep(dead, b"of the dead")
         repeats.drop(dead)
-        assert repeats.begin("a", "key", "said") is Clash.RUNNING
+        assert repeats.begin("a", "key", "said") is CallConflict.RUNNING
         repeats.keep(second, b"of the second")
         answered = repeats.begin("a", "key", "said")
-        assert isinstance(answered, Answered)
+        assert isinstance(answered, CallAnswered)
         assert answered.answer == b"of the second"
 
     def test_of_many_at_once_one_begins(self, store: Store, clock: Clock) -> None:
         """Whichever process they come to."""
-        rooms = [Repeats(each.database, each.seal, clock) for each in (store, store.again())]
+        rooms = [IdempotentCalls(each.database, each.seal, clock) for each in (store, store.again())]
         with ThreadPoolExecutor(16) as pool:
             turns = list(pool.map(lambda at: rooms[at % 2].begin("a", "key", "said"), range(32)))
-        assert sum(isinstance(turn, Begun) for turn in turns) == 1
-        assert turns.count(Clash.RUNNING) == 31
+        assert sum(isinstance(turn, CallBegun) for turn in turns) == 1
+        assert turns.count(CallConflict.RUNNING) == 31
 
 
 def test_the_feed_names_what_changed(store: Store) -> None:
     """On both databases: nothing before the first change."""
     store.take(member(1))
-    feed = Feed(store.database, store.rows)
+    feed = ChangeFeed(store.database, store.rows)
     assert (feed.last("hasselt"), feed.count("hasselt", BEGINNING)) == (BEGINNING, 0)
     assert feed.after("hasselt", BEGINNING, most=10) == []
 

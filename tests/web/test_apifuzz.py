@@ -30,7 +30,7 @@ from schemathesis.specs.openapi.checks import (
 from structlog.testing import capture_logs
 
 from rrsync.core.api_key import Scope
-from rrsync.store.members import Incoming
+from rrsync.store.members import ImportRow
 from tests.support import LAST, STREET, Clock, amount, member
 from tests.web.serving import ADMIN, LETTERS, Serving, serving
 
@@ -152,7 +152,7 @@ def test_no_case_finds_a_fault(tmp_path: Path, migrated_file: Path, monkeypatch:
     shutil.copy(migrated_file, tmp_path / "rrsync.db")
     with serving(tmp_path, clock=Clock(), most=max(30, COUNT // 20)) as served, requests.Session() as session:
         others = [member(at, library="genk") for at in range(1, OTHERS + 1)]
-        lines = [Incoming(line, each) for line, each in enumerate(others, start=2)]
+        lines = [ImportRow(line, each) for line, each in enumerate(others, start=2)]
         served.app.members.take(lines, import_id="others", at=served.clock())
         numbers = {citizen.insz.digits for citizen in map(served.world.citizen, range(len(served.world)))}
         numbers |= {each.insz.digits for each in others if each.insz}

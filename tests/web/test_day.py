@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
-from rrsync.store.log_search import Wanted
+from rrsync.store.log_search import AccessFilter
 from tests.support import insz
 from tests.web.browser import lead
 from tests.web.day import SHOTS, Day, day
@@ -262,7 +262,7 @@ def test_the_desks_day(chrome: Browser, tmp_path: Path, database_url: str) -> No
     with day(chrome, tmp_path, prepare=lambda _: database_url) as here:
         at_the_desk(here)
         looks = list(
-            here.scene.app.log_search.accesses(Wanted("hasselt", actor="an.peeters", since=here.scene.clock.now))
+            here.scene.app.log_search.accesses(AccessFilter("hasselt", actor="an.peeters", since=here.scene.clock.now))
         )
         assert [look.case for look in looks] == ["brief-118", "brief-119"]
         assert "member.correct" in kinds(here)

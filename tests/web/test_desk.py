@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from rrsync.core.person import Address
-from rrsync.store.members import Incoming
+from rrsync.store.members import ImportRow
 from rrsync.web.member_search import MOST
 from rrsync.web.paths import path
 from tests.support import insz, member
@@ -55,7 +55,7 @@ class TestWords:
         name = citizen(MOVED).name
         assert an.sends("desk", {"words": f"{name.first} {name.last.upper()}"}) == f"/members/{MOVED}"
         desk.scene.app.members.take(
-            [Incoming(at, member(at, number=f"K{at}", insz=insz(at), held=replace(member().held))) for at in (2, 3)],
+            [ImportRow(at, member(at, number=f"K{at}", insz=insz(at), held=replace(member().held))) for at in (2, 3)],
             import_id="import-9",
             at=desk.clock(),
         )
@@ -77,7 +77,7 @@ class TestWords:
     def test_of_too_many_some_are_shown(self, desk: Place) -> None:
         """And it is said that there are more."""
         desk.scene.app.members.take(
-            [Incoming(at, member(at, number=f"K{at:03d}")) for at in range(2, MOST + 4)],
+            [ImportRow(at, member(at, number=f"K{at:03d}")) for at in range(2, MOST + 4)],
             import_id="import-9",
             at=desk.clock(),
         )
@@ -201,7 +201,7 @@ class TestElsewhere:
         odd = ("M 12/3", "..", "50%", "a\\b")
         desk.scene.app.members.take(
             [
-                Incoming(at, member(at, number=number, held=replace(member().held, address=Address(street="Laan"))))
+                ImportRow(at, member(at, number=number, held=replace(member().held, address=Address(street="Laan"))))
                 for at, number in enumerate(odd, start=2)
             ],
             import_id="import-9",

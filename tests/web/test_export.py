@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from rrsync.audit.export import Format, Order
+from rrsync.audit.export import ExportOrder, Format
 from rrsync.cli import app as door
 from rrsync.core.log_entry import JSON, Actor, ActorKind, Draft, Kind
 from rrsync.core.spreadsheet import unescape
@@ -234,7 +234,7 @@ class TestStream:
     ) -> None:
         """So that nobody takes it for whole."""
         source = at.scene.app.export()
-        filled = source.begin(Order("hasselt", Format.TILES), actor=_actor(), why=WHY)
+        filled = source.begin(ExportOrder("hasselt", Format.TILES), actor=_actor(), why=WHY)
         whole = b"".join(export._written(source, filled, at.scene.clock.now))
         real = type(source)._bytes
 
@@ -261,7 +261,7 @@ class TestStream:
         _grow(at, ENTRIES - len(at.log()))
         source = at.scene.app.export()
         for kind in (Format.CSV, Format.JSONL, Format.TILES, Format.LDV):
-            filled = source.begin(Order("hasselt", kind), actor=_actor(), why=WHY)
+            filled = source.begin(ExportOrder("hasselt", kind), actor=_actor(), why=WHY)
             tracemalloc.start()
             try:
                 sent = sum(map(len, export._chunks(export._written(source, filled, at.scene.clock.now))))

@@ -10,11 +10,11 @@ from structlog.testing import capture_logs
 from rrsync.app.services import Services
 from rrsync.core.exchange import Reason
 from rrsync.core.planning import tonight
-from rrsync.registry.pace import Pace
+from rrsync.registry.pace import RateLimiter
 from rrsync.simulator.replies import PERSON
-from rrsync.store.holds import PAGE
-from rrsync.store.members import Incoming
-from rrsync.sync.refresh import Desk
+from rrsync.store.holds import HOLDS_PER_PAGE
+from rrsync.store.members import ImportRow
+from rrsync.sync.refresh import MemberRefresh
 from tests.support import Clock, Store, member
 from tests.web.clerk import (
     ABROAD,
@@ -85,10 +85,10 @@ class TestList:
 
     def test_a_page_has_fifty(self, desk: Place) -> None:
         """The others are on the next ones."""
-        many = [Incoming(at, member(at, number=f"K{at:03d}")) for at in range(2, PAGE + 4)]
+        many = [ImportRow(at, member(at, number=f"K{at:03d}")) for at in range(2, HOLDS_PER_PAGE + 4)]
         desk.scene.app.members.take(many, import_id="import-9", at=desk.clock())
         with desk.scene.app.database.engine.begin() as connection:
-            for at in range(2, PAGE + 4):
+            for at in range(2, HOLDS_PER_PAGE + 4):
                 connection.exec_driver_sql(
                     "INSERT INTO hold (library, number, reason, reference, opened_at, mark) "
                     "VALUES ('hasselt', ?, 'deceased', ?, '2026-06-01 02:00:00.000000', x'')",
@@ -96,8 +96,8 @@ class TestList:
                 )
         an = desk.clerk()
         page = an.at("/holds?reason=deceased")
-        assert f"{PAGE + 2} leden te bekijken" in text(page)
-        assert len(tree(page).xpath("//tbody/tr")) == PAGE
+        assert f"{HOLDS_PER_PAGE + 2} leden te bekijken" in text(page)
+        assert len(tree(page).xpath("//tbody/tr")) == HOLDS_PER_PAGE
         (further,) = tree(page).xpath("//main//p[@class='buttons']/a/@href")
         page = an.at(further)
         assert [one.split("?")[0] for one in tree(page).xpath("//tbody//a/@href")] == [
@@ -134,7 +134,7 @@ class TestHold:
     def test_a_new_number_that_another_member_has(self, night: Place) -> None:
         """The two are one person: both are named, and nothing can be taken over."""
         twin = member(5, number="K7", insz=citizen(RENUMBERED).new_insz)
-        night.scene.app.members.take([Incoming(2, twin)], import_id="import-9", at=night.clock())
+        night.scene.app.members.take([ImportRow(2, twin)], import_id="import-9", at=night.clock())
         page = night.clerk().sees("hold", hold=night.hold(RENUMBERED))
         assert "Het nieuwe nummer is al dat van lid K7" in text(page)
         assert 'href="/members/K7"' in page
@@ -237,7 +237,7 @@ class TestDecide:
         """One desk asks for all pages of a process: a second would not know what the first one has in flight."""
         built, build = count(), Services.desk
 
-        def counted(app: Services, pace: Pace | None = None) -> Desk:
+        def counted(app: Services, pace: RateLimiter | None = None) -> MemberRefresh:
             next(built)
             return build(app, pace)
 

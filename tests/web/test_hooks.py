@@ -25,7 +25,7 @@ from rrsync.app.web_services import WebhookTarget
 from rrsync.core.insz import holds_insz
 from rrsync.errors import ConfigError
 from rrsync.simulator.citizens import Situation
-from rrsync.store.change_feed import Hooks
+from rrsync.store.change_feed import WebhookDeliveries
 from rrsync.web.server import BackgroundJobs
 from rrsync.web.webhooks import Message, WebhookClient, WebhookDispatcher, retry_delay
 from tests.anchor.scene import Trust, certified
@@ -302,11 +302,11 @@ class TestHooks:
     """How far each was told, on both databases."""
 
     @pytest.fixture
-    def hooks(self, store: Store, clock: Clock) -> Hooks:
+    def hooks(self, store: Store, clock: Clock) -> WebhookDeliveries:
         """Give them on either."""
-        return Hooks(store.database, clock, Dice("hooks"))
+        return WebhookDeliveries(store.database, clock, Dice("hooks"))
 
-    def test_one_tells_at_a_time(self, store: Store, hooks: Hooks, clock: Clock) -> None:
+    def test_one_tells_at_a_time(self, store: Store, hooks: WebhookDeliveries, clock: Clock) -> None:
         """Another's turn comes when it is left, or after a minute; and the first then notes nothing more."""
         assert hooks.take("hasselt") is None
         hooks.begin("hasselt", 4)
@@ -320,20 +320,20 @@ class TestHooks:
         assert second is not None
         assert second.cursor == 5
         clock.pass_by(minutes=1)
-        third = Hooks(store.again().database, clock, Dice("another")).take("hasselt")
+        third = WebhookDeliveries(store.again().database, clock, Dice("another")).take("hasselt")
         assert third is not None
         assert not hooks.told(second, 6)
         assert not hooks.failed(second, "status 500", failures=1, again=clock())
         assert hooks.states(["hasselt", "genk"])["hasselt"].cursor == 5
 
-    def test_of_many_at_once_one_takes_the_turn(self, hooks: Hooks) -> None:
+    def test_of_many_at_once_one_takes_the_turn(self, hooks: WebhookDeliveries) -> None:
         """Whichever thread it is."""
         hooks.begin("hasselt", -1)
         with ThreadPoolExecutor(12) as pool:
             turns = list(pool.map(lambda _: hooks.take("hasselt"), range(24)))
         assert sum(turn is not None for turn in turns) == 1
 
-    def test_who_is_waited_for_is_hastened(self, hooks: Hooks, clock: Clock) -> None:
+    def test_who_is_waited_for_is_hastened(self, hooks: WebhookDeliveries, clock: Clock) -> None:
         """Else not before its time."""
         hooks.begin("hasselt", -1)
         turn = hooks.take("hasselt")

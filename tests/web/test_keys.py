@@ -12,8 +12,8 @@ import pytest
 from rrsync.core.api_key import Scope, admits, key_id
 from rrsync.core.log_entry import Actor, ActorKind, decode
 from rrsync.errors import ConfigError
-from rrsync.store.api_keys import ApiKeys, Order
-from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.api_keys import ApiKeyRequest, ApiKeys
+from rrsync.store.encryption import FieldCipher, Keyring
 from tests.support import Clock, Dice, Store
 
 DORA: Final = Actor(ActorKind.PERSON, "dora.wouters")
@@ -26,7 +26,7 @@ def apikeys(store: Store, clock: Clock) -> ApiKeys:
     return ApiKeys(store.database, store.seal, store.ledger, clock, Dice("keys"))
 
 
-def order(clock: Clock, **other: object) -> Order:
+def order(clock: Clock, **other: object) -> ApiKeyRequest:
     """Give what a key is made of, with some of it other."""
     said: dict[str, object] = {
         "library": "hasselt",
@@ -35,7 +35,7 @@ def order(clock: Clock, **other: object) -> Order:
         "networks": ("192.0.2.0/24",),
         "expires_at": clock() + timedelta(days=90),
     }
-    return Order(**(said | other))  # type: ignore[arg-type] # a test may ask for anything
+    return ApiKeyRequest(**(said | other))  # type: ignore[arg-type] # a test may ask for anything
 
 
 class TestMaking:
@@ -172,7 +172,7 @@ class TestForging:
         """Its tag is under other keys."""
         _, text = apikeys.make(order(clock), actor=DORA)
         other = ApiKeys(
-            store.database, Seal(Keyring.fresh(Dice("other")), Dice("x")), store.ledger, clock, Dice("other")
+            store.database, FieldCipher(Keyring.fresh(Dice("other")), Dice("x")), store.ledger, clock, Dice("other")
         )
         assert other.find(text) is None
 

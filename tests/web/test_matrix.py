@@ -25,7 +25,7 @@ from rrsync.core.api_key import Scope
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.roles import Role, Staff
 from rrsync.simulator.citizens import Situation
-from rrsync.store.api_keys import Order
+from rrsync.store.api_keys import ApiKeyRequest
 from rrsync.web.access_rules import RULES
 from tests.support import Clock, insz
 from tests.web.provider import SECRET, running
@@ -255,7 +255,7 @@ def _keys(scene: Scene) -> dict[str, str]:
     ends, admin = scene.clock.now + timedelta(days=30), Actor(ActorKind.PERSON, "dora.wouters")
     make = scene.app.api_keys.make
     return {
-        f"key-{scope}": make(Order("hasselt", f"{scope}", frozenset({scope}), (), ends), actor=admin)[1]
+        f"key-{scope}": make(ApiKeyRequest("hasselt", f"{scope}", frozenset({scope}), (), ends), actor=admin)[1]
         for scope in Scope
     }
 

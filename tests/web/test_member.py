@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from rrsync.core.desk_quota import REACHED, Limits, Window
 from rrsync.core.planning import tonight
-from rrsync.store.limits import Quotas
-from rrsync.store.members import Incoming
+from rrsync.store.limits import DeskQuotas
+from rrsync.store.members import ImportRow
 from tests.support import Clock, member
 from tests.web.clerk import (
     ABROAD,
@@ -77,7 +77,7 @@ class TestPage:
     def test_without_a_number_nobody_is_asked_about(self, desk: Place) -> None:
         """The page says so, and a form that is sent all the same does nothing."""
         unknown = replace(member(), number="K1", insz=None)
-        desk.scene.app.members.take([Incoming(2, unknown)], import_id="import-9", at=desk.clock())
+        desk.scene.app.members.take([ImportRow(2, unknown)], import_id="import-9", at=desk.clock())
         an = desk.clerk()
         assert "is er geen rijksregisternummer" in text(an.sees("member", member="K1"))
         assert an.sends("refresh", {"purpose": "desk", "case": CASE}, member="K1") == "/members/K1"
@@ -265,7 +265,7 @@ class TestLimits:
 
     def test_what_is_left_counts_for_person_and_library(self, desk: Place, clock: Clock) -> None:
         """Whichever is nearer is said as it is, also past it."""
-        quotas = Quotas(desk.scene.app.database, Limits(per_day=3, library_per_day=4), clock)
+        quotas = DeskQuotas(desk.scene.app.database, Limits(per_day=3, library_per_day=4), clock)
         for name in ("an.peeters", "an.peeters", "jan.baert"):
             quotas.take("hasselt", name)
         assert quotas.left("hasselt", "an.peeters") == {

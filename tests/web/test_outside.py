@@ -16,7 +16,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from rrsync.config.load import load
-from rrsync.core.break_glass import Stage
+from rrsync.core.break_glass import BreakGlassStage
 from rrsync.core.log_entry import JSON, Actor, ActorKind
 from rrsync.errors import StoreError
 from rrsync.simulator.citizens import Situation
@@ -170,9 +170,9 @@ def test_a_clock_that_was_set_back_gives_no_more_time(street: Street) -> None:
     assert wish is not None
     room.decide(wish, Actor(ActorKind.PERSON, "jan.baert"), is_approved=True)
     clock.pass_by(seconds=-60)
-    assert [each.stage(clock()) for each in room.glasses.recent("hasselt")] == [Stage.READY]
+    assert [each.stage(clock()) for each in room.glasses.recent("hasselt")] == [BreakGlassStage.READY]
     clock.pass_by(seconds=-1)
-    assert [each.stage(clock()) for each in room.glasses.recent("hasselt")] == [Stage.LAPSED]
+    assert [each.stage(clock()) for each in room.glasses.recent("hasselt")] == [BreakGlassStage.LAPSED]
     room.glasses.sweep()
     assert [each.insz for each in room.glasses.recent("hasselt")] == [None]
 

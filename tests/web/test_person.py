@@ -10,7 +10,7 @@ import pytest
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import LedgerError
-from rrsync.store.sessions import Tickets
+from rrsync.store.sessions import SearchTokens
 from rrsync.web import log_pages
 from tests.support import Clock, insz
 from tests.web.officer import GENK, HASSELT, HOUSE, Office, office, ticket, told
@@ -118,7 +118,7 @@ class TestTicket:
     """What stands for the number."""
 
     @pytest.fixture
-    def tickets(self, at: Office) -> Tickets:
+    def tickets(self, at: Office) -> SearchTokens:
         """Give what the pages give tickets with."""
         return at.scene.app.search_tokens
 
@@ -129,7 +129,7 @@ class TestTicket:
         assert first != second
         assert len(first) == len(second)
 
-    def test_it_is_good_in_its_session_for_a_quarter_of_an_hour(self, at: Office, tickets: Tickets) -> None:
+    def test_it_is_good_in_its_session_for_a_quarter_of_an_hour(self, at: Office, tickets: SearchTokens) -> None:
         """In another session, altered, or late it is nothing."""
         sessions, clock = at.scene.app.sessions, at.scene.clock
         mine, other = (sessions.find(at.inside().cookie()) for _ in range(2))
@@ -160,8 +160,8 @@ class TestTicket:
         seal = at.scene.app.search_tokens._cipher
         visit = at.scene.app.sessions.find(at.inside().cookie())
         assert visit is not None
-        given = Tickets(seal, clock, production=False).give(visit, insz(1, born="606102"))
-        assert Tickets(seal, clock, production=True).take(visit, given) is None
+        given = SearchTokens(seal, clock, production=False).give(visit, insz(1, born="606102"))
+        assert SearchTokens(seal, clock, production=True).take(visit, given) is None
 
 
 class TestDeeds:

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from lxml import html
 
-from rrsync.core.rate_limit import Went, told
-from rrsync.store.limits import Shared
-from rrsync.store.subscriptions import State, note
+from rrsync.core.rate_limit import CallResult, told
+from rrsync.store.limits import SharedRateLimit
+from rrsync.store.subscriptions import SubscriptionState, note_subscription
 from tests.support import Clock
 from tests.web.nights import AtNight, Nights, at_night, own_certificate
 from tests.web.provider import Op
@@ -46,9 +46,9 @@ def rows(tree: Any, section: str) -> list[list[str]]:
     return [[" ".join(cell.text_content().split()) for cell in row] for row in found]
 
 
-def busy(house: Nights, *went: Went, wait_s: float | None = None) -> None:
+def busy(house: Nights, *went: CallResult, wait_s: float | None = None) -> None:
     """Let calls go so, as those of any process do."""
-    share = Shared(house.app.database, house.app.runtime.stopwatch)
+    share = SharedRateLimit(house.app.database, house.app.runtime.stopwatch)
     share(lambda state, now: (told(state, now, went, wait_s), None))
 
 
@@ -83,11 +83,11 @@ def test_it_says_how_it_goes(nights: AtNight, clock: Clock) -> None:
     clock.pass_by(minutes=2)
     browser = house.operator()
     assert facts(page(browser))["Gesteld in het laatste uur"] == "0"
-    busy(house, Went.BUSY)
+    busy(house, CallResult.BUSY)
     said = facts(page(browser))
     assert said["Afgeremd door MAGDA"] == "ja, tot 2500,0 per seconde"
     assert said["Mislukt"].startswith("1 van de laatste ")
-    busy(house, *[Went.AWAY] * 10)
+    busy(house, *[CallResult.AWAY] * 10)
     text = " ".join(page(browser).text_content().split())
     assert "Het register antwoordt niet, of vraagt om te wachten" in text
     assert "Over ongeveer 1 minuut wordt het opnieuw geprobeerd" in text
@@ -140,8 +140,16 @@ def test_subscriptions_are_counts(nights: AtNight, clock: Clock) -> None:
     house.fill("hasselt", 10)
     rows_of = house.app.subscriptions._rows
     with house.app.database.write() as session:
-        for at, state in enumerate((State.OPEN, State.OPEN, State.ENDING, State.ENDED, State.REFUSED)):
-            note(session, rows_of, "hasselt", house.world.citizen(at).insz, state, at=clock())
+        for at, state in enumerate(
+            (
+                SubscriptionState.OPEN,
+                SubscriptionState.OPEN,
+                SubscriptionState.ENDING,
+                SubscriptionState.ENDED,
+                SubscriptionState.REFUSED,
+            )
+        ):
+            note_subscription(session, rows_of, "hasselt", house.world.citizen(at).insz, state, at=clock())
     tree = page(house.operator())
     assert rows(tree, "subscriptions") == [
         ["Bibliotheek Hasselt", "2", "8", "1", "1"],

@@ -17,7 +17,7 @@ from sqlmodel import col
 from rrsync.core.log_entry import Actor, ActorKind, Draft, Kind
 from rrsync.store.holds import Holds, OpenHold
 from rrsync.store.tables import RunRow, StepRow
-from rrsync.sync.hold_decisions import Release
+from rrsync.sync.hold_decisions import MassChangeRelease
 from tests.support import Clock
 from tests.web.nights import STREET, AtNight, Nights, OneHouse, at_night, own_certificate
 from tests.web.provider import Op
@@ -378,7 +378,7 @@ class TestRelease:
         browser.post(f"/runs/{run}/resume")
         tripped.done(run)
         held = [hold.id for hold in tripped.app.holds.open()]
-        release = Release(tripped.app.holds, tripped.app.settlement, tripped.context.run_history, After(3))
+        release = MassChangeRelease(tripped.app.holds, tripped.app.settlement, tripped.context.run_history, After(3))
         assert release.run(run, ["hasselt"], Actor(ActorKind.PERSON, "house.op")) == 3
         assert [hold.id for hold in tripped.app.holds.open()] == held[3:]
         assert f"{len(held) - 3} wijzigingen worden tegengehouden" in words(browser.get(f"/runs/{run}").text)
@@ -449,7 +449,7 @@ class TestRelease:
                 return hold
 
         slow = Slow(tripped.app.database, tripped.app.holds._rows)
-        release = Release(slow, tripped.app.settlement, tripped.context.run_history, Event())
+        release = MassChangeRelease(slow, tripped.app.settlement, tripped.context.run_history, Event())
         assert release.run(run, ["hasselt"], Actor(ActorKind.PERSON, "house.op")) == 0
         assert {said["decision"] for said in _decisions(tripped)} == {"dismissed"}
 
@@ -467,7 +467,7 @@ class TestRelease:
                 return super().find(number)
 
         renewed = Renewed(tripped.app.database, tripped.app.holds._rows)
-        release = Release(renewed, tripped.app.settlement, tripped.context.run_history, Event())
+        release = MassChangeRelease(renewed, tripped.app.settlement, tripped.context.run_history, Event())
         held = [hold.id for hold in tripped.app.holds.open()]
         assert release.run(run, ["hasselt"], Actor(ActorKind.PERSON, "house.op")) == 0
         assert [hold.id for hold in tripped.app.holds.open()] == held

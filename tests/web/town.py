@@ -25,7 +25,7 @@ from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.planning import tonight
 from rrsync.simulator.citizens import Situation, World, member_rows
 from rrsync.simulator.server import Simulator
-from rrsync.store.members import Incoming
+from rrsync.store.members import ImportRow
 from tests.installation import member_of
 from tests.support import Clock
 
@@ -150,7 +150,7 @@ def _live(app: Services, world: World, library: str) -> str:
     rows = (row | {"member_no": LETTERS[library] + row["member_no"][1:]} for row in member_rows(world))
     at = app.runtime.clock()
     lines = enumerate((member_of(library, row) for row in rows), start=2)
-    while batch := [Incoming(line, member) for line, member in islice(lines, 1_000)]:
+    while batch := [ImportRow(line, member) for line, member in islice(lines, 1_000)]:
         app.members.take(batch, import_id=f"import-{library}", at=at)
     plan = tonight(now=at, stale_after_days=30, full=False, most=None)
     report = app.night().run([library], plan, progress=lambda _: None)

@@ -23,7 +23,7 @@ from rrsync.config.settings import Settings
 from rrsync.core.log_entry import Access, Actor, ActorKind, decode
 from rrsync.core.roles import Role, Staff
 from rrsync.simulator.citizens import Situation
-from rrsync.store.log_search import Wanted
+from rrsync.store.log_search import AccessFilter
 from rrsync.web.app import create_app
 from tests.support import Clock
 from tests.web.provider import SECRET
@@ -57,7 +57,7 @@ class Watch:
 
     def accesses(self, library: str = "hasselt", **wanted: Any) -> list[Access]:
         """Give the looks in a log, by whoever made them."""
-        return list(self.app.log_search.accesses(Wanted(library, **wanted)))
+        return list(self.app.log_search.accesses(AccessFilter(library, **wanted)))
 
     def sizes(self) -> dict[str, int]:
         """Give how many entries each log has."""

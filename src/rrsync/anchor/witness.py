@@ -107,17 +107,17 @@ _TODO: Final = {
 }
 
 
-class Unavailable(AnchorUnavailable):
+class WitnessUnavailable(AnchorUnavailable):
     """The witness did not cosign a checkpoint, now; ``receipts`` are those of the other logs."""
 
     receipts: tuple[Receipt, ...] = ()
 
 
-class _Unreachable(Unavailable):
+class _Unreachable(WitnessUnavailable):
     """The witness cannot be asked about any log, now."""
 
 
-class Conflict(AnchorConflict):
+class WitnessConflict(AnchorConflict):
     """The witness has seen another log; ``seen`` is how many entries if it says so, ``receipts`` the other logs'."""
 
     receipts: tuple[Receipt, ...] = ()
@@ -163,17 +163,17 @@ class WitnessAnchor:
             Unavailable: it did not cosign all of them, now.
         """
         receipts: list[Receipt] = []
-        failures: list[Unavailable | Conflict] = []
+        failures: list[WitnessUnavailable | WitnessConflict] = []
         with closing(self._client()) as client:
             for one in signed:
                 try:
                     receipts.append(self._ask(client, one, old(one.library), proof))
-                except (Unavailable, Conflict) as error:
+                except (WitnessUnavailable, WitnessConflict) as error:
                     failures.append(error)
                     if isinstance(error, _Unreachable):
                         break
         if failures:
-            worst = min(failures, key=lambda error: isinstance(error, Unavailable))
+            worst = min(failures, key=lambda error: isinstance(error, WitnessUnavailable))
             worst.receipts = tuple(receipts)
             raise worst
         return receipts
@@ -224,7 +224,7 @@ class WitnessAnchor:
                     f"finds that the log of {one.library} does not follow on the {old} entries it has seen", old
                 )
         what, todo = _TODO.get(answer.status, (f"does not cosign the log of {{}} now (HTTP {answer.status})", _LATER))
-        raise Unavailable(f"The {self.name} {what.format(one.library)}", kept=_KEPT, todo=todo)
+        raise WitnessUnavailable(f"The {self.name} {what.format(one.library)}", kept=_KEPT, todo=todo)
 
     def _post(self, client: HttpClient, one: Signed, old: int, proof: Prove) -> HttpResponse:
         size = one.checkpoint.size
@@ -241,7 +241,7 @@ class WitnessAnchor:
         latest = self.clock().timestamp() + _AHEAD_S
         good = [line for line in body.decode(errors="replace").split("\n") if 0 < self._time(one, line) <= latest]
         if not good:
-            raise Unavailable(
+            raise WitnessUnavailable(
                 f"The {self.name} answers without a cosignature of its key, or with one from the future",
                 kept=_KEPT,
                 todo="Check its key in the settings, and both clocks",
@@ -255,8 +255,8 @@ class WitnessAnchor:
         except ValueError:
             return 0
 
-    def _conflict(self, what: str, seen: int) -> Conflict:
-        error = Conflict(f"The {self.name} {what}", kept="Nothing was changed", todo=_STOP)
+    def _conflict(self, what: str, seen: int) -> WitnessConflict:
+        error = WitnessConflict(f"The {self.name} {what}", kept="Nothing was changed", todo=_STOP)
         error.seen = seen
         return error
 

@@ -8,9 +8,9 @@ from importlib.resources import files
 from rrsync.app.log_keeping import signing_text
 from rrsync.config.load import read_keys
 from rrsync.config.settings import Settings
-from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.encryption import FieldCipher, Keyring
 from rrsync.store.engine import Database
-from rrsync.store.rows import Rows, fill_beacons
+from rrsync.store.rows import RowCipher, fill_blind_index
 
 
 def fresh_keys() -> str:
@@ -37,11 +37,11 @@ def prepare_database(settings: Settings) -> None:
         ConfigError: the keys cannot be read.
         StoreError: the database cannot be reached.
     """
-    rows = Rows(Seal(Keyring.parse(read_keys(settings)), os.urandom))
+    rows = RowCipher(FieldCipher(Keyring.parse(read_keys(settings)), os.urandom))
     database = Database(settings.store.url)
     try:
         database.upgrade()
-        fill_beacons(database, rows)
+        fill_blind_index(database, rows)
     finally:
         database.close()
 

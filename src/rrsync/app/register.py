@@ -29,13 +29,13 @@ from rrsync.errors import ConfigError
 from rrsync.net.bounded_socket import Identity, tls
 from rrsync.registry.certificates import certificates, identity, warning
 from rrsync.registry.fields import known_paths
-from rrsync.registry.pace import Pace
+from rrsync.registry.pace import RateLimiter
 from rrsync.registry.request import PERSON, SUBSCRIBE, UNSUBSCRIBE
 from rrsync.registry.signing import Signer
-from rrsync.registry.soap import Client, ClockSkew
+from rrsync.registry.soap import ClockSkew, SoapClient
 from rrsync.registry.verification import Verifier
 from rrsync.store.engine import Database
-from rrsync.store.limits import Shared
+from rrsync.store.limits import SharedRateLimit
 
 _NOTHING: Final = "Nothing was sent"
 #: The name under which nightly runs share the rate limit. Only one runs at a time, so it takes over a dead one's calls.
@@ -120,20 +120,20 @@ def _state(use: str, certificate: Certificate, now: datetime) -> CertificateStat
 
 def pace(
     settings: Settings, database: Database, runtime: Runtime, *, sleep: Callable[[float], object], desk: bool
-) -> Pace:
+) -> RateLimiter:
     """Build the pace of a nightly run, or of a ``desk``; all processes on a database share one rate limit."""
     registry = settings.registry
-    return Pace(
+    return RateLimiter(
         Budget(registry.max_per_second, registry.max_in_flight, registry.deadline_s),
         sleep=sleep,
         clock=runtime.stopwatch or time.monotonic,
-        share=Shared(database, runtime.stopwatch),
+        share=SharedRateLimit(database, runtime.stopwatch),
         who=runtime.new_reference() if desk else _NIGHT,
         desk=desk,
     )
 
 
-def client(settings: Settings, runtime: Runtime) -> Client:
+def client(settings: Settings, runtime: Runtime) -> SoapClient:
     """Build the client of MAGDA's services, each at its own address.
 
     Raises:
@@ -154,7 +154,7 @@ def client(settings: Settings, runtime: Runtime) -> Client:
     repertory = (SUBSCRIBE[registry.repertory], UNSUBSCRIBE[registry.repertory]) if registry.subscribe else ()
     services = (PERSON, *repertory)
     verifier = Verifier(registry.verify, registry.trust, runtime.clock)
-    return Client(
+    return SoapClient(
         {each.operation: registry.address(each.operation, each.domain) for each in services},
         context=tls(who, str(registry.ca or ""), random=runtime.random),
         deadline_s=registry.deadline_s,

@@ -19,12 +19,12 @@ from rrsync.anchor.mail import MailAnchor
 from rrsync.app.log_keeping import anchors, limits, mailbox, signer, terms
 from rrsync.app.register import alarm, authorisation, client, pace, warn_of_expiry
 from rrsync.app.runtime import Runtime, system_runtime
-from rrsync.audit.anchoring import Keepers
+from rrsync.audit.anchoring import Anchors
 from rrsync.audit.export import Export, Prover
-from rrsync.audit.key_destruction import Forgetting
+from rrsync.audit.key_destruction import KeyDestruction
 from rrsync.audit.notary import Notary
-from rrsync.audit.oversight import Digests, Oversight, Terms
-from rrsync.audit.review import Recount, Review
+from rrsync.audit.oversight import Digests, Oversight, SettingsTerms
+from rrsync.audit.review import LogVerification, Review
 from rrsync.audit.sample import Samples
 from rrsync.config.load import read_keys, read_signing_key
 from rrsync.config.settings import Settings
@@ -34,26 +34,26 @@ from rrsync.core.log_entry import JSON, Draft
 from rrsync.core.signed_note import origin
 from rrsync.registry.gate import Gate
 from rrsync.registry.outcome import Keep
-from rrsync.registry.pace import Pace
-from rrsync.store.access_log import Ledger
+from rrsync.registry.pace import RateLimiter
+from rrsync.store.access_log import AccessLog
 from rrsync.store.checkpoints import Checkpoints
 from rrsync.store.corrections import Corrections
-from rrsync.store.desk_answers import Offers
-from rrsync.store.encryption import Keyring, Seal
+from rrsync.store.desk_answers import DeskAnswers
+from rrsync.store.encryption import FieldCipher, Keyring
 from rrsync.store.engine import Database
 from rrsync.store.holds import Holds
-from rrsync.store.log_search import Search
-from rrsync.store.log_tree import Tiles
+from rrsync.store.log_search import LogSearch
+from rrsync.store.log_tree import LogTree
 from rrsync.store.members import Members
-from rrsync.store.rows import Rows
+from rrsync.store.rows import RowCipher
 from rrsync.store.runs import Runs
 from rrsync.store.settlement import Settlement
-from rrsync.store.staff import Staff
+from rrsync.store.staff import StaffList
 from rrsync.store.subscriptions import Subscriptions
-from rrsync.sync.hold_decisions import Renumber
-from rrsync.sync.night import NIGHT, PURPOSE, Night, Watch
-from rrsync.sync.refresh import Desk
-from rrsync.sync.subscriptions import Grounds, Registrar
+from rrsync.sync.hold_decisions import NumberChange
+from rrsync.sync.night import NIGHT, PURPOSE, LogWatch, Night
+from rrsync.sync.refresh import MemberRefresh
+from rrsync.sync.subscriptions import Grounds, SubscriptionService
 
 _SIMULATOR_MISMATCHES: Final = 5
 _DESK_WAIT_S: Final = 8.0
@@ -73,23 +73,23 @@ class Services:
     database: Database
     members: Members
     holds: Holds
-    access_log: Ledger
+    access_log: AccessLog
     runs: Runs
     settlement: Settlement
     corrections: Corrections
-    desk_answers: Offers
+    desk_answers: DeskAnswers
     subscriptions: Subscriptions
     authorisations: dict[str, Authorisation]
-    log_search: Search
-    log_tree: Tiles
+    log_search: LogSearch
+    log_tree: LogTree
     checkpoints: Checkpoints
-    anchors: Keepers
+    anchors: Anchors
     notary: Notary
     oversight: Oversight
     samples: Samples
     digests: Digests
-    staff: Staff
-    key_destruction: Forgetting
+    staff: StaffList
+    key_destruction: KeyDestruction
 
     @property
     def production(self) -> bool:
@@ -101,7 +101,7 @@ class Services:
         """The body of the entry that opens a run in the access log: the version and the digest of the settings."""
         return {"app": f"rrsync {version('rrsync')}", "settings": self.settings.digest}
 
-    def gate(self, *, max_wait_s: float, pace: Pace) -> Gate:
+    def gate(self, *, max_wait_s: float, pace: RateLimiter) -> Gate:
         """Build the gate to the register; ``max_wait_s`` bounds the retries of one question.
 
         Raises:
@@ -125,7 +125,7 @@ class Services:
             subscribed=self.subscriptions.subscribed,
         )
 
-    def pace(self, *, desk: bool) -> Pace:
+    def pace(self, *, desk: bool) -> RateLimiter:
         """Build the pace of the calls of a night, or of a ``desk`` where somebody waits."""
         return pace(self.settings, self.database, self.runtime, sleep=self.pause, desk=desk)
 
@@ -133,9 +133,9 @@ class Services:
         """Wait, but no longer than until the process is told to stop."""
         self.stop.wait(seconds)
 
-    def desk(self, pace: Pace | None = None) -> Desk:
+    def desk(self, pace: RateLimiter | None = None) -> MemberRefresh:
         """Build the service that refreshes single members; several may share one ``pace``."""
-        return Desk(
+        return MemberRefresh(
             gate=self.gate(max_wait_s=_DESK_WAIT_S, pace=pace or self.pace(desk=True)),
             members=self.members,
             settlement=self.settlement,
@@ -145,14 +145,16 @@ class Services:
             alarm=alarm(self.settings, self.runtime),
         )
 
-    def renumber(self, desk: Callable[[], Desk] | None = None) -> Renumber:
+    def renumber(self, desk: Callable[[], MemberRefresh] | None = None) -> NumberChange:
         """Build the service that writes new national numbers; ``desk`` returns the one that refreshes then."""
         subscribe = self.settings.registry.subscribe
-        return Renumber(desk or self.desk, self.members, self.settlement, self.subscriptions, subscribe=subscribe)
+        return NumberChange(desk or self.desk, self.members, self.settlement, self.subscriptions, subscribe=subscribe)
 
-    def registrar(self, gate: Gate) -> Registrar:
+    def registrar(self, gate: Gate) -> SubscriptionService:
         """Build the service that begins and ends subscriptions through a gate."""
-        return Registrar(gate, self.subscriptions, self.runtime.new_reference, alarm(self.settings, self.runtime))
+        return SubscriptionService(
+            gate, self.subscriptions, self.runtime.new_reference, alarm(self.settings, self.runtime)
+        )
 
     def night(self) -> Night:
         """Build the nightly run, and warn in the operational log when the client certificate ends soon."""
@@ -180,7 +182,7 @@ class Services:
             pace=pace,
             drain=partial(self._end_subscriptions, gate),
             tidy=self._remove_lapsed,
-            watch=Watch(self.notary.begin, self.notary.beat, self.notary.close, alarm(self.settings, self.runtime)),
+            watch=LogWatch(self.notary.begin, self.notary.beat, self.notary.close, alarm(self.settings, self.runtime)),
             about=self.about,
         )
 
@@ -205,10 +207,10 @@ class Services:
         """Build the service that shows entries of the logs."""
         return Review(self.access_log, self.log_search)
 
-    def recount(self) -> Recount:
+    def recount(self) -> LogVerification:
         """Build the service that recomputes whole logs; it keeps faults in the folder of the signed checkpoints."""
         faults = Faults(self.settings.log.signed)
-        return Recount(self.notary, self.access_log, self.log_search, faults, self.runtime.clock)
+        return LogVerification(self.notary, self.access_log, self.log_search, faults, self.runtime.clock)
 
     def mailbox(self) -> MailAnchor:
         """Build the mailbox of the data-protection officer; raises what ``log_keeping.mailbox`` raises."""
@@ -239,20 +241,20 @@ def open_services(settings: Settings, runtime: Runtime | None = None) -> Iterato
     runtime = runtime or system_runtime()
     keys = Keyring.parse(read_keys(settings))
     sign = signer(read_signing_key(settings))
-    seal = Seal(keys, runtime.random)
+    seal = FieldCipher(keys, runtime.random)
     authorisations = {each.id: found for each in settings.library if (found := authorisation(each)) is not None}
     database = Database(settings.store.url)
     try:
         database.require_newest()
-        rows, origins = Rows(seal), {each.id: origin(f"{each.sender}/{each.id}") for each in settings.library}
-        ledger = Ledger(database, seal, origins=origins, clock=runtime.clock, random=runtime.random)
-        search, tiles, checkpoints = Search(database), Tiles(database), Checkpoints(database, seal)
-        forgetting = Forgetting(ledger, search, runtime.clock, database.scrub)
+        rows, origins = RowCipher(seal), {each.id: origin(f"{each.sender}/{each.id}") for each in settings.library}
+        ledger = AccessLog(database, seal, origins=origins, clock=runtime.clock, random=runtime.random)
+        search, tiles, checkpoints = LogSearch(database), LogTree(database), Checkpoints(database, seal)
+        forgetting = KeyDestruction(ledger, search, runtime.clock, database.scrub)
 
         def proof(library: str, old: int, new: int) -> Sequence[bytes]:
             return notary.proof(library, old, new)
 
-        keepers = Keepers(anchors(settings, runtime.clock, proof, checkpoints), checkpoints, runtime.clock)
+        keepers = Anchors(anchors(settings, runtime.clock, proof, checkpoints), checkpoints, runtime.clock)
         notary = Notary(
             database=database,
             seal=seal,
@@ -264,7 +266,7 @@ def open_services(settings: Settings, runtime: Runtime | None = None) -> Iterato
             signed=LastSigned(settings.log.signed),
             keepers=keepers,
             clock=runtime.clock,
-            note_terms=Terms(
+            note_terms=SettingsTerms(
                 ledger,
                 search,
                 lambda name: terms(settings, name, keys, authorisations.get(name), notary.key(name)),
@@ -295,7 +297,7 @@ def open_services(settings: Settings, runtime: Runtime | None = None) -> Iterato
             runs=Runs(database),
             settlement=settlement,
             corrections=Corrections(database, ledger, rows, runtime.clock),
-            desk_answers=Offers(database, ledger, rows, settlement, runtime.clock),
+            desk_answers=DeskAnswers(database, ledger, rows, settlement, runtime.clock),
             subscriptions=Subscriptions(database, ledger, rows, clock=runtime.clock),
             authorisations=authorisations,
             log_search=search,

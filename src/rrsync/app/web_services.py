@@ -16,18 +16,18 @@ from rrsync.config.settings import Settings
 from rrsync.core.insz import Insz
 from rrsync.core.roles import Grants
 from rrsync.errors import ConfigError
-from rrsync.store.api_keys import ApiKeys, Repeats
-from rrsync.store.break_glass import Glasses
-from rrsync.store.change_feed import Feed, Hooks
-from rrsync.store.encryption import Keyring, Seal
-from rrsync.store.limits import Quotas
-from rrsync.store.member_search import Finder
-from rrsync.store.reports import Census, Journal
-from rrsync.store.rows import Rows
-from rrsync.store.sessions import Sessions, Tickets
-from rrsync.store.staff import mark_of
-from rrsync.sync.desk import Counter, Outside
-from rrsync.sync.refresh import Desk
+from rrsync.store.api_keys import ApiKeys, IdempotentCalls
+from rrsync.store.break_glass import BreakGlassRequests
+from rrsync.store.change_feed import ChangeFeed, WebhookDeliveries
+from rrsync.store.encryption import FieldCipher, Keyring
+from rrsync.store.limits import DeskQuotas
+from rrsync.store.member_search import MemberSearch
+from rrsync.store.reports import OperatingCounts, RunHistory
+from rrsync.store.rows import RowCipher
+from rrsync.store.sessions import SearchTokens, Sessions
+from rrsync.store.staff import staff_mark
+from rrsync.sync.desk import DeskService, OutsideQueries
+from rrsync.sync.refresh import MemberRefresh
 
 _PREFIX: Final = "whsec_"
 _SECRET_BYTES: Final = range(24, 65)
@@ -52,21 +52,21 @@ class WebServices(Services):
     """
 
     sessions: Sessions
-    search_tokens: Tickets
-    quotas: Quotas
+    search_tokens: SearchTokens
+    quotas: DeskQuotas
     grants: Grants | None
     oidc_secret: str
     staff_mark: Callable[[str, Insz], bytes]
-    run_history: Journal
-    operating_counts: Census
-    member_search: Finder
-    desk_service: Counter
-    break_glass: Glasses
-    outside_queries: Outside
+    run_history: RunHistory
+    operating_counts: OperatingCounts
+    member_search: MemberSearch
+    desk_service: DeskService
+    break_glass: BreakGlassRequests
+    outside_queries: OutsideQueries
     api_keys: ApiKeys
-    idempotency: Repeats
-    change_feed: Feed
-    webhook_deliveries: Hooks
+    idempotency: IdempotentCalls
+    change_feed: ChangeFeed
+    webhook_deliveries: WebhookDeliveries
     webhooks: Mapping[str, WebhookTarget]
 
 
@@ -78,21 +78,21 @@ def web_services(services: Services) -> WebServices:
     """
     settings, database, runtime = services.settings, services.database, services.runtime
     clock, random, ledger = runtime.clock, runtime.random, services.access_log
-    seal = Seal(Keyring.parse(read_keys(settings)), random)
-    rows, desk = Rows(seal), _shared_desk(services)
-    finder, glasses = Finder(database, rows), Glasses(database, ledger, rows, clock=clock)
+    seal = FieldCipher(Keyring.parse(read_keys(settings)), random)
+    rows, desk = RowCipher(seal), _shared_desk(services)
+    finder, glasses = MemberSearch(database, rows), BreakGlassRequests(database, ledger, rows, clock=clock)
     return WebServices(
         **{each.name: getattr(services, each.name) for each in fields(Services)},
         sessions=Sessions(database, seal, clock, random),
-        search_tokens=Tickets(seal, clock, production=services.production),
-        quotas=Quotas(database, settings.web.limits.limits, clock),
+        search_tokens=SearchTokens(seal, clock, production=services.production),
+        quotas=DeskQuotas(database, settings.web.limits.limits, clock),
         grants=grants(settings),
         oidc_secret=oidc_secret() if settings.web.oidc else "",
-        staff_mark=partial(mark_of, seal),
-        run_history=Journal(database, clock, [each.id for each in settings.library]),
-        operating_counts=Census(database),
+        staff_mark=partial(staff_mark, seal),
+        run_history=RunHistory(database, clock, [each.id for each in settings.library]),
+        operating_counts=OperatingCounts(database),
         member_search=finder,
-        desk_service=Counter(
+        desk_service=DeskService(
             desk=desk,
             offers=services.desk_answers,
             corrections=services.corrections,
@@ -100,7 +100,7 @@ def web_services(services: Services) -> WebServices:
             clock=clock,
         ),
         break_glass=glasses,
-        outside_queries=Outside(
+        outside_queries=OutsideQueries(
             desk=desk,
             glasses=glasses,
             ledger=ledger,
@@ -109,21 +109,21 @@ def web_services(services: Services) -> WebServices:
             per_month=settings.web.outside_per_month,
         ),
         api_keys=ApiKeys(database, seal, ledger, clock, random),
-        idempotency=Repeats(database, seal, clock),
-        change_feed=Feed(database, rows),
-        webhook_deliveries=Hooks(database, clock, random),
+        idempotency=IdempotentCalls(database, seal, clock),
+        change_feed=ChangeFeed(database, rows),
+        webhook_deliveries=WebhookDeliveries(database, clock, random),
         webhooks=_webhooks(settings),
     )
 
 
-def _shared_desk(services: Services) -> Callable[[], Desk]:
+def _shared_desk(services: Services) -> Callable[[], MemberRefresh]:
     """Return a function that builds the desk at its first call, and returns the same one after that.
 
     So pages that ask the register nothing work while its settings cannot be used.
     """
-    building, built = Lock(), list[Desk]()
+    building, built = Lock(), list[MemberRefresh]()
 
-    def desk() -> Desk:
+    def desk() -> MemberRefresh:
         with building:
             if not built:
                 built.append(services.desk())

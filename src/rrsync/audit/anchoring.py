@@ -9,11 +9,11 @@ from typing import Final
 
 import structlog
 
-from rrsync.anchor.witness import Conflict, Unavailable
+from rrsync.anchor.witness import WitnessConflict, WitnessUnavailable
 from rrsync.core.signed_note import Checkpoint, Key, Receipt, Signed
 from rrsync.errors import AnchorError, AnchorUnavailable
-from rrsync.store.checkpoints import Anchoring, Checkpoints
-from rrsync.store.log_tree import Point
+from rrsync.store.checkpoints import AnchorReceipt, Checkpoints
+from rrsync.store.log_tree import KnownRoot
 
 #: An anchor that failed is tried again so much later; one that must not fall silent, before the night would stop.
 _AGAIN: Final = timedelta(minutes=5)
@@ -44,16 +44,16 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class AnchorStatus:
     """The state of an anchor for a log: the last accepted checkpoint, the last failure, and whether it is overdue."""
 
     name: str
-    last: Anchoring | None
+    last: AnchorReceipt | None
     failed_at: datetime | None
     is_late: bool
 
 
-class Keepers:
+class Anchors:
     """The anchors of one installation; ``clock`` returns aware UTC."""
 
     def __init__(self, anchors: Sequence[Anchor], checkpoints: Checkpoints, clock: Callable[[], datetime]) -> None:
@@ -61,7 +61,7 @@ class Keepers:
         self._checkpoints = checkpoints
         self._clock = clock
 
-    def known(self, library: str, key: Key) -> list[Point]:
+    def known(self, library: str, key: Key) -> list[KnownRoot]:
         """Return the last root that each anchor returns for a log; unreachable anchors are skipped."""
         found = []
         for anchor in self._anchors:
@@ -71,7 +71,7 @@ class Keepers:
                 log.warning("log.unread", anchor=anchor.name, library=library, reason=error.what)
                 continue
             if last is not None:
-                found.append(Point(last.size, last.root, f"the anchor {anchor.name}"))
+                found.append(KnownRoot(last.size, last.root, f"the anchor {anchor.name}"))
         return found
 
     def keep(
@@ -94,27 +94,27 @@ class Keepers:
                 for one, key in wanted:
                     self._given_back(anchor, one.library, key)
                 self._note(anchor.keep([one for one, _ in wanted]))
-            except Conflict as error:
+            except WitnessConflict as error:
                 self._note(error.receipts)
                 raise
             except AnchorUnavailable as error:
-                self._note(error.receipts if isinstance(error, Unavailable) else ())
+                self._note(error.receipts if isinstance(error, WitnessUnavailable) else ())
                 log.warning("log.unanchored", anchor=anchor.name, count=len(wanted))
                 self._checkpoints.failed(anchor.name, self._clock())
                 failures.append(error)
         return failures
 
-    def states(self, library: str) -> tuple[Keeping, ...]:
+    def states(self, library: str) -> tuple[AnchorStatus, ...]:
         """Return the state of each anchor for a log, in the order of the settings."""
         return tuple(self._state(library, anchor) for anchor in self._anchors)
 
-    def _state(self, library: str, anchor: Anchor) -> Keeping:
+    def _state(self, library: str, anchor: Anchor) -> AnchorStatus:
         now, last = self._clock(), self._last(library, anchor.name)
         failed = self._checkpoints.last_failure(anchor.name, until=now + _SLACK)
         if failed is not None and last is not None and failed <= last.at:
             failed = None
         is_late = last is not None and now - last.at > max(anchor.every, _RENEW) + _TIMER
-        return Keeping(anchor.name, last, failed, is_late)
+        return AnchorStatus(anchor.name, last, failed, is_late)
 
     def is_late(self, library: str, limit: timedelta) -> bool:
         """Whether no anchor accepted a log within this time."""
@@ -166,7 +166,7 @@ class Keepers:
         is_new, is_time = last.size != one.checkpoint.size, now - last.at >= anchor.every
         return (is_new and (is_time or (force and anchor.every < _SELDOM))) or self.is_late(one.library, _RENEW)
 
-    def _last(self, library: str, name: str | None = None) -> Anchoring | None:
+    def _last(self, library: str, name: str | None = None) -> AnchorReceipt | None:
         return self._checkpoints.last_anchored(library, name, until=self._clock() + _SLACK)
 
     def _note(self, receipts: Sequence[Receipt]) -> None:

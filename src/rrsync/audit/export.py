@@ -31,14 +31,14 @@ import orjson
 
 from rrsync.audit.export_formats import is_registered, registration, row_of, run_span, span
 from rrsync.audit.notary import Notary
-from rrsync.core.log_entry import JSON, Access, Actor, Draft, Kind, actor_of, moment, named
+from rrsync.core.log_entry import JSON, Access, Actor, Draft, Kind, actor_json, actor_of, moment
 from rrsync.core.merkle import WIDTH, Edge, Proof, bundle, entries_path, join, leaf_hash, tile_path
 from rrsync.core.signed_note import Checkpoint, Key, Note, Signature
 from rrsync.errors import BrokenChain, ConfigError
-from rrsync.store.access_log import Ledger
+from rrsync.store.access_log import AccessLog
 from rrsync.store.checkpoints import Checkpoints
-from rrsync.store.log_search import Search, Wanted
-from rrsync.store.log_tree import Tiles
+from rrsync.store.log_search import AccessFilter, LogSearch
+from rrsync.store.log_tree import LogTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class Prover:
     """Makes proofs of entries; each request for one is logged."""
 
     notary: Notary
-    ledger: Ledger
-    tiles: Tiles
+    ledger: AccessLog
+    tiles: LogTree
     checkpoints: Checkpoints
 
     def newest(self, library: str) -> Note:
@@ -85,7 +85,7 @@ class Prover:
         if not found or found[0][0] != seq:
             raise ConfigError(f"The access log of {library} has no entry {seq}", todo="See `rrsync log show`")
         view: dict[str, JSON] = {"what": "prove", "filter": {"entry": seq}, "count": 1}
-        self.ledger.append([Draft(library, Kind.VIEW, "", body={"actor": named(actor), "view": view})])
+        self.ledger.append([Draft(library, Kind.VIEW, "", body={"actor": actor_json(actor), "view": view})])
         note = self._covering(library, seq)
         data = found[0][1]
         proof = Proof(seq, tuple(self.tiles.inclusion(library, seq, Checkpoint.parse(note.text).size)), note, data)
@@ -228,7 +228,7 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ExportOrder:
     """The range to export: a library's log from one time to another, in a format."""
 
     library: str
@@ -238,16 +238,16 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class LoggedOrder:
     """A logged order: the entries it covers; ``note`` is the checkpoint that covers tiles."""
 
-    order: Order
+    order: ExportOrder
     entries: range
     note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class PastExport:
     """An earlier export: when, by whom, in which format, how many entries, and why."""
 
     at: datetime
@@ -261,11 +261,11 @@ class Given:
 class Export:
     """Exports the logs of one database."""
 
-    ledger: Ledger
-    search: Search
+    ledger: AccessLog
+    search: LogSearch
     prover: Prover
 
-    def begin(self, order: Order, *, actor: Actor, why: str) -> Filled:
+    def begin(self, order: ExportOrder, *, actor: Actor, why: str) -> LoggedOrder:
         """Log an order.
 
         Raises:
@@ -283,14 +283,14 @@ class Export:
         if entries:
             export |= {"from": entries[0], "to": entries[-1]}
         body: dict[str, JSON] = {
-            "actor": named(actor),
+            "actor": actor_json(actor),
             "export": export,
             "why": {"note": why},
         }
         self.ledger.append([Draft(order.library, Kind.EXPORT, "", body=body)])
-        return Filled(order, entries, note)
+        return LoggedOrder(order, entries, note)
 
-    def before(self, library: str, *, most: int) -> list[Given]:
+    def before(self, library: str, *, most: int) -> list[PastExport]:
         """Return the earlier exports of a library's log, the newest first.
 
         Raises:
@@ -298,11 +298,11 @@ class Export:
         """
         return [_given(line) for _, line in self.search.deeds(library, {Kind.EXPORT})][: -most - 1 : -1]
 
-    def rows(self, filled: Filled, told: Callable[[int], None]) -> Iterator[tuple[str, ...]]:
+    def rows(self, filled: LoggedOrder, told: Callable[[int], None]) -> Iterator[tuple[str, ...]]:
         """Yield the accesses, each as the cells of ``COLUMNS``; ``told`` receives the number of entries read."""
         yield from map(row_of, self._accesses(filled, told))
 
-    def lines(self, filled: Filled, told: Callable[[int], None]) -> Iterator[bytes]:
+    def lines(self, filled: LoggedOrder, told: Callable[[int], None]) -> Iterator[bytes]:
         """Yield the lines of a file, without line ends; ``told`` receives the number of entries read."""
         match filled.order.format:
             case Format.AUDITREGISTER:
@@ -312,7 +312,7 @@ class Export:
             case _:
                 yield from self._bytes(filled, told)
 
-    def files(self, filled: Filled, told: Callable[[int], None]) -> Iterator[Piece]:
+    def files(self, filled: LoggedOrder, told: Callable[[int], None]) -> Iterator[Piece]:
         """Yield the files of a folder in the layout of C2SP tlog-tiles; ``told`` receives the number of entries read.
 
         Raises:
@@ -322,7 +322,7 @@ class Export:
         library = filled.order.library
         yield from laid_out(library, self._bytes(filled, told), note=filled.note, key=self.prover.notary.key(library))
 
-    def _covering(self, order: Order) -> Note | None:
+    def _covering(self, order: ExportOrder) -> Note | None:
         """Return the newest checkpoint with its cosignatures, if tiles are ordered."""
         if order.format is not Format.TILES:
             return None
@@ -335,16 +335,16 @@ class Export:
             return self.prover.newest(order.library)
         return self.prover.cosigned(order.library, note)
 
-    def _bytes(self, filled: Filled, told: Callable[[int], None]) -> Iterator[bytes]:
+    def _bytes(self, filled: LoggedOrder, told: Callable[[int], None]) -> Iterator[bytes]:
         first, most = filled.entries.start, len(filled.entries)
         for done, (_, data) in enumerate(self.ledger.entries(filled.order.library, since=first, most=most), start=1):
             yield data
             if done % _EVERY == 0:
                 told(done)
 
-    def _accesses(self, filled: Filled, told: Callable[[int], None]) -> Iterator[Access]:
+    def _accesses(self, filled: LoggedOrder, told: Callable[[int], None]) -> Iterator[Access]:
         order, entries, past = filled.order, filled.entries, 0
-        for access in self.search.accesses(Wanted(order.library, since=order.since, until=order.until)):
+        for access in self.search.accesses(AccessFilter(order.library, since=order.since, until=order.until)):
             if access.seq >= entries.stop:  # asked after the order was put into the log
                 return
             yield access
@@ -353,14 +353,14 @@ class Export:
                 past = done // _EVERY
                 told(past * _EVERY)
 
-    def _registrations(self, filled: Filled, told: Callable[[int], None]) -> Iterator[dict[str, JSON]]:
+    def _registrations(self, filled: LoggedOrder, told: Callable[[int], None]) -> Iterator[dict[str, JSON]]:
         library = filled.order.library
         origin = self.ledger.origin(library)
         for page in _paged(filter(is_registered, self._accesses(filled, told))):
             people = self.ledger.subjects(library, [access.seq for access in page])
             yield from (registration(access, people.get(access.seq), origin=origin) for access in page)
 
-    def _spans(self, filled: Filled, told: Callable[[int], None]) -> Iterator[dict[str, JSON]]:
+    def _spans(self, filled: LoggedOrder, told: Callable[[int], None]) -> Iterator[dict[str, JSON]]:
         """Yield the accesses, then their runs."""
         library = filled.order.library
         origin = self.ledger.origin(library)
@@ -378,11 +378,11 @@ class Export:
                 yield run_span(run, runs[run], opened=opened, closed=closed, origin=origin)
 
 
-def _given(line: dict[str, JSON]) -> Given:
+def _given(line: dict[str, JSON]) -> PastExport:
     said, why = line.get("export"), line.get("why")
     export = said if isinstance(said, dict) else {}
     count = export.get("count")
-    return Given(
+    return PastExport(
         at=moment(line),
         by=actor_of(line).name,
         format=str(export.get("format", "")),

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from rrsync.core.log_entry import JSON, Actor, Draft, Kind, is_same_name, named
+from rrsync.core.log_entry import JSON, Actor, Draft, Kind, actor_json, is_same_name
 from rrsync.errors import ConfigError, StoreError
-from rrsync.store.access_log import Ledger
-from rrsync.store.log_search import Search
+from rrsync.store.access_log import AccessLog
+from rrsync.store.log_search import LogSearch
 
 YEARS: Final = 10
 DAYS: Final = 30
@@ -23,7 +23,7 @@ _OPEN: Final = timedelta(days=DAYS)
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class DestroyedKey:
     """The result: how many entries named a person under the key, and how many kept messages it had."""
 
     library: str
@@ -33,11 +33,11 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
-class Forgetting:
+class KeyDestruction:
     """Destroys the keys of years past their term; ``scrub`` removes their remains from the database's files."""
 
-    ledger: Ledger
-    search: Search
+    ledger: AccessLog
+    search: LogSearch
     clock: Callable[[], datetime]
     scrub: Callable[[], None]
 
@@ -59,7 +59,7 @@ class Forgetting:
         self._check(library, year)
         self.ledger.append([self._draft(Kind.FORGET, library, actor, {"year": year})])
 
-    def confirm(self, library: str, year: int, actor: Actor) -> Forgotten:
+    def confirm(self, library: str, year: int, actor: Actor) -> DestroyedKey:
         """Destroy the key of a year on another person's request.
 
         Raises:
@@ -68,7 +68,7 @@ class Forgetting:
         """
         if year not in self.terms(library) and self._was_destroyed(library, year):
             self.scrub()  # what was left undone when the database's files could not be cleaned
-            return Forgotten(library, year, 0, 0)
+            return DestroyedKey(library, year, 0, 0)
         self._check(library, year)
         asked = self._asked_by(library, year)
         if not asked or is_same_name(asked, actor.name):
@@ -89,7 +89,7 @@ class Forgetting:
                 kept="The log says that it was destroyed",
                 todo="Close what else uses the database and run the same command again: it cleans the files",
             ) from error
-        return Forgotten(library, year, entries, evidence)
+        return DestroyedKey(library, year, entries, evidence)
 
     def _check(self, library: str, year: int) -> None:
         terms = self.terms(library)
@@ -115,7 +115,7 @@ class Forgetting:
         return any(isinstance(key := line.get("key"), dict) and key.get("year") == year for _, line in deeds)
 
     def _draft(self, kind: Kind, library: str, actor: Actor, said: dict[str, JSON]) -> Draft:
-        return Draft(library, kind, "", body={"actor": named(actor), "key": said})
+        return Draft(library, kind, "", body={"actor": actor_json(actor), "key": said})
 
 
 def _later(end: datetime) -> datetime:

@@ -36,7 +36,7 @@ from rrsync.audit.letter_texts import (
     VERDICTS,
     denial,
 )
-from rrsync.audit.review import Told
+from rrsync.audit.review import PersonAccesses
 from rrsync.core.desk_quota import REACHED
 from rrsync.core.log_entry import DENIED, JSON, REUSED, Access, Actor, ActorKind, actor_of, moment
 from rrsync.core.person import Masked
@@ -101,11 +101,11 @@ class Letter:
     names: Mapping[str, str]
     language: str
 
-    def write(self, told: Sequence[Told], on: datetime) -> str:
+    def write(self, told: Sequence[PersonAccesses], on: datetime) -> str:
         """Return the letter of ``on`` about what the logs of these libraries say, as plain text."""
         return self.compose(told, on).plain()
 
-    def compose(self, told: Sequence[Told], on: datetime) -> Sheet:
+    def compose(self, told: Sequence[PersonAccesses], on: datetime) -> Sheet:
         """Return the contents of the letter of ``on`` about what the logs of these libraries say."""
         looks = [look for each in told for look in each.accesses]
         sections = {
@@ -125,17 +125,17 @@ class Letter:
             closing=self._closing(told, is_empty=not any(sections.values())),
         )
 
-    def _opening(self, told: Sequence[Told], counts: Mapping[str, int]) -> tuple[str, ...]:
+    def _opening(self, told: Sequence[PersonAccesses], counts: Mapping[str, int]) -> tuple[str, ...]:
         gone = [self._forgotten(each) for each in told if each.forgotten]
         nothing = "since" if gone else "nobody"
         return (self._text("opening"), *gone, self._text("counts" if any(counts.values()) else nothing, **counts))
 
-    def _closing(self, told: Sequence[Told], *, is_empty: bool) -> tuple[str, ...]:
+    def _closing(self, told: Sequence[PersonAccesses], *, is_empty: bool) -> tuple[str, ...]:
         places = ", ".join(self._part("one", first=each.seq, library=each.library) for each in told)
         proof = () if is_empty else (self._text("proof"),)
         return (*proof, self._text("itself", places=places), *map(self._text, ("number", "rights", "turn")))
 
-    def _forgotten(self, told: Told) -> str:
+    def _forgotten(self, told: PersonAccesses) -> str:
         years = ", ".join(map(str, told.forgotten))
         complete = max(told.forgotten) + 1
         return self._text("forgotten", years=years, library=self._named(told.library), complete=complete)

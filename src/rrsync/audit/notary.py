@@ -22,15 +22,15 @@ from threading import Lock
 from typing import Final
 
 from rrsync.anchor.local_state import LastSigned
-from rrsync.audit.anchoring import Keepers
+from rrsync.audit.anchoring import Anchors
 from rrsync.core.merkle import Edge, verify_consistency
 from rrsync.core.signed_note import Checkpoint, Key, Note, Signed, Signer, origin
 from rrsync.errors import AnchorConflict, AnchorUnavailable, BrokenChain
-from rrsync.store.access_log import Head, Ledger
-from rrsync.store.checkpoints import Checkpoints, Kept
-from rrsync.store.encryption import Seal
+from rrsync.store.access_log import AccessLog, LogHead
+from rrsync.store.checkpoints import Checkpoints, SignedCheckpoint
+from rrsync.store.encryption import FieldCipher
 from rrsync.store.engine import Database
-from rrsync.store.log_tree import Point, Tiles, verify
+from rrsync.store.log_tree import KnownRoot, LogTree, verify_log
 
 _KEPT: Final = "Nothing was asked"
 _VERIFY: Final = (
@@ -38,7 +38,7 @@ _VERIFY: Final = (
 )
 
 
-def shorter(head: Head, known: Point) -> AnchorConflict:
+def shorter(head: LogHead, known: KnownRoot) -> AnchorConflict:
     """Return the error for a log with fewer entries than a checkpoint of it."""
     return AnchorConflict(
         f"The access log of {head.library} holds {head.size} entries, but {known.source} has a checkpoint of "
@@ -49,13 +49,13 @@ def shorter(head: Head, known: Point) -> AnchorConflict:
     )
 
 
-def another(head: Head, known: Point) -> AnchorConflict:
+def another(head: LogHead, known: KnownRoot) -> AnchorConflict:
     """Return the error for a log with other entries than a checkpoint of it."""
     what = f"The access log of {head.library} is not the one of which {known.source} has a checkpoint of {known.size}"
     return AnchorConflict(f"{what} entries", kept=_KEPT, todo=_VERIFY)
 
 
-def gaps(head: Head) -> BrokenChain:
+def gaps(head: LogHead) -> BrokenChain:
     """Return the error for missing entries that the head counts."""
     what = f"The access log of {head.library} does not hold the {head.size} entries that its head counts"
     return BrokenChain(what, kept=_KEPT, todo=_VERIFY)
@@ -93,7 +93,7 @@ SECONDS: Final = timedelta(seconds=60)
 AGAIN: Final = timedelta(seconds=10)
 
 
-class Rhythm:
+class CheckpointSchedule:
     """When a log is due to be signed or compared; ``grown`` counts the entries of this process. Threads share it."""
 
     def __init__(self, grown: Callable[[str], int], clock: Callable[[], datetime]) -> None:
@@ -133,7 +133,7 @@ class Rhythm:
         return self._grown(library) - entries, at
 
 
-def point(library: str, note: Note, key: Key, *, source: str) -> Point:
+def point(library: str, note: Note, key: Key, *, source: str) -> KnownRoot:
     """Return the root in a note, once its signature is verified; ``source`` is where the note was found.
 
     Raises:
@@ -147,10 +147,10 @@ def point(library: str, note: Note, key: Key, *, source: str) -> Point:
         raise _forged(library, "a checkpoint", source, str(error)) from error
     if checkpoint.origin != key.name:
         raise _forged(library, f"the checkpoint of {checkpoint.size}", source, "it is of another log")
-    return Point(checkpoint.size, checkpoint.root, source)
+    return KnownRoot(checkpoint.size, checkpoint.root, source)
 
 
-def newest(library: str, data: bytes, key: Key, *, source: str) -> Point | None:
+def newest(library: str, data: bytes, key: Key, *, source: str) -> KnownRoot | None:
     """Return the root of the newest note of this log in a file: a note, an anchor's file, or a saved mail.
 
     Notes that are incomplete, of another log, or signed by other keys are ignored; ``None`` when none is left.
@@ -164,7 +164,7 @@ def newest(library: str, data: bytes, key: Key, *, source: str) -> Point | None:
     return max(found, key=lambda one: one.size, default=None)
 
 
-def points(kept: Sequence[Kept], key: Key, source: str) -> list[Point]:
+def points(kept: Sequence[SignedCheckpoint], key: Key, source: str) -> list[KnownRoot]:
     """Return the roots of the notes in the database.
 
     Raises:
@@ -173,7 +173,7 @@ def points(kept: Sequence[Kept], key: Key, source: str) -> list[Point]:
     return [_kept(each, key, source) for each in kept]
 
 
-def _kept(kept: Kept, key: Key, source: str) -> Point:
+def _kept(kept: SignedCheckpoint, key: Key, source: str) -> KnownRoot:
     what = f"the checkpoint of {kept.size}"
     try:
         found = point(kept.library, Note.parse(kept.note), key, source=source)
@@ -198,7 +198,7 @@ NIGHT: Final = timedelta(hours=4)
 DESK: Final = timedelta(hours=24)
 _OURS: Final = "the folder [log] signed"
 _STORED: Final = "the database"
-_EMPTY: Final = Point(0, Edge().root(), "")
+_EMPTY: Final = KnownRoot(0, Edge().root(), "")
 
 
 class Notary:
@@ -212,14 +212,14 @@ class Notary:
         self,
         *,
         database: Database,
-        seal: Seal,
-        ledger: Ledger,
-        tiles: Tiles,
+        seal: FieldCipher,
+        ledger: AccessLog,
+        tiles: LogTree,
         checkpoints: Checkpoints,
         signer: Callable[[str], Signer],
         origins: Mapping[str, str],
         signed: LastSigned,
-        keepers: Keepers,
+        keepers: Anchors,
         clock: Callable[[], datetime],
         note_terms: Callable[[str], None],
         lost_keys: Callable[[str], Sequence[int]],
@@ -236,7 +236,7 @@ class Notary:
         self._clock = clock
         self._note_terms = note_terms
         self._lost_keys = lost_keys
-        self._rhythm = Rhythm(ledger.grown, clock)
+        self._rhythm = CheckpointSchedule(ledger.grown, clock)
 
     def key(self, library: str) -> Key:
         """Return the public key of a library's log.
@@ -285,13 +285,13 @@ class Notary:
                 note = self._note(library, note, max(known, key=lambda one: one.size, default=None))
             if note is not None and all(one.size < head.size for one in known if one.source == _STORED):
                 size = Checkpoint.parse(note.text).size
-                self._checkpoints.add(Kept(library, size, self._clock(), note.to_text()))
+                self._checkpoints.add(SignedCheckpoint(library, size, self._clock(), note.to_text()))
             self._rhythm.signed(library)
         return note
 
-    def _note(self, library: str, last: Note | None, since: Point | None) -> Note:
+    def _note(self, library: str, last: Note | None, since: KnownRoot | None) -> Note:
         """Recompute the entries since the last signed checkpoint, and sign the present state."""
-        head = verify(self._database, library, cipher=self._seal, since=since)
+        head = verify_log(self._database, library, cipher=self._seal, since=since)
         self._prove(library, since or _EMPTY, head)
         signer = self._signer(library, last)
         text = Checkpoint(signer.key.name, head.size, bytes.fromhex(head.root)).to_text()
@@ -313,7 +313,7 @@ class Notary:
         for one in known:
             self._hold(library, one, head)
 
-    def outside(self, library: str) -> list[Point]:
+    def outside(self, library: str) -> list[KnownRoot]:
         """Return the roots of a log that are known outside the database, and the last one in it.
 
         Raises:
@@ -323,8 +323,8 @@ class Notary:
         return [*self._known(library, self.last(library)), *self._keepers.known(library, self.key(library))]
 
     def verify(
-        self, library: str, *, since: Point | None = None, progress: Callable[[int, int], None] | None = None
-    ) -> Head:
+        self, library: str, *, since: KnownRoot | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> LogHead:
         """Recompute a log, whole or from a known root, and compare it with every known root.
 
         Raises:
@@ -332,7 +332,7 @@ class Notary:
         """
         kept = points(self._checkpoints.all(library), self.key(library), _STORED)
         known = [*kept, *self.outside(library)]
-        head = verify(self._database, library, cipher=self._seal, points=known, since=since, progress=progress)
+        head = verify_log(self._database, library, cipher=self._seal, points=known, since=since, progress=progress)
         if (year := next(iter(self._lost_keys(library)), None)) is not None:
             raise lost_key(library, year)
         return head
@@ -432,19 +432,19 @@ class Notary:
             if note is not None
         ]
 
-    def _known(self, library: str, last: Note | None) -> list[Point]:
+    def _known(self, library: str, last: Note | None) -> list[KnownRoot]:
         key = self._signer(library, last).key
         found = [point(library, last, key, source=_OURS)] if last else []
         stored = self._checkpoints.last(library)
         return [*found, *points([stored] if stored else [], key, _STORED)]
 
-    def _hold(self, library: str, known: Point, head: Head) -> None:
+    def _hold(self, library: str, known: KnownRoot, head: LogHead) -> None:
         if known.size > head.size:
             raise shorter(head, known)
         if self._tiles.root_like(library, known.size, known.root) != known.root:
             raise another(head, known)
 
-    def _prove(self, library: str, old: Point, head: Head) -> None:
+    def _prove(self, library: str, old: KnownRoot, head: LogHead) -> None:
         """Verify that the log extends the signed checkpoint, with the same proof that a third party uses."""
         root = bytes.fromhex(head.root)
         self._tiles.grow(library, head.size)

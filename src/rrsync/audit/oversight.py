@@ -21,26 +21,38 @@ from typing import Final
 from rrsync.audit.sample import Overdue, Sample, Samples
 from rrsync.core.anomaly import Attempt, Limits, Traces, flags
 from rrsync.core.belgian_time import Month, midnight
-from rrsync.core.log_entry import DENIED, JSON, LOOKS, Access, Actor, ActorKind, Draft, Kind, Status, actor_of, named
+from rrsync.core.log_entry import (
+    DENIED,
+    JSON,
+    LOOKS,
+    Access,
+    Actor,
+    ActorKind,
+    Draft,
+    Kind,
+    Status,
+    actor_json,
+    actor_of,
+)
 from rrsync.core.planning import belgian_day
 from rrsync.errors import ConfigError
-from rrsync.store.access_log import Ledger
-from rrsync.store.encryption import Seal, SubjectKeys
+from rrsync.store.access_log import AccessLog
+from rrsync.store.encryption import FieldCipher, SubjectKeys
 from rrsync.store.engine import Database
-from rrsync.store.log_search import Search, Wanted
-from rrsync.store.reports import Group, Tally
-from rrsync.store.rows import Rows
-from rrsync.store.staff import Facts, Staff
+from rrsync.store.log_search import AccessFilter, LogSearch
+from rrsync.store.reports import AccessCounts, AccessGroup
+from rrsync.store.rows import RowCipher
+from rrsync.store.staff import AnomalyFacts, StaffList
 
 _ACTOR: Final = Actor(ActorKind.PROCESS, "rrsync")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SettingsTerms:
     """Logs changed terms of each library; ``terms`` returns the present ones, each as a digest without secrets."""
 
-    ledger: Ledger
-    search: Search
+    ledger: AccessLog
+    search: LogSearch
     terms: Callable[[str], Mapping[str, str]]
 
     def note(self, library: str) -> None:
@@ -58,14 +70,14 @@ class Terms:
             return
         old = before if isinstance(before, dict) else {}
         changed: list[JSON] = [name for name in sorted(now) if old.get(name) != now[name]]
-        body: dict[str, JSON] = {"actor": named(_ACTOR), "terms": {"now": now, "changed": changed}}
+        body: dict[str, JSON] = {"actor": actor_json(_ACTOR), "terms": {"now": now, "changed": changed}}
         self.ledger.append([Draft(library, Kind.SETTINGS, "", body=body)])
 
 
 class Flags:
     """Flags entries before they are logged; ``limits`` are each library's own, else the defaults."""
 
-    def __init__(self, facts: Facts, limits: Mapping[str, Limits], clock: Callable[[], datetime]) -> None:
+    def __init__(self, facts: AnomalyFacts, limits: Mapping[str, Limits], clock: Callable[[], datetime]) -> None:
         self._facts = facts
         self._limits = limits
         self._clock = clock
@@ -139,7 +151,7 @@ class Digest:
 class Digests:
     """Builds digests; accesses by processes are left out, except for mistakes of the register."""
 
-    search: Search
+    search: LogSearch
     samples: Samples
     clock: Callable[[], datetime]
 
@@ -158,7 +170,7 @@ class Digests:
             raise ConfigError(f"{day.isoformat()} is still to come", todo="Name an earlier day")
         since, until = midnight(day), midnight(day + timedelta(days=1))
         looks, mixups = [], []
-        for access in self.search.accesses(Wanted(library, since=since, until=until)):
+        for access in self.search.accesses(AccessFilter(library, since=since, until=until)):
             if access.actor.kind is ActorKind.PERSON:
                 looks.append(access)
             if access.status in _MIX_UP:
@@ -182,20 +194,20 @@ class Oversight:
         self,
         *,
         database: Database,
-        seal: Seal,
-        ledger: Ledger,
-        search: Search,
+        seal: FieldCipher,
+        ledger: AccessLog,
+        search: LogSearch,
         root: Callable[[str, int], bytes],
         limits: Mapping[str, Limits],
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
         self._ledger = ledger
-        self.flags = Flags(Facts(database, seal, Rows(seal), SubjectKeys(seal, random)), limits, clock)
-        self.staff = Staff(database, seal, ledger)
+        self.flags = Flags(AnomalyFacts(database, seal, RowCipher(seal), SubjectKeys(seal, random)), limits, clock)
+        self.staff = StaffList(database, seal, ledger)
         self.samples = Samples(search, ledger, root, clock)
         self.digests = Digests(search, self.samples, clock)
-        self._tally = Tally(database)
+        self._tally = AccessCounts(database)
 
     def sample(self, library: str, month: Month, viewer: Actor) -> Sample:
         """Return a month's sample.
@@ -220,7 +232,7 @@ class Oversight:
             self._note("digest", digest.library, viewer, {"day": day.isoformat()}, count=len(digest.flagged))
         return found
 
-    def figures(self, libraries: Sequence[str], first: date, viewer: Actor) -> dict[str, Counter[Group]]:
+    def figures(self, libraries: Sequence[str], first: date, viewer: Actor) -> dict[str, Counter[AccessGroup]]:
         """Return the number of accesses since a day in Belgium, per library.
 
         Raises:
@@ -245,4 +257,4 @@ class Oversight:
         view: dict[str, JSON] = {"what": what, "count": count}
         if words:
             view["filter"] = words
-        self._ledger.append([Draft(library, Kind.VIEW, "", body={"actor": named(viewer), "view": view})])
+        self._ledger.append([Draft(library, Kind.VIEW, "", body={"actor": actor_json(viewer), "view": view})])

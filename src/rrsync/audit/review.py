@@ -18,18 +18,18 @@ from typing import Final
 from rrsync.anchor.local_state import Fault, Faults
 from rrsync.audit.notary import Notary
 from rrsync.core.insz import Insz
-from rrsync.core.log_entry import JSON, LOOKS, Access, Actor, Draft, Evidence, Kind, actor_of, moment, named, stamp
+from rrsync.core.log_entry import JSON, LOOKS, Access, Actor, Draft, Evidence, Kind, actor_json, actor_of, moment, stamp
 from rrsync.errors import BrokenChain, ConfigError
-from rrsync.store.access_log import Head, Ledger
-from rrsync.store.log_search import Search, Wanted
-from rrsync.store.log_tree import Point
+from rrsync.store.access_log import AccessLog, LogHead
+from rrsync.store.log_search import AccessFilter, LogSearch
+from rrsync.store.log_tree import KnownRoot
 
 #: What may stand in a log about a person besides the looks: decisions, and whatever else was done.
 ABOUT: Final = frozenset(Kind) - LOOKS - {Kind.OUTCOME}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PersonAccesses:
     """Everything one library's log says about one person: accesses, and other entries by sequence number and content.
 
     ``forgotten`` are the years whose key was destroyed; ``seq`` is the entry of this answer itself.
@@ -43,7 +43,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class AccessDetail:
     """An access, its entries (sequence number and bytes), and whether its messages are kept, or were."""
 
     access: Access
@@ -53,7 +53,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class AccessMessages:
     """The messages of an access, and the access; ``None`` when none were kept, ``is_forgotten`` if they were."""
 
     access: Access
@@ -86,10 +86,10 @@ class Kept:
 class Review:
     """Shows the access logs of one database to a viewer, who is logged first."""
 
-    ledger: Ledger
-    search: Search
+    ledger: AccessLog
+    search: LogSearch
 
-    def look(self, wanted: Wanted, viewer: Actor, *, about: Sequence[Insz] = ()) -> list[Access]:
+    def look(self, wanted: AccessFilter, viewer: Actor, *, about: Sequence[Insz] = ()) -> list[Access]:
         """Return the matching accesses; only those about the person with these numbers, when there are any.
 
         Raises:
@@ -97,7 +97,7 @@ class Review:
         """
         return self.shown(wanted, viewer, about=about)[0]
 
-    def shown(self, wanted: Wanted, viewer: Actor, *, about: Sequence[Insz] = ()) -> tuple[list[Access], int]:
+    def shown(self, wanted: AccessFilter, viewer: Actor, *, about: Sequence[Insz] = ()) -> tuple[list[Access], int]:
         """Return the result of ``look`` and the entry that logs it; raises what ``look`` raises."""
         if about:
             refs = [ref for insz in about for ref in self.ledger.pseudonyms(wanted.library, insz)]
@@ -106,7 +106,7 @@ class Review:
         seq, *_ = self._note("show", wanted.library, viewer, _words(wanted), count=len(found), about=about)
         return found, seq
 
-    def entry(self, library: str, seq: int, viewer: Actor) -> Seen | None:
+    def entry(self, library: str, seq: int, viewer: Actor) -> AccessDetail | None:
         """Return the access whose intent, denial or outcome is at ``seq``; ``None``, and no log entry, without one.
 
         Raises:
@@ -119,7 +119,7 @@ class Review:
         entries = tuple(one for place in places for one in self.ledger.entries(library, since=place, most=1))
         has_messages = self.search.has_messages(access)
         self._note("show", library, viewer, {"entry": access.seq}, count=1, about=())
-        return Seen(access, entries, has_messages, not has_messages and self._is_forgotten(access))
+        return AccessDetail(access, entries, has_messages, not has_messages and self._is_forgotten(access))
 
     def entries(self, library: str, viewer: Actor, *, last: int, about: Sequence[Insz] = ()) -> list[tuple[int, bytes]]:
         """Return sequence number and exact bytes of the last entries of any kind, or of the last about a person.
@@ -136,7 +136,7 @@ class Review:
         self._note("show", library, viewer, {"raw": True, "last": last}, count=len(found), about=about)
         return found
 
-    def who(self, libraries: Sequence[str], viewer: Actor, insz: Insz) -> list[Told]:
+    def who(self, libraries: Sequence[str], viewer: Actor, insz: Insz) -> list[PersonAccesses]:
         """Return everything the logs of these libraries say about one person (GDPR, art. 15).
 
         Raises:
@@ -144,7 +144,7 @@ class Review:
         """
         return [self._told(library, viewer, insz) for library in libraries]
 
-    def evidence(self, library: str, seq: int, viewer: Actor, *, reason: str) -> Kept:
+    def evidence(self, library: str, seq: int, viewer: Actor, *, reason: str) -> AccessMessages:
         """Return the whole request and reply of the access whose intent or outcome is at ``seq``.
 
         Raises:
@@ -166,19 +166,19 @@ class Review:
         about = tuple(self.ledger.subjects(library, [access.seq]).values())
         of: dict[str, JSON] = {"of": access.seq}
         self._note("evidence", library, viewer, of, count=int(evidence is not None), about=about, reason=reason)
-        return Kept(access, evidence, evidence is None and self._is_forgotten(access))
+        return AccessMessages(access, evidence, evidence is None and self._is_forgotten(access))
 
     def _is_forgotten(self, access: Access) -> bool:
         """Whether the key of an access's year was destroyed."""
         return access.year.isdigit() and int(access.year) in self.search.forgotten(access.library)
 
-    def _told(self, library: str, viewer: Actor, insz: Insz) -> Told:
+    def _told(self, library: str, viewer: Actor, insz: Insz) -> PersonAccesses:
         refs = tuple(self.ledger.pseudonyms(library, insz))
-        accesses = tuple(self.search.accesses(Wanted(library, subjects=refs)))
+        accesses = tuple(self.search.accesses(AccessFilter(library, subjects=refs)))
         deeds = tuple(self.search.deeds(library, ABOUT, subjects=refs))
         forgotten = tuple(self.search.forgotten(library))
         (seq,) = self._note("who", library, viewer, {}, count=len(accesses) + len(deeds), about=(insz,))
-        return Told(library, accesses, deeds, forgotten, seq)
+        return PersonAccesses(library, accesses, deeds, forgotten, seq)
 
     def _note(
         self,
@@ -195,7 +195,7 @@ class Review:
         view: dict[str, JSON] = {"what": what, "count": count}
         if words:
             view["filter"] = words
-        body: dict[str, JSON] = {"actor": named(viewer), "view": view}
+        body: dict[str, JSON] = {"actor": actor_json(viewer), "view": view}
         if reason:
             body["why"] = {"note": reason}
         with self.ledger.writing() as session:
@@ -203,7 +203,7 @@ class Review:
             return self.ledger.append_in(session, drafts)
 
 
-def _words(wanted: Wanted) -> dict[str, JSON]:
+def _words(wanted: AccessFilter) -> dict[str, JSON]:
     """Return the search terms without the person, who is in the entry like every person."""
     words: dict[str, JSON] = {
         name: text
@@ -233,7 +233,7 @@ def _check(access: Access, evidence: Evidence) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Recounted:
+class VerifiedLog:
     """A successful verification: when, by whom, how many entries; ``since`` is the first of them, 0 for all."""
 
     at: datetime
@@ -243,12 +243,12 @@ class Recounted:
 
 
 @dataclass(frozen=True, slots=True)
-class Recount:
+class LogVerification:
     """Verifies the logs of one database."""
 
     notary: Notary
-    ledger: Ledger
-    search: Search
+    ledger: AccessLog
+    search: LogSearch
     faults: Faults
     clock: Callable[[], datetime]
 
@@ -257,9 +257,9 @@ class Recount:
         library: str,
         viewer: Actor,
         *,
-        since: Point | None = None,
+        since: KnownRoot | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Head:
+    ) -> LogHead:
         """Recompute a log, whole or from a known root; only the whole log clears a fault.
 
         Raises:
@@ -273,7 +273,7 @@ class Recount:
             raise
         said: dict[str, JSON] = {"size": head.size, "root": head.root, "since": since.size if since else 0}
         if head.size:
-            self.ledger.append([Draft(library, Kind.VERIFY, "", body={"actor": named(viewer), "verify": said})])
+            self.ledger.append([Draft(library, Kind.VERIFY, "", body={"actor": actor_json(viewer), "verify": said})])
         if since is None:
             self.faults.forget(library)
         return head
@@ -282,7 +282,7 @@ class Recount:
         """Return the last fault of a log that was not found whole since; raises what ``Faults.read`` raises."""
         return self.faults.read(library)
 
-    def last(self, library: str) -> Recounted | None:
+    def last(self, library: str) -> VerifiedLog | None:
         """Return the last successful verification of a log.
 
         Raises:
@@ -300,7 +300,7 @@ class Recount:
             raise _unreadable(library, seq) from error
         if not isinstance(size, int) or not isinstance(since, int):
             raise _unreadable(library, seq)
-        return Recounted(at, actor_of(line), size, since)
+        return VerifiedLog(at, actor_of(line), size, since)
 
 
 def _unreadable(library: str, seq: int) -> BrokenChain:

@@ -14,11 +14,11 @@ from datetime import datetime
 from hashlib import sha256
 
 from rrsync.core.belgian_time import Month, last_month
-from rrsync.core.log_entry import JSON, Access, Actor, Draft, Kind, actor_of, is_same_name, moment, named
-from rrsync.core.review_sample import Finding, Lot, draw, is_overdue, sample_size, weight
+from rrsync.core.log_entry import JSON, Access, Actor, Draft, Kind, actor_json, actor_of, is_same_name, moment
+from rrsync.core.review_sample import DrawnSample, Finding, draw, is_overdue, sample_size, weight
 from rrsync.errors import BrokenChain, ConfigError
-from rrsync.store.access_log import Ledger
-from rrsync.store.log_search import Search
+from rrsync.store.access_log import AccessLog
+from rrsync.store.log_search import LogSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ class Drawn:
 class Samples:
     """Draws samples and records decisions; ``root`` returns the root of a log's first entries."""
 
-    search: Search
-    ledger: Ledger
+    search: LogSearch
+    ledger: AccessLog
     root: Callable[[str, int], bytes]
     clock: Callable[[], datetime]
 
@@ -184,7 +184,7 @@ class Samples:
     def _stretch(self, library: str, month: Month) -> range:
         return range(self.search.first(library, month.start), self.search.first(library, month.end))
 
-    def _picks(self, library: str, month: Month, lot: Lot) -> tuple[Pick, ...]:
+    def _picks(self, library: str, month: Month, lot: DrawnSample) -> tuple[Pick, ...]:
         decisions = self._decisions(library)[month.text]
         return tuple(
             Pick(self._access(library, seq), seq in lot.risk, tuple(decisions.get(seq, ())))
@@ -221,4 +221,4 @@ def _unreadable(library: str, seq: int) -> BrokenChain:
 
 def _review(library: str, month: Month, seq: int, finding: Finding, actor: Actor) -> Draft:
     review: dict[str, JSON] = {"month": month.text, "of": seq, "decision": finding.value}
-    return Draft(library, Kind.REVIEW, "", body={"actor": named(actor), "review": review})
+    return Draft(library, Kind.REVIEW, "", body={"actor": actor_json(actor), "review": review})

@@ -17,8 +17,8 @@ from rrsync.core.exchange import Found, Reason
 from rrsync.core.person import Address, Held, Name, PartialDate
 from rrsync.errors import ConfigError, RegistryError, RrsyncError, StoreError
 from rrsync.store.holds import OpenHold
-from rrsync.sync.hold_decisions import Asked, PutOff, Renumbered
-from rrsync.sync.refresh import Refreshed
+from rrsync.sync.hold_decisions import AskedAgain, Postponed, Renumbered
+from rrsync.sync.refresh import RefreshResult
 from rrsync.text.catalogue import translated, translations
 from rrsync.text.holds import Advice, advice, number_advice
 from rrsync.text.log_terms import FIELDS
@@ -70,11 +70,11 @@ def refresh(
         raise typer.Exit(4)
 
 
-def _is_mix_up(done: Refreshed) -> bool:
+def _is_mix_up(done: RefreshResult) -> bool:
     return isinstance(done.verdict, Hold) and done.verdict.reason is Reason.MISMATCH
 
 
-def _refreshed(done: Refreshed) -> dict[str, object]:
+def _refreshed(done: RefreshResult) -> dict[str, object]:
     verdict = done.verdict
     return {
         "library": done.member.library,
@@ -88,7 +88,7 @@ def _refreshed(done: Refreshed) -> dict[str, object]:
     }
 
 
-def _rows(done: Refreshed) -> list[tuple[str, str, str]]:
+def _rows(done: RefreshResult) -> list[tuple[str, str, str]]:
     match done.verdict:
         case Change() | Same():
             return difference(done.member.held, done.verdict.after)
@@ -97,7 +97,7 @@ def _rows(done: Refreshed) -> list[tuple[str, str, str]]:
             return [] if proposal is None else difference(done.member.held, proposal)
 
 
-def _tell(speak: Voices, done: Refreshed, language: str) -> None:
+def _tell(speak: Voices, done: RefreshResult, language: str) -> None:
     _ = translations(language).gettext
     if isinstance(done.verdict, Hold):
         reason = done.verdict.reason.value
@@ -240,12 +240,12 @@ def _followed(speak: Voices, done: Renumbered, language: str) -> int:
     """Say what came of asking under a new number; give the exit code that it asks for."""
     _ = translations(language).gettext
     match done:
-        case Asked():
+        case AskedAgain():
             text = _("The register was asked about the new number of %(number)s.")
             speak.out.print(text % {"number": done.number})
             _tell(speak, done.found, language)
             return 4 if _is_mix_up(done.found) else 0
-        case PutOff():
+        case Postponed():
             why = RrsyncError(done.why.what, kept="", todo=done.why.todo)
             text = _("The new number of %(number)s was accepted; what the register must do for it is postponed.")
             speak.err.print(f"rrsync: {text % {'number': done.number}} {why}")

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from rrsync.app.services import Services
-from rrsync.audit.export import Export, Filled, Format, Order
+from rrsync.audit.export import Export, ExportOrder, Format, LoggedOrder
 from rrsync.audit.export_formats import COLUMNS
 from rrsync.audit.key_destruction import DAYS
 from rrsync.audit.notary import newest
@@ -31,8 +31,8 @@ from rrsync.cli.output import new_folder, progress, replacing, replacing_lines
 from rrsync.core.log_entry import JSON, decode
 from rrsync.core.spreadsheet import escape
 from rrsync.errors import BrokenChain, ConfigError, InputError
-from rrsync.store.checkpoints import Anchoring
-from rrsync.store.log_tree import Point
+from rrsync.store.checkpoints import AnchorReceipt
+from rrsync.store.log_tree import KnownRoot
 from rrsync.text import local_time
 
 LibrariesOption = Annotated[
@@ -78,7 +78,7 @@ def verify(
         speak.out.print(_elsewhere(told["anchored"]))
 
 
-def _start(services: Services, library: str, file: Path | None) -> Point | None:
+def _start(services: Services, library: str, file: Path | None) -> KnownRoot | None:
     if file is None:
         return None
     try:
@@ -99,7 +99,7 @@ def _anchored(services: Services, library: str) -> dict[str, object] | None:
     return _said(last) if last else None
 
 
-def _said(one: Anchoring) -> dict[str, object]:
+def _said(one: AnchorReceipt) -> dict[str, object]:
     return {"size": one.size, "anchor": one.name, "at": one.at.isoformat()}
 
 
@@ -294,7 +294,7 @@ def export(
     Example: rrsync log export hasselt-log --library hasselt --format tiles --reason "audit 2026"
     """
     speak = voices()
-    order = Order(library, form, local_time.since(since), local_time.until(until))
+    order = ExportOrder(library, form, local_time.since(since), local_time.until(until))
     who, why = viewer(actor), short("--reason", reason)
     if form is Format.TILES and target.exists():
         raise ConfigError(f"{shown(target.name)} is there already", todo="Name a folder that is not there yet")
@@ -314,7 +314,7 @@ def export(
     speak.out.print(f"{about} of the access log of {library} written to {shown(target)}. {todo}")
 
 
-def _write_rows(source: Export, filled: Filled, target: Path, told: Callable[[int], None]) -> int:
+def _write_rows(source: Export, filled: LoggedOrder, target: Path, told: Callable[[int], None]) -> int:
     count = 0
     with replacing(target) as write:
         write(COLUMNS)
@@ -323,7 +323,7 @@ def _write_rows(source: Export, filled: Filled, target: Path, told: Callable[[in
     return count
 
 
-def _write_lines(source: Export, filled: Filled, target: Path, told: Callable[[int], None]) -> int:
+def _write_lines(source: Export, filled: LoggedOrder, target: Path, told: Callable[[int], None]) -> int:
     count = 0
     with replacing_lines(target) as write:
         for count, line in enumerate(source.lines(filled, told), start=1):  # noqa: B007 — as above
@@ -331,7 +331,7 @@ def _write_lines(source: Export, filled: Filled, target: Path, told: Callable[[i
     return count
 
 
-def _write_folder(source: Export, filled: Filled, target: Path, told: Callable[[int], None]) -> int:
+def _write_folder(source: Export, filled: LoggedOrder, target: Path, told: Callable[[int], None]) -> int:
     count = 0
     with new_folder(target) as write:
         for count, (name, data) in enumerate(source.files(filled, told), start=1):  # noqa: B007 — as above

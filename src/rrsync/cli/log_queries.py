@@ -15,16 +15,16 @@ import typer
 
 from rrsync.app.services import Services
 from rrsync.audit.letter import Letter
-from rrsync.audit.review import Told
+from rrsync.audit.review import PersonAccesses
 from rrsync.cli.context import Voices, opened, short, table, typed, viewer, voices
 from rrsync.cli.log import LibrariesOption, looked, read
 from rrsync.cli.member_file import shown
 from rrsync.cli.options import ConfigOption, JsonOption, LibraryOption, SinceOption, UntilOption, ViewerOption
 from rrsync.cli.output import replacing_lines
 from rrsync.core.insz import Insz
-from rrsync.core.log_entry import DENIED, OPEN, REUSED, Access, Status, named, stamp
+from rrsync.core.log_entry import DENIED, OPEN, REUSED, Access, Status, actor_json, stamp
 from rrsync.errors import ConfigError
-from rrsync.store.log_search import Wanted
+from rrsync.store.log_search import AccessFilter
 from rrsync.text import local_time
 from rrsync.text.catalogue import translated, translations
 from rrsync.text.log_terms import FLAGS
@@ -68,7 +68,7 @@ def show(  # noqa: PLR0913 — a door's options
     Example: rrsync log show --library hasselt --member M000123 --since 2026-01-01
     """
     speak, who = voices(), viewer(actor)
-    wanted = Wanted(
+    wanted = AccessFilter(
         library,
         actor=_said("--staff", staff),
         purpose=_said("--purpose", purpose),
@@ -77,7 +77,7 @@ def show(  # noqa: PLR0913 — a door's options
         until=local_time.until(until),
         last=last,
     )
-    if raw and wanted != Wanted(library, last=last):
+    if raw and wanted != AccessFilter(library, last=last):
         raise ConfigError("--raw goes with --member and --last alone", todo="Leave the other options out")
     with opened(config) as services:
         looked(services, [library])
@@ -162,7 +162,7 @@ def document(look: Access) -> dict[str, object]:
     said: dict[str, object] = asdict(look)
     said["preview"], said["offered"] = said.pop("is_preview"), said.pop("is_offered")
     ended = None if look.ended_at is None else stamp(look.ended_at)
-    return said | {"at": stamp(look.at), "ended_at": ended, "actor": named(look.actor)}
+    return said | {"at": stamp(look.at), "ended_at": ended, "actor": actor_json(look.actor)}
 
 
 def evidence(
@@ -239,7 +239,7 @@ def who(
         speak.out.print(_("The letter is in %(file)s.") % {"file": shown(to)})
 
 
-def _document(told: Told, names: Mapping[str, str]) -> dict[str, object]:
+def _document(told: PersonAccesses, names: Mapping[str, str]) -> dict[str, object]:
     """Return what a log says for a JSON document; the sealed numbers are left out."""
     return {
         "library": told.library,

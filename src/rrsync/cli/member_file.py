@@ -27,8 +27,8 @@ from rrsync.core.insz import Insz, holds_insz
 from rrsync.core.person import Address, Held, Member, Name, PartialDate, tidy
 from rrsync.core.spreadsheet import escape, unescape
 from rrsync.errors import ConfigError, InputError
-from rrsync.store.members import Incoming, Taken
-from rrsync.store.rows import Standing
+from rrsync.store.members import ImportResult, ImportRow
+from rrsync.store.rows import MemberStatus
 
 LONGEST: Final = 128 * 1024
 _HEAD: Final = 4096
@@ -308,16 +308,16 @@ class Reader:
     columns: Sequence[str]
     production: bool
 
-    def read(self, line: int, cells: Sequence[str]) -> Incoming | Taken:
+    def read(self, line: int, cells: Sequence[str]) -> ImportRow | ImportResult:
         """Return the member that stands on a line, or the refusal of the line."""
         if len(cells) != len(self.columns):
             reason = f"the row has {len(cells)} cells and the header {len(self.columns)}"
-            return Taken(line, "refused", "", reason)
+            return ImportResult(line, "refused", "", reason)
         try:
             member = self._member(dict(zip(self.columns, cells, strict=True)))
-            return Incoming(line, member, frozenset(self.columns))
+            return ImportRow(line, member, frozenset(self.columns))
         except _Unusable as error:
-            return Taken(line, "refused", error.column, error.what)
+            return ImportResult(line, "refused", error.column, error.what)
 
     def _member(self, row: dict[str, str]) -> Member:
         number = _cell(row, "member_no", _number)
@@ -351,7 +351,7 @@ class Reader:
         return Insz.parse(text, production=self.production) if text else None
 
 
-def row_of(standing: Standing) -> list[str]:
+def row_of(standing: MemberStatus) -> list[str]:
     """Return a member's cells for the export, in the order of ``EXPORTED``; the national number is not among them."""
     member, held = standing.member, standing.member.held
     address = held.address

@@ -23,8 +23,8 @@ from rrsync.cli.member_file import opened as opened_file
 from rrsync.cli.options import ConfigOption, JsonOption, LibraryOption
 from rrsync.cli.output import Rejects, progress, rejects, replacing
 from rrsync.errors import ConfigError, Interrupted, StoreError
-from rrsync.store.members import Incoming, Taken
-from rrsync.store.rows import Standing
+from rrsync.store.members import ImportResult, ImportRow
+from rrsync.store.rows import MemberStatus
 
 _BATCH: Final = 1_000
 EPILOGS: Final = {
@@ -51,7 +51,7 @@ class Tally:
         """How many rows were taken over."""
         return self.new + self.changed + self.same
 
-    def add(self, taken: Sequence[Taken]) -> None:
+    def add(self, taken: Sequence[ImportResult]) -> None:
         """Count a batch."""
         for one in taken:
             self.rows += 1
@@ -167,8 +167,8 @@ def _take_over(
         with stopping(services.stop), progress(speak, "Importing", look.rows, lines="rows imported") as told:
             while batch := [reader.read(line, cells) for line, cells in islice(rows, _BATCH)]:
                 _refuse_if(stopped=services.stop.is_set())
-                incoming = [item for item in batch if isinstance(item, Incoming)]
-                taken = [item for item in batch if isinstance(item, Taken)]
+                incoming = [item for item in batch if isinstance(item, ImportRow)]
+                taken = [item for item in batch if isinstance(item, ImportResult)]
                 taken += services.members.take(incoming, import_id=import_id, at=at)
                 tally.add(taken)
                 refused.add(sorted((one for one in taken if one.result == "refused"), key=lambda one: one.line))
@@ -196,7 +196,7 @@ def _warn(look: Look, speak: Voices) -> None:
 
 def _standings(
     services: Services, libraries: Sequence[str], since: datetime | None, run: str | None
-) -> Iterator[Standing]:
+) -> Iterator[MemberStatus]:
     for library in libraries:
         yield from services.members.export(library, since=since, run=run)
 

@@ -22,7 +22,7 @@ from rrsync.cli.context import Voices
 from rrsync.cli.member_file import shown
 from rrsync.core.spreadsheet import escape
 from rrsync.errors import ConfigError, InputError
-from rrsync.store.members import Taken
+from rrsync.store.members import ImportResult
 
 _LINE_EVERY: Final = 100_000
 
@@ -57,7 +57,7 @@ class Rejects:
         self.path = path
         self.rows = 0
 
-    def add(self, refused: Sequence[Taken]) -> None:
+    def add(self, refused: Sequence[ImportResult]) -> None:
         """Write refused rows to disk.
 
         Raises:

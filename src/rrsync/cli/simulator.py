@@ -13,7 +13,7 @@ from rrsync.app.runtime import system_runtime, until_stopped
 from rrsync.cli.context import voices
 from rrsync.errors import ConfigError
 from rrsync.simulator.citizens import World, member_rows
-from rrsync.simulator.faults import SENTENCES, Fault
+from rrsync.simulator.faults import DESCRIPTIONS, Fault
 from rrsync.simulator.server import Simulator
 
 #: The people it knows, unless it is told otherwise.
@@ -21,7 +21,7 @@ SEED: Final = 1
 
 #: The end of the simulator's help: a line for each kind of fault.
 _FAULTS: Final = "\b\nExample: rrsync simulator --people 300 --members members.csv --fault busy:10\n\n\b\n" + "\n".join(
-    ["The kinds of fault:", *(f"  {kind.value:14}{text}" for kind, text in SENTENCES.items())]
+    ["The kinds of fault:", *(f"  {kind.value:14}{text}" for kind, text in DESCRIPTIONS.items())]
 )
 EPILOGS: Final = {"simulator": _FAULTS}
 

@@ -22,7 +22,7 @@ WAIT: Final = timedelta(minutes=10)
 AHEAD: Final = timedelta(minutes=1)
 
 
-class Stage(StrEnum):
+class BreakGlassStage(StrEnum):
     """The state of a request: waiting for a colleague, approved, used, declined, or expired."""
 
     WAITING = "waiting"
@@ -33,7 +33,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Wish(Masked):
+class BreakGlassRequest(Masked):
     """One request to ask about a non-member: requester, reason, person, and decision.
 
     ``insz`` is ``None`` after the person is forgotten, when the request expired. ``reference`` is the request's own;
@@ -53,15 +53,15 @@ class Wish(Masked):
     is_approved: bool = False
     is_asked: bool = False
 
-    def stage(self, now: datetime) -> Stage:
+    def stage(self, now: datetime) -> BreakGlassStage:
         """Return the state at a moment."""
         if self.is_asked:
-            return Stage.ASKED
+            return BreakGlassStage.ASKED
         if self.decided_at is not None and not self.is_approved:
-            return Stage.REFUSED
+            return BreakGlassStage.REFUSED
         if not self.until - WAIT - AHEAD <= now < self.until:
-            return Stage.LAPSED
-        return Stage.WAITING if self.decided_at is None else Stage.READY
+            return BreakGlassStage.LAPSED
+        return BreakGlassStage.WAITING if self.decided_at is None else BreakGlassStage.READY
 
     @property
     def until(self) -> datetime:

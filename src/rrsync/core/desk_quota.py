@@ -67,7 +67,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class QuotaUsage:
     """The queries of a library's staff in the last day: how many, and the time of the ``first`` that fills the limit.
 
     When the limit is reached, ``first`` is the query whose expiry makes room.
@@ -78,24 +78,24 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class QuotaGranted:
     """The query is allowed; ``near`` are the limits it comes near."""
 
     near: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class QuotaExceeded:
     """The query is denied because of this limit; after ``wait`` there is room again."""
 
     window: Window
     wait: timedelta
 
 
-Verdict: TypeAlias = Granted | Refused
+Verdict: TypeAlias = QuotaGranted | QuotaExceeded
 
 
-def judge(at: datetime, own: Iterable[datetime], library: Used, limits: Limits) -> Verdict:
+def judge(at: datetime, own: Iterable[datetime], library: QuotaUsage, limits: Limits) -> Verdict:
     """Decide whether a person may query now; ``own`` are the times of their queries in the last day, in any order.
 
     A time after ``at`` counts too, so a clock that was set back gives no extra queries. If several limits are reached,
@@ -108,13 +108,13 @@ def judge(at: datetime, own: Iterable[datetime], library: Used, limits: Limits) 
         room = len(recent) - limits.most(window)  # this many must go, and one more, before there is room
         counted[window] = len(recent), recent[room] if room >= 0 else None
     refused = [
-        Refused(window, first + _SPANS[window] - at)
+        QuotaExceeded(window, first + _SPANS[window] - at)
         for window, (count, first) in counted.items()
         if count >= limits.most(window) and first is not None
     ]
     if refused:
         return max(refused, key=lambda each: each.wait)
-    return Granted(
+    return QuotaGranted(
         tuple(window for window in Window if counted[window][0] + 1 >= math.ceil(limits.most(window) * limits.soft))
     )
 

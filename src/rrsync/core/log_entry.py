@@ -113,7 +113,7 @@ class Draft(Masked):
     evidence: Evidence | None = None
 
 
-def named(actor: Actor) -> dict[str, JSON]:
+def actor_json(actor: Actor) -> dict[str, JSON]:
     """Return an actor in the form of an entry."""
     said: dict[str, JSON] = {"t": actor.kind.value, "id": actor.name}
     return said | {"via": actor.via} if actor.via else said

@@ -51,7 +51,7 @@ _QUIET_S: Final = 5.0  # without a call that came too fast
 _SHORTEST_WAIT_S: Final = 1.0
 
 
-class Went(StrEnum):
+class CallResult(StrEnum):
     """The result of a call, as far as the rate limit needs it."""
 
     FINE = "fine"
@@ -82,7 +82,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Reservation:
     """The calls that one process may have in flight, until a time."""
 
     who: str
@@ -92,7 +92,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SlotRequest:
     """A request of a process: slots for a night, or the next ones for ``people`` waiting at a desk.
 
     ``flying`` calls are in flight; ``lag_s`` is the time it takes to receive the grant.
@@ -106,7 +106,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class SlotGrant:
     """Slots from a time on; without a step, a number of calls that may run at once, for a second.
 
     A ``probe`` is the one call that tests whether the register is back.
@@ -119,14 +119,14 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class SlotWait:
     """No slots now: ask again after this time."""
 
     for_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class SlotPause:
     """Nobody may ask for this long. The breaker opened ``since_s`` ago, or the register wants a pause (``None``)."""
 
     for_s: float
@@ -134,7 +134,7 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class RateLimitState:
     """The shared state; times are seconds of the shared clock.
 
     ``share`` is the part of the budget in use; ``cut_at`` and ``quiet_at`` are when it was cut and when quiet began.
@@ -154,33 +154,35 @@ class Traffic:
     since: float | None = None
     again_at: float = 0.0
     rest_s: float = REST_S
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[Reservation, ...] = ()
 
     def dump(self) -> str:
         """Return the state as the text that the database stores."""
         return _FORM.dump_json(self).decode()
 
 
-_FORM: Final = TypeAdapter(Traffic)
+_FORM: Final = TypeAdapter(RateLimitState)
 
 
-def parse(text: str, now: float) -> Traffic:
+def parse(text: str, now: float) -> RateLimitState:
     """Read the result of ``dump``; unreadable text gives a new state that begins with some seconds of silence."""
     if text in {"", "{}"}:
-        return Traffic()
+        return RateLimitState()
     try:
         return _FORM.validate_json(text)
     except ValidationError:
-        return Traffic(not_before=now + PATIENCE_S)
+        return RateLimitState(not_before=now + PATIENCE_S)
 
 
-def reserve(state: Traffic, now: float, ask: Ask, budget: Budget) -> tuple[Traffic, Grant | Wait | Rest]:
+def reserve(
+    state: RateLimitState, now: float, ask: SlotRequest, budget: Budget
+) -> tuple[RateLimitState, SlotGrant | SlotWait | SlotPause]:
     """Return the next slots of a process, or why it must wait; a grant includes calls in flight."""
     if rest := resting(state, now):
         return state, rest
     early_s = max(state.free_at, state.not_before) - now - AHEAD_S - ask.lag_s
     if early_s > _ROUNDING_S and not ask.desk:
-        return state, Wait(early_s)
+        return state, SlotWait(early_s)
     state = by_now(state, now)
     is_probe, is_spaced = state.since is not None, budget.step_s > 0
     start = max(now + ask.lag_s * is_spaced, state.free_at, state.not_before)
@@ -188,33 +190,35 @@ def reserve(state: Traffic, now: float, ask: Ask, budget: Budget) -> tuple[Traff
     block = ceil(BLOCK_S / step_s) if is_spaced else budget.max_in_flight
     slots = min(max(_room(state, ask, budget), 0), 1 if is_probe else block, ask.people if ask.desk else block)
     until = now + budget.deadline_s + _MARGIN_S
-    state = replace(state, claims=(*_others(state, ask.who), Claim(ask.who, ask.desk, ask.flying + slots, until)))
+    state = replace(state, claims=(*_others(state, ask.who), Reservation(ask.who, ask.desk, ask.flying + slots, until)))
     if not slots:
-        return state, Wait(_POLL_S)
+        return state, SlotWait(_POLL_S)
     if is_probe:  # who dies while trying, tries no longer than this
         state = replace(state, again_at=until)
     if is_spaced:
         state = replace(state, free_at=start + slots * step_s)
-    return state, Grant(start, step_s, slots, is_probe)
+    return state, SlotGrant(start, step_s, slots, is_probe)
 
 
-def resting(state: Traffic, now: float) -> Rest | None:
+def resting(state: RateLimitState, now: float) -> SlotPause | None:
     """Return the remaining pause, if nobody may ask: the breaker is open, or the register asked for a pause."""
     state = by_now(state, now)
     if state.since is not None and state.again_at > now:
-        return Rest(max(state.again_at, state.not_before) - now, now - state.since)
+        return SlotPause(max(state.again_at, state.not_before) - now, now - state.since)
     if state.not_before - now > PATIENCE_S:
-        return Rest(state.not_before - now)
+        return SlotPause(state.not_before - now)
     return None
 
 
-def told(state: Traffic, now: float, how: Sequence[Went], retry_after_s: float | None = None) -> Traffic:
+def told(
+    state: RateLimitState, now: float, how: Sequence[CallResult], retry_after_s: float | None = None
+) -> RateLimitState:
     """Record the results of calls, in order; ``retry_after_s`` came with the last one."""
     if not how:
         return state
     state = by_now(state, now)
     for went in how:
-        if went is Went.BUSY:
+        if went is CallResult.BUSY:
             state = _slower(state, now)
         if state.since is None:  # while nobody asks, what was under way changes nothing
             state = _counted(state, now, went)
@@ -224,25 +228,25 @@ def told(state: Traffic, now: float, how: Sequence[Went], retry_after_s: float |
     return state
 
 
-def probed(state: Traffic, now: float, went: Went | None) -> Traffic:
+def probed(state: RateLimitState, now: float, went: CallResult | None) -> RateLimitState:
     """Record the result of the probe; ``None`` when it was not sent."""
     state = by_now(state, now)
     if state.since is None:
         return state
     if went is None:
         return replace(state, again_at=now)
-    if went is Went.FINE:
+    if went is CallResult.FINE:
         return replace(state, since=None, failed=0, last="", rest_s=REST_S)
     rest_s = min(2 * state.rest_s, LONGEST_REST_S)
     return replace(state, rest_s=rest_s, again_at=now + rest_s)
 
 
-def left(state: Traffic, who: str) -> Traffic:
+def left(state: RateLimitState, who: str) -> RateLimitState:
     """Release the reservation of a process without calls in flight."""
     return replace(state, claims=_others(state, who))
 
 
-def by_now(state: Traffic, now: float) -> Traffic:
+def by_now(state: RateLimitState, now: float) -> RateLimitState:
     """Return the state at a time: expired reservations are gone, and quiet has restored the rate."""
     if now < state.seen:
         state = _shifted(state, now - state.seen)
@@ -254,7 +258,7 @@ def by_now(state: Traffic, now: float) -> Traffic:
     return replace(state, seen=now, share=share, quiet_at=quiet_at, claims=claims)
 
 
-def _shifted(state: Traffic, by: float) -> Traffic:
+def _shifted(state: RateLimitState, by: float) -> RateLimitState:
     """Return the state for a clock that was set back."""
     return replace(
         state,
@@ -269,11 +273,11 @@ def _shifted(state: Traffic, by: float) -> Traffic:
     )
 
 
-def _others(state: Traffic, who: str) -> tuple[Claim, ...]:
+def _others(state: RateLimitState, who: str) -> tuple[Reservation, ...]:
     return tuple(claim for claim in state.claims if claim.who != who)
 
 
-def _room(state: Traffic, ask: Ask, budget: Budget) -> int:
+def _room(state: RateLimitState, ask: SlotRequest, budget: Budget) -> int:
     """Return how many more calls a process may have in flight; nights leave some for desk requests."""
     others = _others(state, ask.who)
     free = max(budget.max_in_flight, budget.for_nights + 1) - sum(claim.calls for claim in others)
@@ -283,15 +287,15 @@ def _room(state: Traffic, ask: Ask, budget: Budget) -> int:
     return free - ask.flying
 
 
-def _slower(state: Traffic, now: float) -> Traffic:
+def _slower(state: RateLimitState, now: float) -> RateLimitState:
     if now - state.cut_at < 1:
         return replace(state, quiet_at=now)
     return replace(state, share=max(state.share / 2, SLOWEST), cut_at=now, quiet_at=now)
 
 
-def _counted(state: Traffic, now: float, went: Went) -> Traffic:
+def _counted(state: RateLimitState, now: float, went: CallResult) -> RateLimitState:
     """Record a call, and open the breaker after too many failures."""
-    is_fine = went is Went.FINE
+    is_fine = went is CallResult.FINE
     failed, last = 0 if is_fine else state.failed + 1, (state.last + ("+" if is_fine else "-"))[-LAST:]
     state = replace(state, failed=failed, last=last)
     if failed < IN_A_ROW and last.count("-") < LAST / 2:

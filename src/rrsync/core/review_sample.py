@@ -57,7 +57,7 @@ class Finding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
+class DrawnSample:
     """The accesses drawn, by their place in the log, in the order of drawing."""
 
     random: tuple[int, ...]
@@ -78,13 +78,13 @@ def sample_size(accesses: int) -> int:
     return min(accesses, max(LEAST, -(-accesses // ONE_IN)))
 
 
-def draw(weights: Mapping[int, int], *, seed: bytes, size: int) -> Lot:
+def draw(weights: Mapping[int, int], *, seed: bytes, size: int) -> DrawnSample:
     """Draw ``size`` accesses without replacement; they are given by their place in the log and their weight."""
     by_chance = sorted(weights, key=lambda seq: (_ticket(seed, 0, seq), seq))
     random = by_chance[: size - size // 2]
     left = by_chance[size - size // 2 :]
     by_risk = sorted(left, key=lambda seq: (min(_ticket(seed, n + 1, seq) for n in range(weights[seq])), seq))
-    return Lot(tuple(random), tuple(by_risk[: size // 2]))
+    return DrawnSample(tuple(random), tuple(by_risk[: size // 2]))
 
 
 def is_overdue(month: Month, now: datetime) -> bool:

@@ -13,7 +13,7 @@ uses ``record`` and ``read``:
    together with what follows from it.
 5. Retry. Where ``codes`` says so, the question is recorded again under a new reference. The entry of a failed attempt
    is committed before the next attempt; that of the last is returned. There is no retry while the register rests
-   (``pace.Resting``).
+   (``pace.RegistryResting``).
 6. Subscribe. When MAGDA refuses for want of a subscription (40003, 13202), that entry is committed, one subscription is
    requested, and the question asked once more. Each is an access of its own. If the subscription is refused, that is
    the answer. After a second refusal the member waits for a later run (MAGDA fact sheet §9.7).
@@ -39,7 +39,7 @@ from rrsync.core.insz import holds_insz
 from rrsync.core.log_entry import JSON, Draft, Evidence, Status
 from rrsync.core.person import Masked
 from rrsync.core.planning import belgian_day
-from rrsync.core.rate_limit import Went
+from rrsync.core.rate_limit import CallResult
 from rrsync.errors import (
     ConfigError,
     Interrupted,
@@ -53,9 +53,9 @@ from rrsync.registry import outcome
 from rrsync.registry import outcome as registry_outcome
 from rrsync.registry.codes import Action, UnknownCodes, gravest, warn
 from rrsync.registry.outcome import FileAnswer, Outcome, Rules, SoapReply, read_answer
-from rrsync.registry.pace import Pace, Resting, never
-from rrsync.registry.request import Forms, Service, service
-from rrsync.registry.soap import Client, EndpointUnavailable
+from rrsync.registry.pace import RateLimiter, RegistryResting, not_interrupted
+from rrsync.registry.request import Envelopes, Service, service
+from rrsync.registry.soap import EndpointUnavailable, SoapClient
 
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 30.0
@@ -69,7 +69,7 @@ Write: TypeAlias = Callable[[Question, Authorisation, datetime], bytes]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Recorded(Masked):
+class RecordedQuestion(Masked):
     """A question whose intent is committed, and the message that may be sent once; only ``Gate.record`` makes one."""
 
     question: Question
@@ -77,7 +77,7 @@ class Recorded(Masked):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Exchange(Masked):
+class AnsweredQuestion(Masked):
     """The answer to a question about a person, the outcome to commit with it, and the number of calls it took.
 
     ``subscribed`` says that a subscription to the number was made on the way; its outcome is committed.
@@ -105,7 +105,7 @@ class _Attempts:
     ``ms`` is how long the register took, without the wait for a slot; 0 if nothing was sent.
     """
 
-    current: Recorded
+    current: RecordedQuestion
     calls: int = 0
     reply: bytes = b""
     status: Status = Status.NOT_SENT
@@ -128,10 +128,10 @@ class Gate:
     def __init__(  # noqa: PLR0913 — the one place where everything a question needs comes together
         self,
         *,
-        client: Client,
+        client: SoapClient,
         append: Callable[[Sequence[Draft]], None],
         authorisations: Mapping[str, Authorisation],
-        pace: Pace,
+        pace: RateLimiter,
         clock: Callable[[], datetime],
         new_reference: Callable[[], str],
         source: str,
@@ -140,7 +140,7 @@ class Gate:
         attempts: int = 4,
         max_wait_s: float = 120.0,
         keep: outcome.Keep = outcome.Keep.ERRORS,
-        interrupted: Callable[[], bool] = never,
+        interrupted: Callable[[], bool] = not_interrupted,
         repertory: str | None = None,
         subscribed: Callable[[Draft], None] | None = None,
         unknown: Callable[[Notice], None] = warn,
@@ -157,7 +157,7 @@ class Gate:
         self._repertory = repertory
         self._commit_subscription = subscribed or (lambda outcome: append([outcome]))
         self._unknown_codes = UnknownCodes(unknown)
-        self._forms = Forms(client.build, source=source, repertory=repertory)
+        self._forms = Envelopes(client.build, source=source, repertory=repertory)
         self._unsent: set[str] = set()
         self._retrying = Retrying(
             retry=retry_if_exception(_is_worth_a_retry),
@@ -167,7 +167,7 @@ class Gate:
             reraise=True,
         )
 
-    def ask(self, question: Question) -> Exchange:
+    def ask(self, question: Question) -> AnsweredQuestion:
         """Record one question and send it; raises what ``record`` and ``send`` raise."""
         return self.send(self.record([question])[0])
 
@@ -197,7 +197,7 @@ class Gate:
         self._permit([question])
         return outcome.reused(question, self._service(question), self._authorisations[question.library], said)
 
-    def record(self, questions: Sequence[Question], write: Write | None = None) -> list[Recorded]:
+    def record(self, questions: Sequence[Question], write: Write | None = None) -> list[RecordedQuestion]:
         """Commit the intent to ask each of these, in one commit.
 
         Without ``write`` the messages are the signed envelopes that ``send`` sends; with it, another channel sends
@@ -215,14 +215,14 @@ class Gate:
         for question in questions:
             authorisation = self._authorisations[question.library]
             message = (write or self._write_envelope)(question, authorisation, now)
-            recorded.append(Recorded(question, message))
+            recorded.append(RecordedQuestion(question, message))
             intents.append(outcome.intent(question, self._service(question), authorisation, message))
         self._append(intents)
         if write is None:
             self._unsent.update(question.reference for question in questions)
         return recorded
 
-    def send(self, recorded: Recorded) -> Exchange:
+    def send(self, recorded: RecordedQuestion) -> AnsweredQuestion:
         """Send what was recorded and return the answer.
 
         Raises:
@@ -239,9 +239,11 @@ class Gate:
         outcome, calls = self._attempt_until_final(recorded)
         if outcome.action is Action.SUBSCRIBE and self._repertory is not None:
             return self._subscribe_and_ask(recorded.question, outcome, calls)
-        return Exchange(cast("Answer", outcome.answer), outcome.entry, calls)
+        return AnsweredQuestion(cast("Answer", outcome.answer), outcome.entry, calls)
 
-    def read(self, recorded: Recorded, came: SoapReply | FileAnswer | RegistryUnreadable, *, ms: int = 0) -> Outcome:
+    def read(
+        self, recorded: RecordedQuestion, came: SoapReply | FileAnswer | RegistryUnreadable, *, ms: int = 0
+    ) -> Outcome:
         """Return the outcome of an answer to a recorded question, by whichever channel it came.
 
         Raises:
@@ -280,13 +282,13 @@ class Gate:
     def _service(self, question: Question) -> Service:
         return service(question.deed, self._repertory)
 
-    def _subscribe_and_ask(self, question: Question, refusal: Outcome, calls: int) -> Exchange:
+    def _subscribe_and_ask(self, question: Question, refusal: Outcome, calls: int) -> AnsweredQuestion:
         """Do step 6."""
         self._append([refusal.entry])
         made = self.register(replace(question, deed=Deed.SUBSCRIBE, reference=self._new_reference()))
         calls += made.calls
         if isinstance(made.answer, Refused):
-            return Exchange(made.answer, made.outcome, calls)
+            return AnsweredQuestion(made.answer, made.outcome, calls)
         self._commit_subscription(made.outcome)
         (recorded,) = self.record([replace(question, reference=self._new_reference())])
         outcome, more = self._attempt_until_final(recorded)
@@ -297,9 +299,9 @@ class Gate:
                 kept="No member was changed",
                 todo="Try again later; if it stays so, ask the MAGDA service desk",
             )
-        return Exchange(cast("Answer", outcome.answer), outcome.entry, calls + more, subscribed=True)
+        return AnsweredQuestion(cast("Answer", outcome.answer), outcome.entry, calls + more, subscribed=True)
 
-    def _attempt_until_final(self, recorded: Recorded) -> tuple[Outcome, int]:
+    def _attempt_until_final(self, recorded: RecordedQuestion) -> tuple[Outcome, int]:
         """Return the outcome of the last attempt, and how many calls all took; raises as ``send``."""
         attempts = _Attempts(recorded)
         return self._retrying(self._attempt, attempts), attempts.calls
@@ -338,13 +340,13 @@ class Gate:
         if not self._pace.take(self._interrupted):
             raise _stopping()
         attempts.calls, attempts.status = attempts.calls + 1, Status.NO_REPLY
-        went, retry_after_s = Went.AWAY, None
+        went, retry_after_s = CallResult.AWAY, None
         try:
             came = self._post(attempts)
             outcome = self.read(attempts.current, came, ms=attempts.ms)
             went = _went(outcome)
         except EndpointUnavailable as error:
-            went, retry_after_s = Went.BUSY if error.busy else Went.AWAY, error.retry_after_s
+            went, retry_after_s = CallResult.BUSY if error.busy else CallResult.AWAY, error.retry_after_s
             raise
         finally:
             self._pace.give(went, retry_after_s)
@@ -365,13 +367,13 @@ class Gate:
 
 
 def _is_worth_a_retry(error: BaseException) -> bool:
-    return isinstance(error, RegistryUnavailable) and not isinstance(error, Resting)
+    return isinstance(error, RegistryUnavailable) and not isinstance(error, RegistryResting)
 
 
-def _went(outcome: Outcome) -> Went:
+def _went(outcome: Outcome) -> CallResult:
     if outcome.action is Action.RETRY and any(notice.code in _BUSY for notice in outcome.answer.notices):
-        return Went.BUSY
-    return Went.AWAY if outcome.status in _AWAY else Went.FINE
+        return CallResult.BUSY
+    return CallResult.AWAY if outcome.status in _AWAY else CallResult.FINE
 
 
 def _stopping() -> Interrupted:

@@ -45,7 +45,7 @@ from typing import Final, TypeAlias
 from rrsync.core.authorisation import Authorisation, Scope, Tree, limit
 from rrsync.core.exchange import Answer, Deed, Done, Found, Notice, Question, Reason, Receipt, Refused, Unknown
 from rrsync.core.insz import Insz
-from rrsync.core.log_entry import JSON, Draft, Evidence, Kind, Status, named
+from rrsync.core.log_entry import JSON, Draft, Evidence, Kind, Status, actor_json
 from rrsync.core.person import Masked, Person
 from rrsync.errors import NotAnInsz, RegistryError, RegistryUnreadable
 from rrsync.registry import reply as content
@@ -127,7 +127,7 @@ def _draft(kind: Kind, question: Question, body: dict[str, JSON]) -> Draft:
 def _asked(question: Question, asked: Service, authorisation: Authorisation | None) -> dict[str, JSON]:
     why: dict[str, JSON] = {"code": question.purpose}
     body: dict[str, JSON] = {
-        "actor": named(question.actor),
+        "actor": actor_json(question.actor),
         "act": "R" if question.deed is Deed.READ else "W",
         "op": asked.operation,
         "why": why,

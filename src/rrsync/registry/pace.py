@@ -3,7 +3,7 @@
 1. The threads of a process queue. The first of them reserves slots from the state that all processes share, waits for
    the next slot, and leaves. A slot that it wakes up too late for is lost, and it takes another.
 2. Every slot that was taken is given back with the result of the call.
-3. While the register rests, ``take`` raises ``Resting`` instead of waiting.
+3. While the register rests, ``take`` raises ``RegistryResting`` instead of waiting.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Final, Protocol, TypeVar
 
 from rrsync.core.rate_limit import (
     LATE_S,
-    Ask,
     Budget,
-    Grant,
-    Rest,
-    Traffic,
-    Wait,
-    Went,
+    CallResult,
+    RateLimitState,
+    SlotGrant,
+    SlotPause,
+    SlotRequest,
+    SlotWait,
     left,
     probed,
     reserve,
@@ -49,22 +49,22 @@ _DECAY: Final = 0.9
 T = TypeVar("T")
 
 
-class Share(Protocol):
+class SharedState(Protocol):
     """The state that all processes share; one call at a time changes it, at the time of the state's own clock."""
 
-    def __call__(self, change: Callable[[Traffic, float], tuple[Traffic, T]]) -> T:
+    def __call__(self, change: Callable[[RateLimitState, float], tuple[RateLimitState, T]]) -> T:
         """Apply a change and return its result."""
 
 
-class Alone:
+class UnsharedState:
     """The state of a process that shares it with no other."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.state = Traffic()
+        self.state = RateLimitState()
         self._clock = clock
         self._lock = Lock()
 
-    def __call__(self, change: Callable[[Traffic, float], tuple[Traffic, T]]) -> T:
+    def __call__(self, change: Callable[[RateLimitState, float], tuple[RateLimitState, T]]) -> T:
         """Apply a change and return its result."""
         with self._lock:
             self.state, given = change(self.state, self._clock())
@@ -99,16 +99,16 @@ class Lease:
 NONE: Final = Lease()
 
 
-class Resting(RegistryUnavailable):
+class RegistryResting(RegistryUnavailable):
     """No process asks the register for a while; nothing was sent."""
 
 
-def never() -> bool:
+def not_interrupted() -> bool:
     """Return ``False``: nothing interrupts."""
     return False
 
 
-class Pace:
+class RateLimiter:
     """Lets calls leave within the shared budget; without a budget it lets all leave. All threads of a process share it.
 
     ``who`` names the process among those that share. The night has always the same name, for only one runs at a time.
@@ -121,13 +121,13 @@ class Pace:
         *,
         sleep: Callable[[float], object],
         clock: Callable[[], float] = time.monotonic,
-        share: Share | None = None,
+        share: SharedState | None = None,
         who: str = "night",
         desk: bool = False,
     ) -> None:
         self._budget = budget if isinstance(budget, Budget) else Budget(budget or float("inf"))
         self._is_free = budget is None
-        self._share = share or Alone(clock)
+        self._share = share or UnsharedState(clock)
         self._sleep = sleep
         self._clock = clock
         self._who = who
@@ -139,13 +139,13 @@ class Pace:
         self._in_flight = 0
         self._lease = NONE
         self._probing: int | None = None
-        self._results: list[Went] = []
-        self._known = Traffic()
+        self._results: list[CallResult] = []
+        self._known = RateLimitState()
         self._ahead_s = 0.0
         self._lag_s = 0.0
-        self._request = Ask(who, desk)
+        self._request = SlotRequest(who, desk)
 
-    def take(self, interrupted: Callable[[], bool] = never) -> bool:
+    def take(self, interrupted: Callable[[], bool] = not_interrupted) -> bool:
         """Wait for a slot; return ``False``, without having used one, when interrupted before it came.
 
         Raises:
@@ -163,7 +163,7 @@ class Pace:
             self._withdraw()
         return False
 
-    def give(self, went: Went, retry_after_s: float | None = None) -> None:
+    def give(self, went: CallResult, retry_after_s: float | None = None) -> None:
         """Give a slot back with the result of its call; ``retry_after_s`` is how long the register wants no calls."""
         if self._is_free:
             return
@@ -174,7 +174,7 @@ class Pace:
             if is_probe:
                 self._probing = None
             is_over = self._desk and not self._in_flight and not self._queue
-        if is_probe or is_over or went is not Went.FINE:
+        if is_probe or is_over or went is not CallResult.FINE:
             with suppress(StoreError):  # the answer counts more than the statistics
                 self._report(partial(probed, went=went) if is_probe else _unchanged, retry_after_s)
 
@@ -242,34 +242,36 @@ class Pace:
         """Reserve slots, or return how long to wait before trying again."""
         with self._sharing, self._pending() as results:
 
-            def change(state: Traffic, now: float) -> tuple[Traffic, Grant | Wait | Rest]:
-                self._request = Ask(self._who, self._desk, self._in_flight, self._lag_s, len(self._queue))
+            def change(state: RateLimitState, now: float) -> tuple[RateLimitState, SlotGrant | SlotWait | SlotPause]:
+                self._request = SlotRequest(self._who, self._desk, self._in_flight, self._lag_s, len(self._queue))
                 return reserve(told(state, now, results), now, self._request, self._budget)
 
             given = self._shared(change)
         match given:
-            case Rest():
+            case SlotPause():
                 raise _resting(given)
-            case Wait():
+            case SlotWait():
                 return given.for_s
-            case Grant():
+            case SlotGrant():
                 at = given.at + self._ahead_s
                 left = given.slots if given.step_s else given.slots + self._request.flying
                 self._lease = Lease(at, given.step_s, left, given.probe)
                 return 0.0
 
-    def _report(self, then: Callable[[Traffic, float], Traffic], retry_after_s: float | None = None) -> None:
+    def _report(
+        self, then: Callable[[RateLimitState, float], RateLimitState], retry_after_s: float | None = None
+    ) -> None:
         """Report pending results, and apply ``then`` to the state."""
         with self._sharing, self._pending() as results:
 
-            def change(state: Traffic, now: float) -> tuple[Traffic, None]:
+            def change(state: RateLimitState, now: float) -> tuple[RateLimitState, None]:
                 state = then(told(state, now, results, retry_after_s), now)
                 is_over = self._desk and not self._in_flight and not self._lease.left
                 return left(state, self._who) if is_over else state, None
 
             self._shared(change)
             with self._counting:
-                if self._known.since is not None or Went.BUSY in results:
+                if self._known.since is not None or CallResult.BUSY in results:
                     self._lease = NONE
 
     def _withdraw(self) -> None:
@@ -281,7 +283,7 @@ class Pace:
                 self._report(partial(probed, went=None) if lease.is_probe else _unchanged)
 
     @contextmanager
-    def _pending(self) -> Iterator[list[Went]]:
+    def _pending(self) -> Iterator[list[CallResult]]:
         """Yield the pending results; when reporting fails, they stay pending."""
         with self._counting:
             results, self._results = self._results, []
@@ -292,11 +294,11 @@ class Pace:
                 self._results = results + self._results
             raise
 
-    def _shared(self, change: Callable[[Traffic, float], tuple[Traffic, T]]) -> T:
+    def _shared(self, change: Callable[[RateLimitState, float], tuple[RateLimitState, T]]) -> T:
         """Apply a change to the shared state; note the new state and how far our clock is ahead of its clock."""
         read_at = 0.0
 
-        def noted(state: Traffic, now: float) -> tuple[Traffic, T]:
+        def noted(state: RateLimitState, now: float) -> tuple[RateLimitState, T]:
             nonlocal read_at
             read_at = self._clock()  # read after the other clock, so that no slot is taken too early
             self._ahead_s = read_at - now
@@ -311,18 +313,18 @@ class Pace:
         return self._known.since is not None or resting(self._known, self._clock() - self._ahead_s) is not None
 
 
-def _unchanged(state: Traffic, _: float) -> Traffic:
+def _unchanged(state: RateLimitState, _: float) -> RateLimitState:
     return state
 
 
-def _resting(rest: Rest) -> Resting:
+def _resting(rest: SlotPause) -> RegistryResting:
     """Return the error that says since when the register rests, and when to try again."""
     again = _duration(rest.for_s)
     if rest.since_s is None:
         what = f"The register wants nobody to ask for another {again}"
     else:
         what = f"The register has been away for {_duration(rest.since_s)}; it is tried again in {again}"
-    return Resting(what, kept="Nothing more was sent, and no member was changed", todo=f"Try again in {again}")
+    return RegistryResting(what, kept="Nothing more was sent, and no member was changed", todo=f"Try again in {again}")
 
 
 def _duration(seconds: float) -> str:

@@ -86,7 +86,7 @@ _PERSON: Final = "PERS"
 _PLACEHOLDERS: Final = {b"@INSZ@": 1, b"@REFERENCE@": 2, b"@DATE@": 1, b"@TIME@": 1}
 
 
-class Forms:
+class Envelopes:
     """The envelopes to one source and one version of the repertory; ``build`` writes one. Threads may share it."""
 
     def __init__(
@@ -123,7 +123,7 @@ class Forms:
         return envelope
 
 
-def request(
+def request_content(
     question: Question, authorisation: Authorisation, *, source: str, now: datetime, repertory: str | None = None
 ) -> RequestNode:
     """Return the Verzoek of a question; ``source`` is MAGDA's Bron, ``now`` an aware moment.

@@ -59,7 +59,7 @@ class Signer:
         self._key = identity.key
         self._method, self._digest = _ALGORITHMS[algorithm]
         is_alone = token == "x509v3"  # noqa: S105 — a kind of token, no secret
-        shown = identity.certificate.public_bytes(Encoding.DER) if is_alone else xml.pack(identity.chain)
+        shown = identity.certificate.public_bytes(Encoding.DER) if is_alone else xml.pack_pkipath(identity.chain)
         self._token, self._kind = b64encode(shown).decode(), xml.X509V3 if is_alone else xml.PKIPATH
         self._new_id = new_id
 

@@ -250,7 +250,7 @@ def silence() -> None:
             logger.addHandler(logging.NullHandler())
 
 
-class Client:
+class SoapClient:
     """MAGDA's services over HTTP: builds envelopes, signs them, posts them, verifies replies. Threads may share it.
 
     ``endpoints`` is one address for all operations, or a table: operation, as ``GeefPersoon-02.02``, to address.

@@ -307,7 +307,11 @@ class Signed(Masked):
         """Return the certificates, the signer's first; ``None`` if they cannot be read."""
         with suppress(ValueError, binascii.Error):
             ders = [b64decode("".join(each.split()), validate=True) for each in self.shown]
-            return xml.unpack(ders[0]) if self.is_path else tuple(x509.load_der_x509_certificate(der) for der in ders)
+            return (
+                xml.unpack_pkipath(ders[0])
+                if self.is_path
+                else tuple(x509.load_der_x509_certificate(der) for der in ders)
+            )
         return None
 
 

@@ -153,7 +153,7 @@ def _attributes(element: _Element) -> Tree:
     }
 
 
-def pack(chain: Sequence[x509.Certificate]) -> bytes:
+def pack_pkipath(chain: Sequence[x509.Certificate]) -> bytes:
     """Return a chain, ours first, as a PkiPath."""
     content = b"".join(each.public_bytes(Encoding.DER) for each in reversed(chain))
     size = len(content)
@@ -163,7 +163,7 @@ def pack(chain: Sequence[x509.Certificate]) -> bytes:
     return bytes((_SEQUENCE, _LONG | len(digits))) + digits + content
 
 
-def unpack(path: bytes) -> tuple[x509.Certificate, ...]:
+def unpack_pkipath(path: bytes) -> tuple[x509.Certificate, ...]:
     """Return the chain of a PkiPath, the signer's first.
 
     Raises:

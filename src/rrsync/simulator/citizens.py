@@ -5,7 +5,7 @@
    are those of real life: 85 % live where the library thinks (some spelled otherwise), 6 % moved, the rest are
    exceptions.
 3. Everything else is drawn from the seed and the position.
-4. ``person`` writes the ``Persoon`` of an unfiltered reply as XML text. It holds more than a library may see (sex,
+4. ``person_xml`` writes the ``Persoon`` of an unfiltered reply as XML text. It holds more than a library may see (sex,
    nationality, household, civil status), so that a test can prove that the rest is dropped.
 
 >>> world = World(seed=7, people=300)
@@ -328,7 +328,7 @@ def _plain(text: str) -> str:
     return "".join(sign for sign in split if not unicodedata.combining(sign)).lower()
 
 
-def person(citizen: Citizen, today: date) -> str:
+def person_xml(citizen: Citizen, today: date) -> str:
     """Return the whole ``Persoon`` element of a citizen, in the order of the schema."""
     source = "KSZ" if citizen.situation is Situation.CONTACT_ONLY else "RR"
     since = citizen.since.text

@@ -22,7 +22,7 @@ from rrsync.simulator.replies import (
     NOT_DONE,
     PERSON,
     UNSUBSCRIBED,
-    Asker,
+    Request,
     Stamp,
     Uitzondering,
     answer,
@@ -33,7 +33,7 @@ from rrsync.simulator.replies import (
 
 
 class FaultKind(StrEnum):
-    """A kind of fault; ``SENTENCES`` describes each."""
+    """A kind of fault; ``DESCRIPTIONS`` describes each."""
 
     THROTTLE = "throttle"
     BUSY = "busy"
@@ -60,7 +60,7 @@ class FaultKind(StrEnum):
 
 
 #: One sentence for each fault, for the help text.
-SENTENCES: Final = {
+DESCRIPTIONS: Final = {
     FaultKind.THROTTLE: "SOAP Fault 99995: too many questions within a second.",
     FaultKind.BUSY: "Exception 99996 on the message: too many questions at once.",
     FaultKind.SOURCE: "Exception 99994 on the message: an unexpected error at the source.",
@@ -125,13 +125,13 @@ class Fault:
         return cls(FaultKind(kind), int(every))
 
 
-def due(faults: Iterable[Fault], number: int) -> FaultKind | None:
+def due_fault(faults: Iterable[Fault], number: int) -> FaultKind | None:
     """Return the first fault that strikes the request with this number."""
     return next((fault.kind for fault in faults if number % fault.every == 0), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """An HTTP reply: status, body, content type and further headers."""
 
     body: bytes
@@ -141,21 +141,21 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
+class CorrectReply:
     """The right reply to a request, and the means to make the right reply to another."""
 
-    asker: Asker
+    asker: Request
     stamp: Stamp
-    about: Callable[[Asker], bytes]
-    another: Callable[[Asker], bytes]
+    about: Callable[[Request], bytes]
+    another: Callable[[Request], bytes]
 
     @property
-    def reply(self) -> Reply:
+    def reply(self) -> HttpReply:
         """The right reply."""
-        return Reply(self.about(self.asker))
+        return HttpReply(self.about(self.asker))
 
 
-def spoiled(kind: FaultKind, right: Right) -> Reply:
+def faulty_reply(kind: FaultKind, right: CorrectReply) -> HttpReply:
     """Return the reply of a fault; that of a connection fault is the right reply."""
     if not _strikes(kind, right.asker):
         return right.reply
@@ -176,67 +176,67 @@ def spoiled(kind: FaultKind, right: Right) -> Reply:
             assert_never(kind)
 
 
-def _strikes(kind: FaultKind, asker: Asker) -> bool:
+def _strikes(kind: FaultKind, asker: Request) -> bool:
     """Whether a fault applies to a request: a few are about a person, or about a subscription."""
     if kind is FaultKind.UNREGISTERED:
         return asker.offer is not PERSON
     return asker.offer is PERSON or kind is not FaultKind.UNSUBSCRIBED
 
 
-def _soap_fault(kind: FaultKind) -> Reply:
+def _soap_fault(kind: FaultKind) -> HttpReply:
     if kind is FaultKind.THROTTLE:
-        return Reply(THROTTLED, status=500)
-    return Reply(fault("ERR_025: Verification failure: No signature in message!"), status=500)
+        return HttpReply(THROTTLED, status=500)
+    return HttpReply(fault("ERR_025: Verification failure: No signature in message!"), status=500)
 
 
-def _excepted(kind: FaultKind, right: Right) -> Reply:
+def _excepted(kind: FaultKind, right: CorrectReply) -> HttpReply:
     """Return an exception: on the message (level 2) or on the question (level 3)."""
     asker, stamp = right.asker, right.stamp
     if kind is FaultKind.BUSY:
-        return Reply(refusal(asker, stamp, Uitzondering("99996", "Te veel gelijktijdige bevragingen")))
+        return HttpReply(refusal(asker, stamp, Uitzondering("99996", "Te veel gelijktijdige bevragingen")))
     if kind is FaultKind.SOURCE:
-        return Reply(refusal(asker, stamp, Uitzondering("99994", "Onverwachte fout bij de bron")))
+        return HttpReply(refusal(asker, stamp, Uitzondering("99994", "Onverwachte fout bij de bron")))
     if kind is FaultKind.REFUSED:
         text = "Geen machtiging voor deze afzender in deze hoedanigheid"
-        return Reply(refusal(asker, stamp, Uitzondering("13001", text)))
+        return HttpReply(refusal(asker, stamp, Uitzondering("13001", text)))
     if kind is FaultKind.UNSUBSCRIBED:
-        return Reply(exceptions(asker, stamp, UNSUBSCRIBED))
-    return Reply(exceptions(asker, stamp, Uitzondering("77777", "Een code die niemand kent")))
+        return HttpReply(exceptions(asker, stamp, UNSUBSCRIBED))
+    return HttpReply(exceptions(asker, stamp, Uitzondering("77777", "Een code die niemand kent")))
 
 
-def _no_soap(kind: FaultKind) -> Reply:
+def _no_soap(kind: FaultKind) -> HttpReply:
     if kind is FaultKind.UNAVAILABLE:
-        return Reply(b"Service unavailable\n", 503, "text/plain; charset=UTF-8", (("Retry-After", "1"),))
+        return HttpReply(b"Service unavailable\n", 503, "text/plain; charset=UTF-8", (("Retry-After", "1"),))
     if kind is FaultKind.HTML:
         page = b"<!DOCTYPE html><html><head><title>Maintenance</title></head><body><p>Back soon<br></body></html>"
-        return Reply(page, content_type="text/html; charset=UTF-8")
+        return HttpReply(page, content_type="text/html; charset=UTF-8")
     if kind is FaultKind.REDIRECT:
-        return Reply(b"", 307, "text/plain; charset=UTF-8", (("Location", "/moved/elsewhere"),))
-    return Reply(b"")
+        return HttpReply(b"", 307, "text/plain; charset=UTF-8", (("Location", "/moved/elsewhere"),))
+    return HttpReply(b"")
 
 
-def _hostile(kind: FaultKind, right: Right) -> Reply:
+def _hostile(kind: FaultKind, right: CorrectReply) -> HttpReply:
     if kind is FaultKind.BOMB:
-        return Reply(_bomb(), headers=(("Content-Encoding", "gzip"),))
+        return HttpReply(_bomb(), headers=(("Content-Encoding", "gzip"),))
     if kind is FaultKind.OVERSIZE:
-        return Reply(right.reply.body + b"\n" * _PADDING)
+        return HttpReply(right.reply.body + b"\n" * _PADDING)
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, _LAUGHS + 1))
     doctype = f'<!DOCTYPE x [<!ENTITY l0 "ha">{laughs}]>'.encode()
     declaration, _, rest = right.reply.body.partition(b"?>")
     body = rest.replace(b"<Naam>MagdaGateway</Naam>", b"<Naam>&l9;</Naam>", 1)
-    return Reply(declaration + b"?>" + doctype + body)
+    return HttpReply(declaration + b"?>" + doctype + body)
 
 
-def _astray(kind: FaultKind, right: Right) -> Reply:
+def _astray(kind: FaultKind, right: CorrectReply) -> HttpReply:
     """Return another person, the references of another question, a refusal without a reason, or no content."""
     if kind is FaultKind.UNREGISTERED:
-        return Reply(answer(right.asker, right.stamp, content=NOT_DONE))
+        return HttpReply(answer(right.asker, right.stamp, content=NOT_DONE))
     if kind is FaultKind.MIXUP and right.asker.offer is PERSON:
-        return Reply(right.another(right.asker))
+        return HttpReply(right.another(right.asker))
     if kind is not FaultKind.EMPTY:
         other = right.stamp.reference
-        return Reply(right.about(replace(right.asker, reference=other, sender_reference=other)))
-    return Reply(answer(right.asker, right.stamp))
+        return HttpReply(right.about(replace(right.asker, reference=other, sender_reference=other)))
+    return HttpReply(answer(right.asker, right.stamp))
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import Final
 from lxml import etree
 
 from rrsync.errors import ConfigError
-from rrsync.simulator.replies import OFFERS, PERSON, Asker, Offer, envelope
+from rrsync.simulator.replies import OPERATIONS, PERSON, Operation, Request, envelope
 
 _NOT_FOUND: Final = "notfound"
 
@@ -32,7 +32,7 @@ class Personas:
             ConfigError: the folder holds no persona file in any of the three layouts.
         """
         self._folders = {
-            offer: tuple(place for place in _places(folder, offer) if any(place.glob("*.xml"))) for offer in OFFERS
+            offer: tuple(place for place in _places(folder, offer) if any(place.glob("*.xml"))) for offer in OPERATIONS
         }
         if not any(self._folders.values()):
             raise ConfigError(
@@ -40,7 +40,7 @@ class Personas:
                 todo="Name a folder that holds <number>.xml, GeefPersoon-02.02 or Persoon/GeefPersoon/02.02.0000",
             )
 
-    def about(self, asker: Asker) -> bytes | None:
+    def about(self, asker: Request) -> bytes | None:
         """Return the reply for the requested number, or ``None`` without a file for it.
 
         Raises:
@@ -48,7 +48,7 @@ class Personas:
         """
         return self._reply(asker.digits, asker) if asker.digits.isdigit() else None
 
-    def nobody(self, asker: Asker) -> bytes | None:
+    def nobody(self, asker: Request) -> bytes | None:
         """Return the reply for a number that nobody has, or ``None`` without a ``notfound.xml``.
 
         Raises:
@@ -56,7 +56,7 @@ class Personas:
         """
         return self._reply(_NOT_FOUND, asker)
 
-    def _reply(self, stem: str, asker: Asker) -> bytes | None:
+    def _reply(self, stem: str, asker: Request) -> bytes | None:
         for folder in self._folders[asker.offer]:
             path = folder / f"{stem}.xml"
             if path.is_file():
@@ -64,14 +64,14 @@ class Personas:
         return None
 
 
-def _places(folder: Path, offer: Offer) -> tuple[Path, ...]:
+def _places(folder: Path, offer: Operation) -> tuple[Path, ...]:
     """Return the folders that may hold the files of an operation."""
     domain = "Persoon" if offer is PERSON else "Repertorium"
     own = folder / domain / offer.name / f"{offer.version}.0000", folder / offer.operation
     return (*own, folder) if offer is PERSON else own
 
 
-def _addressed(path: Path, asker: Asker) -> bytes:
+def _addressed(path: Path, asker: Request) -> bytes:
     """Read a persona file and address it to the sender."""
     root = _read(path)
     for reference in root.iterfind("Repliek/Antwoorden/Antwoord/Referte"):

@@ -16,11 +16,11 @@ from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 from rrsync.core.person import Masked
-from rrsync.simulator.citizens import Citizen, Situation, person
+from rrsync.simulator.citizens import Citizen, Situation, person_xml
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Operation:
     """One version of an operation; ``declares`` is the element that a subscription's question declares."""
 
     name: str
@@ -39,14 +39,14 @@ class Offer:
         return f"{{{self.namespace}}}{self.name}"
 
 
-def _repertory(name: str, version: str) -> Offer:
+def _repertory(name: str, version: str) -> Operation:
     tail = version.replace(".", "_")
     space = f"http://webservice.{name.lower()}dienst-{tail}.repertorium-{tail}.vip.vlaanderen.be"
-    return Offer(name, version, space, name.removeprefix("Registreer"))
+    return Operation(name, version, space, name.removeprefix("Registreer"))
 
 
-PERSON: Final = Offer("GeefPersoon", "02.02", "http://magda.vlaanderen.be/persoon/soap/geefpersoon/v02_02")
-OFFERS: Final = (
+PERSON: Final = Operation("GeefPersoon", "02.02", "http://magda.vlaanderen.be/persoon/soap/geefpersoon/v02_02")
+OPERATIONS: Final = (
     PERSON,
     *(
         _repertory(name, version)
@@ -61,7 +61,7 @@ _END: Final = "</s:Body></s:Envelope>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Asker(Masked):
+class Request(Masked):
     """A request as far as its reply depends on it: sender, references, number and operation.
 
     ``declared`` are the sender and the capacity for which a subscription is declared.
@@ -73,7 +73,7 @@ class Asker(Masked):
     user: str
     reference: str
     digits: str
-    offer: Offer = PERSON
+    offer: Operation = PERSON
     declared: tuple[str, str] = ("", "")
 
 
@@ -121,28 +121,28 @@ _NO_DESCRIPTION: Final = Uitzondering(
 )
 
 
-def about(citizen: Citizen | None, asker: Asker, stamp: Stamp) -> bytes:
+def person_reply(citizen: Citizen | None, asker: Request, stamp: Stamp) -> bytes:
     """Answer a question about a citizen, or about nobody."""
     if citizen is None:
         return exceptions(asker, stamp, NOT_FOUND)
     told, hidden = _remarks(citizen)
-    content = "" if hidden else person(citizen, stamp.local.date())
+    content = "" if hidden else person_xml(citizen, stamp.local.date())
     return answer(asker, stamp, content=content, remarks=told)
 
 
-def answer(asker: Asker, stamp: Stamp, *, content: str = "", remarks: tuple[Uitzondering, ...] = ()) -> bytes:
+def answer(asker: Request, stamp: Stamp, *, content: str = "", remarks: tuple[Uitzondering, ...] = ()) -> bytes:
     """Answer with a ``Persoon`` or a ``Resultaat``, with exceptions at level 3, with both or with neither."""
     inside = f"<Inhoud>{content}</Inhoud>" if content else ""
     body = f"<Antwoord><Referte>{escape(asker.reference)}</Referte>{inside}{_listed(remarks, stamp)}</Antwoord>"
     return _reply(asker, stamp, f"<Antwoorden>{body}</Antwoorden>")
 
 
-def exceptions(asker: Asker, stamp: Stamp, *remarks: Uitzondering) -> bytes:
+def exceptions(asker: Request, stamp: Stamp, *remarks: Uitzondering) -> bytes:
     """Answer with exceptions at level 3 alone."""
     return answer(asker, stamp, remarks=remarks)
 
 
-def refusal(asker: Asker, stamp: Stamp, *remarks: Uitzondering) -> bytes:
+def refusal(asker: Request, stamp: Stamp, *remarks: Uitzondering) -> bytes:
     """Refuse the message as a whole: exceptions at level 2, no answer."""
     return _reply(asker, stamp, _listed(remarks, stamp))
 
@@ -159,13 +159,13 @@ def envelope(body: bytes) -> bytes:
     return b"".join((_ENVELOPE.encode(), body, _END.encode()))
 
 
-def _reply(asker: Asker, stamp: Stamp, body: str) -> bytes:
+def _reply(asker: Request, stamp: Stamp, body: str) -> bytes:
     offer = asker.offer
     root = f'<p:{offer.name}Response xmlns:p="{offer.namespace}"><Repliek>{_context(asker, stamp)}{body}</Repliek>'
     return f"{_ENVELOPE}{root}</p:{offer.name}Response>{_END}".encode()
 
 
-def _context(asker: Asker, stamp: Stamp) -> str:
+def _context(asker: Request, stamp: Stamp) -> str:
     """Return the context with the roles swapped."""
     capacity = f"<Hoedanigheid>{escape(asker.capacity)}</Hoedanigheid>" if asker.capacity else ""
     user = f"<Gebruiker>{escape(asker.user)}</Gebruiker>" if asker.user else ""
@@ -243,7 +243,7 @@ class Repertory:
         with self._lock:
             return (sender, capacity, digits) in self._open
 
-    def answer(self, asker: Asker, stamp: Stamp) -> bytes:
+    def answer(self, asker: Request, stamp: Stamp) -> bytes:
         """Make or end the declared subscription, and answer."""
         if asker.declared != (asker.sender, asker.capacity):
             return exceptions(asker, stamp, _ANOTHER)

@@ -10,27 +10,27 @@ from typing import Final
 
 from lxml import etree
 
-from rrsync.simulator.replies import OFFERS, PERSON, Asker, Offer
+from rrsync.simulator.replies import OPERATIONS, PERSON, Operation, Request
 
 _SOAP_BODY: Final = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
 _CONTEXT: Final = "Verzoek/Context/"
 _SENDER: Final = "Verzoek/Context/Bericht/Afzender/"
 _QUESTION: Final = "Verzoek/Vragen/Vraag/"
 _KEYS: Final = ("INSZ", "BetrokkenSubject/Subjecten/Subject/Sleutel")
-_BY_ROOT: Final = {offer.root: offer for offer in OFFERS}
+_BY_ROOT: Final = {offer.root: offer for offer in OPERATIONS}
 #: Held while validating: libxml2 2.14 was once seen to crash when a schema was read beside a validation.
 _ONE_AT_A_TIME: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ParsedRequest:
     """A request as far as it can be read, and what is wrong with it (``""``: nothing)."""
 
-    asker: Asker
+    asker: Request
     complaint: str
 
 
-class Intake:
+class RequestReader:
     """Reads requests; threads may share it, and all share the schemas."""
 
     __slots__ = ("_schemas",)
@@ -39,18 +39,18 @@ class Intake:
         """Read our schemas from the package, once in a process."""
         self._schemas = _schemas()
 
-    def read(self, body: bytes) -> Question:
+    def read(self, body: bytes) -> ParsedRequest:
         """Read a SOAP message; whatever is wrong with it becomes the complaint, never an error."""
         try:
             root = etree.fromstring(body, _parser())
         except etree.XMLSyntaxError as error:
-            return Question(_asker(etree.Element("nothing")), f"10001 - {error.msg}")
+            return ParsedRequest(_asker(etree.Element("nothing")), f"10001 - {error.msg}")
         operation = root.find(f"{_SOAP_BODY}/*")
         if operation is None:
-            return Question(_asker(root), "10001 - the SOAP body is empty")
+            return ParsedRequest(_asker(root), "10001 - the SOAP body is empty")
         if root.getroottree().docinfo.internalDTD is not None:
-            return Question(_asker(operation), "10001 - a document type is not allowed")
-        return Question(_asker(operation), self._complaint(operation))
+            return ParsedRequest(_asker(operation), "10001 - a document type is not allowed")
+        return ParsedRequest(_asker(operation), self._complaint(operation))
 
     def _complaint(self, operation: etree._Element) -> str:
         """Return what is wrong by the schema, with the wrong value, as MAGDA does."""
@@ -66,12 +66,13 @@ class Intake:
 
 
 @cache
-def _schemas() -> dict[Offer, etree.XMLSchema]:
+def _schemas() -> dict[Operation, etree.XMLSchema]:
     """Return our schemas, read once in a process, so that none is read during a validation."""
     folder = files("rrsync") / "wsdl"
     with _ONE_AT_A_TIME:
         return {
-            offer: etree.XMLSchema(etree.parse(str(folder / offer.operation / f"{offer.name}.xsd"))) for offer in OFFERS
+            offer: etree.XMLSchema(etree.parse(str(folder / offer.operation / f"{offer.name}.xsd")))
+            for offer in OPERATIONS
         }
 
 
@@ -81,16 +82,16 @@ def _parser() -> etree.XMLParser:
     )
 
 
-def _offer(operation: etree._Element) -> Offer:
+def _offer(operation: etree._Element) -> Operation:
     """Return the operation of a request; an unknown one is read as a question about a person."""
     return _BY_ROOT.get(operation.tag, PERSON)
 
 
-def _asker(operation: etree._Element) -> Asker:
+def _asker(operation: etree._Element) -> Request:
     offer = _offer(operation)
     inside = f"{_QUESTION}Inhoud/{offer.declares or 'Criteria'}/"
     keys = (operation.findtext(f"{inside}{path}", "") for path in _KEYS)
-    return Asker(
+    return Request(
         sender=operation.findtext(f"{_SENDER}Identificatie", ""),
         sender_reference=operation.findtext(f"{_SENDER}Referte", ""),
         capacity=operation.findtext(f"{_SENDER}Hoedanigheid", ""),

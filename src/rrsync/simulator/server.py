@@ -29,10 +29,19 @@ from typing import Final, Protocol, Self, cast
 
 from rrsync.errors import ConfigError
 from rrsync.simulator.citizens import Situation, World
-from rrsync.simulator.faults import ON_THE_WIRE, THROTTLED, Fault, FaultKind, Reply, Right, due, spoiled
+from rrsync.simulator.faults import (
+    ON_THE_WIRE,
+    THROTTLED,
+    CorrectReply,
+    Fault,
+    FaultKind,
+    HttpReply,
+    due_fault,
+    faulty_reply,
+)
 from rrsync.simulator.personas import Personas
-from rrsync.simulator.replies import PERSON, UNSUBSCRIBED, Asker, Repertory, Stamp, about, exceptions, fault
-from rrsync.simulator.requests import Intake
+from rrsync.simulator.replies import PERSON, UNSUBSCRIBED, Repertory, Request, Stamp, exceptions, fault, person_reply
+from rrsync.simulator.requests import RequestReader
 
 _LARGEST: Final = 2**20
 _DRIP_S: Final = 0.2
@@ -87,7 +96,7 @@ class Simulator:
         self._asked: list[Asked] = []
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
-        self._intake = Intake()
+        self._intake = RequestReader()
         self._repertory = Repertory()
         self._server: Server | None = None
         self._thread: Thread | None = None
@@ -134,7 +143,7 @@ class Simulator:
         """Whether a sender is subscribed to a number in a capacity."""
         return self._repertory.holds(sender, capacity, digits)
 
-    def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
+    def answer(self, body: bytes) -> tuple[HttpReply, FaultKind | None]:
         """Return the reply to a message, and the connection fault that goes with it."""
         number = self._count("requests")
         question = self._intake.read(body)
@@ -144,29 +153,29 @@ class Simulator:
             self._server.stopping.wait(self.latency_ms / 1000)
         if question.complaint:
             self._count("invalid")
-            return Reply(fault(question.complaint, code="s:Server"), status=500), None
+            return HttpReply(fault(question.complaint, code="s:Server"), status=500), None
         self._count(asker.offer.operation)
-        kind = due(self.faults, number)
+        kind = due_fault(self.faults, number)
         if kind is not None:
             self._count(kind)
-            return spoiled(kind, self._right(asker)), kind if kind in ON_THE_WIRE else None
+            return faulty_reply(kind, self._right(asker)), kind if kind in ON_THE_WIRE else None
         if not self._throttle.admits():
             self._count("throttled")
-            return Reply(THROTTLED, status=500), None
+            return HttpReply(THROTTLED, status=500), None
         try:
             reply = self._right(asker).reply
         except ConfigError as error:
-            return Reply(fault(error.what), status=500), None
+            return HttpReply(fault(error.what), status=500), None
         self._count("answered")
         return reply, None
 
-    def show(self, path: str) -> Reply:
+    def show(self, path: str) -> HttpReply:
         """Return the counts (``/counts``) or the references (``/references``), never a national number."""
         if path == "/counts":
-            return Reply(json.dumps(self.counts, sort_keys=True).encode(), content_type="application/json")
+            return HttpReply(json.dumps(self.counts, sort_keys=True).encode(), content_type="application/json")
         if path == "/references":
-            return Reply("".join(f"{one.reference}\n" for one in self.asked).encode(), content_type=_TEXT)
-        return Reply(b"Ask with POST, or look at /counts and /references.\n", 404, _TEXT)
+            return HttpReply("".join(f"{one.reference}\n" for one in self.asked).encode(), content_type=_TEXT)
+        return HttpReply(b"Ask with POST, or look at /counts and /references.\n", 404, _TEXT)
 
     def refuse(self) -> None:
         """Count a message that was too large to read."""
@@ -178,7 +187,7 @@ class Simulator:
             self._counts[str(what)] += 1
             return self._counts[str(what)]
 
-    def _note(self, asker: Asker) -> None:
+    def _note(self, asker: Request) -> None:
         """Remember a question and announce it; one without a reference cannot be announced."""
         if not asker.reference:
             return
@@ -190,11 +199,11 @@ class Simulator:
         if self.on_request is not None:
             self.on_request(asker.reference)
 
-    def _right(self, asker: Asker) -> Right:
+    def _right(self, asker: Request) -> CorrectReply:
         stamp = Stamp(self.now(), self.new_reference())
-        return Right(asker, stamp, lambda who: self._about(who, stamp), lambda who: self._another(who, stamp))
+        return CorrectReply(asker, stamp, lambda who: self._about(who, stamp), lambda who: self._another(who, stamp))
 
-    def _about(self, asker: Asker, stamp: Stamp) -> bytes:
+    def _about(self, asker: Request, stamp: Stamp) -> bytes:
         """Answer from the persona files, else from the population or the repertory."""
         is_person = asker.offer is PERSON
         if is_person and self.must_subscribe and not self.subscribes(asker.sender, asker.capacity, asker.digits):
@@ -204,18 +213,18 @@ class Simulator:
             return reply
         return self._told(asker, stamp) if is_person else self._repertory.answer(asker, stamp)
 
-    def _told(self, asker: Asker, stamp: Stamp) -> bytes:
+    def _told(self, asker: Request, stamp: Stamp) -> bytes:
         """Answer about a person without a persona file."""
         citizen = None if self.world is None else self.world.find(asker.digits)
         reply = self._files.nobody(asker) if citizen is None and self._files is not None else None
-        return reply if reply is not None else about(citizen, asker, stamp)
+        return reply if reply is not None else person_reply(citizen, asker, stamp)
 
-    def _another(self, asker: Asker, stamp: Stamp) -> bytes:
+    def _another(self, asker: Request, stamp: Stamp) -> bytes:
         """Answer about another person, whose address the library has right."""
         worlds = (self.world or _ELSEWHERE, _ELSEWHERE)
         everybody = (world.citizen(position) for world in worlds for position in range(len(world)))
         others = (one for one in everybody if one.situation is Situation.SETTLED and one.insz.digits != asker.digits)
-        return about(next(others), asker, stamp)
+        return person_reply(next(others), asker, stamp)
 
 
 class Throttle:
@@ -244,13 +253,13 @@ class Throttle:
             return True
 
 
-class Desk(Protocol):
+class Responder(Protocol):
     """The answering side: a reply to each message, and the connection fault that goes with it, if any."""
 
-    def answer(self, body: bytes) -> tuple[Reply, FaultKind | None]:
+    def answer(self, body: bytes) -> tuple[HttpReply, FaultKind | None]:
         """Answer a message."""
 
-    def show(self, path: str) -> Reply:
+    def show(self, path: str) -> HttpReply:
         """Answer a GET request."""
 
     def refuse(self) -> None:
@@ -264,7 +273,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
     allow_reuse_address = True
 
-    def __init__(self, address: tuple[str, int], desk: Desk) -> None:
+    def __init__(self, address: tuple[str, int], desk: Responder) -> None:
         """Listen at the address, port 0 for any free one."""
         self.desk = desk
         self.stopping = Event()
@@ -331,7 +340,7 @@ class Handler(BaseHTTPRequestHandler):
             self._owner.desk.refuse()
             self.close_connection = True
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if length else HTTPStatus.LENGTH_REQUIRED
-            self._send(Reply(b"", status, _TEXT))
+            self._send(HttpReply(b"", status, _TEXT))
             return
         reply, fault = self._owner.desk.answer(self.rfile.read(int(length)))
         if fault is None:
@@ -352,10 +361,10 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it
         """Log nothing."""
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: HttpReply) -> None:
         self.connection.sendall(self._packed(reply))
 
-    def _packed(self, reply: Reply) -> bytes:
+    def _packed(self, reply: HttpReply) -> bytes:
         """Return status line, headers and body as the bytes of one send."""
         lines = [f"HTTP/1.1 {int(reply.status)} {HTTPStatus(reply.status).phrase}"]
         lines += [f"Content-Type: {reply.content_type}", f"Content-Length: {len(reply.body)}"]
@@ -371,7 +380,7 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.close()
         self.connection.close()
 
-    def _drip(self, reply: Reply) -> None:
+    def _drip(self, reply: HttpReply) -> None:
         """Send the headers at once and the body a byte at a time, until the client or the simulator stops."""
         whole = self._packed(reply)
         head = len(whole) - len(reply.body)

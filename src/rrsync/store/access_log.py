@@ -28,7 +28,7 @@ from rrsync.core.insz import Insz
 from rrsync.core.log_entry import JSON, Draft, Evidence, Kind, encode, person_of
 from rrsync.core.merkle import Edge, leaf_hash
 from rrsync.errors import BrokenChain, LedgerError, StoreError
-from rrsync.store.encryption import Seal, SubjectKey, SubjectKeys
+from rrsync.store.encryption import FieldCipher, SubjectKey, SubjectKeys
 from rrsync.store.engine import Database
 from rrsync.store.tables import EntryRow, EvidenceRow, LogRow, PendingRow, affected, bulk_insert, utc_text
 
@@ -39,7 +39,7 @@ _TODO: Final = "Find the cause in the sentence above; until the log can be writt
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LogHead:
     """The head of a library's log: its size, and the root of its Merkle tree."""
 
     library: str
@@ -48,7 +48,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingAccess:
     """An intent without an outcome, and its subject while the key of its year exists."""
 
     library: str
@@ -58,13 +58,13 @@ class Pending:
     subject: Insz | None
 
 
-class Ledger:
+class AccessLog:
     """The access logs of one database; ``origins`` names the log of each library, ``clock`` returns aware UTC."""
 
     def __init__(
         self,
         database: Database,
-        cipher: Seal,
+        cipher: FieldCipher,
         *,
         origins: Mapping[str, str],
         clock: Callable[[], datetime],
@@ -153,11 +153,11 @@ class Ledger:
         _require_written(session, library, position.edge.size, len(rows))
         return position.edge.extend(row.leaf for row in rows)
 
-    def pending(self) -> list[Pending]:
+    def pending(self) -> list[PendingAccess]:
         """Return the intents that have no outcome, the oldest first."""
         with self._database.read() as session:
             return [
-                Pending(
+                PendingAccess(
                     row.library,
                     row.reference,
                     row.run,
@@ -167,18 +167,18 @@ class Ledger:
                 for row, entry, origin in _pending_entries(session)
             ]
 
-    def heads(self) -> list[Head]:
+    def heads(self) -> list[LogHead]:
         """Return the head of every log."""
         with self._database.read() as session:
             rows = session.exec(select(LogRow).order_by(col(LogRow.library))).all()
-            return [Head(row.library, row.size, _edge(row.library, row.size, row.edge).root().hex()) for row in rows]
+            return [LogHead(row.library, row.size, _edge(row.library, row.size, row.edge).root().hex()) for row in rows]
 
-    def head(self, library: str) -> Head:
+    def head(self, library: str) -> LogHead:
         """Return the head of one log; a log that does not exist yet is empty."""
         with self._database.read() as session:
             row = session.get(LogRow, library)
             edge = _edge(library, row.size, row.edge) if row else Edge()
-        return Head(library, edge.size, edge.root().hex())
+        return LogHead(library, edge.size, edge.root().hex())
 
     def origin(self, library: str) -> str:
         """Return the name of a library's log."""
@@ -328,7 +328,9 @@ class _EntryColumns(NamedTuple):
     mac: bytes
 
 
-def _entry_columns(cipher: Seal, key: SubjectKey | None, position: _Position, seq: int, draft: Draft) -> _EntryColumns:
+def _entry_columns(
+    cipher: FieldCipher, key: SubjectKey | None, position: _Position, seq: int, draft: Draft
+) -> _EntryColumns:
     """Return the entry at ``seq``; its subject, if it has one, is encrypted under ``key``.
 
     Raises:
@@ -360,7 +362,7 @@ def _entry_columns(cipher: Seal, key: SubjectKey | None, position: _Position, se
     )
 
 
-def entry_mac(cipher: Seal, library: str, seq: int, leaf: bytes) -> bytes:
+def entry_mac(cipher: FieldCipher, library: str, seq: int, leaf: bytes) -> bytes:
     """Return the MAC of an entry at its position."""
     return cipher.mac(f"{library}|{seq}", leaf)
 
@@ -393,7 +395,7 @@ def _pending_entries(session: Session) -> Sequence[tuple[PendingRow, EntryRow, s
     return session.exec(wanted.order_by(col(PendingRow.at), col(PendingRow.reference))).all()
 
 
-def _require_our_keys(session: Session, cipher: Seal, library: str, size: int, now: datetime) -> None:
+def _require_our_keys(session: Session, cipher: FieldCipher, library: str, size: int, now: datetime) -> None:
     """Check that the last entry of a log was written with our keys, and not later than now.
 
     Raises:

@@ -33,11 +33,11 @@ from sqlmodel import Session, col, select
 
 from rrsync.core.api_key import ID_BYTES, LONGEST, SECRET_BYTES, Scope, key_id, key_text, network
 from rrsync.core.insz import holds_insz
-from rrsync.core.log_entry import JSON, Actor, Draft, Kind, named
+from rrsync.core.log_entry import JSON, Actor, Draft, Kind, actor_json
 from rrsync.core.person import Masked
 from rrsync.errors import ConfigError
-from rrsync.store.access_log import Ledger
-from rrsync.store.encryption import Seal
+from rrsync.store.access_log import AccessLog
+from rrsync.store.encryption import FieldCipher
 from rrsync.store.engine import Database
 from rrsync.store.tables import ApiKeyRow, IdempotencyRow, Utc, affected
 
@@ -69,7 +69,7 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ApiKeyRequest:
     """A key to make: its library, name, permissions, networks and end.
 
     Raises:
@@ -101,8 +101,8 @@ class ApiKeys:
     def __init__(
         self,
         database: Database,
-        cipher: Seal,
-        ledger: Ledger,
+        cipher: FieldCipher,
+        ledger: AccessLog,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
@@ -112,7 +112,7 @@ class ApiKeys:
         self._clock = clock
         self._random = random
 
-    def make(self, order: Order, *, actor: Actor) -> tuple[ApiKey, str]:
+    def make(self, order: ApiKeyRequest, *, actor: Actor) -> tuple[ApiKey, str]:
         """Make a key, and return it with its secret text, which cannot be shown again.
 
         Raises:
@@ -222,7 +222,7 @@ def _log_entry(key: ApiKey, action: str, actor: Actor) -> Draft:
     scopes: list[JSON] = [*sorted(key.scopes)]
     said: dict[str, JSON] = {"id": key.id, "name": key.name, "deed": action, "scopes": scopes}
     said["until"] = key.expires_at.date().isoformat()
-    return Draft(key.library, Kind.SETTINGS, "", body={"actor": named(actor), "api_key": said})
+    return Draft(key.library, Kind.SETTINGS, "", body={"actor": actor_json(actor), "api_key": said})
 
 
 def _digest(text: str) -> bytes:
@@ -234,7 +234,7 @@ def _bad(what: str) -> ConfigError:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class CallBegun:
     """A call that begins now; ``at`` distinguishes it from a later call under the same key."""
 
     id: bytes
@@ -242,26 +242,26 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answered(Masked):
+class CallAnswered(Masked):
     """A call that was answered before, and its answer."""
 
     answer: bytes
 
 
-class Clash(StrEnum):
+class CallConflict(StrEnum):
     """The reason why a call cannot begin: it is running, or its key is that of another call."""
 
     RUNNING = "running"
     OTHER = "other"
 
 
-_CallState: TypeAlias = Begun | Answered | Clash
+_CallState: TypeAlias = CallBegun | CallAnswered | CallConflict
 
 
-class Repeats:
+class IdempotentCalls:
     """The idempotent calls of one database."""
 
-    def __init__(self, database: Database, cipher: Seal, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, cipher: FieldCipher, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._cipher = cipher
         self._clock = clock
@@ -280,24 +280,24 @@ class Repeats:
         with self._database.write() as session:
             session.execute(delete(IdempotencyRow).where(col(IdempotencyRow.at) <= now - _ANSWER_LIFETIME))
             if affected(session, _BEGIN, {"id": identity, "mark": mark, "at": now}):
-                return Begun(identity, now)
+                return CallBegun(identity, now)
             return self._state(session, identity, mark, now)
 
     def _state(self, session: Session, identity: bytes, mark: bytes, now: datetime) -> _CallState:
         wanted = select(IdempotencyRow).where(IdempotencyRow.id == identity).with_for_update()
         row = session.exec(wanted).one_or_none()
         if row is None:  # it failed just now
-            return Clash.RUNNING
+            return CallConflict.RUNNING
         if not hmac.compare_digest(row.mark, mark):
-            return Clash.OTHER
+            return CallConflict.OTHER
         if row.answer is not None:
-            return Answered(self._cipher.decrypt(row.answer, where=_where(identity)))
+            return CallAnswered(self._cipher.decrypt(row.answer, where=_where(identity)))
         if now - row.at < _CALL_TIMEOUT:
-            return Clash.RUNNING
+            return CallConflict.RUNNING
         row.at = now
-        return Begun(identity, now)
+        return CallBegun(identity, now)
 
-    def keep(self, begun: Begun, answer: bytes) -> None:
+    def keep(self, begun: CallBegun, answer: bytes) -> None:
         """Keep the answer of a call.
 
         Raises:
@@ -307,7 +307,7 @@ class Repeats:
         with self._database.write() as session:
             session.execute(update(IdempotencyRow).where(_running(begun)).values(answer=encrypted))
 
-    def drop(self, begun: Begun) -> None:
+    def drop(self, begun: CallBegun) -> None:
         """Delete a failed call.
 
         Raises:
@@ -317,7 +317,7 @@ class Repeats:
             session.execute(delete(IdempotencyRow).where(_running(begun)))
 
 
-def _running(begun: Begun) -> ColumnElement[bool]:
+def _running(begun: CallBegun) -> ColumnElement[bool]:
     """Return the condition for the row of a call, unless it was answered, or timed out and began again."""
     row = col(IdempotencyRow.id) == begun.id, col(IdempotencyRow.at) == begun.at
     return and_(*row, col(IdempotencyRow.answer).is_(None))

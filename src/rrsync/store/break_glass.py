@@ -15,28 +15,30 @@ from sqlalchemy import Update, func, or_, text, update
 from sqlmodel import Session, col, select
 
 from rrsync.core.belgian_time import Month
-from rrsync.core.break_glass import AHEAD, WAIT, Stage, Wish
+from rrsync.core.break_glass import AHEAD, WAIT, BreakGlassRequest, BreakGlassStage
 from rrsync.core.insz import Insz
-from rrsync.core.log_entry import JSON, Actor, Draft, Kind, named
+from rrsync.core.log_entry import JSON, Actor, Draft, Kind, actor_json
 from rrsync.errors import ConfigError, StoreError
-from rrsync.store.access_log import Ledger
+from rrsync.store.access_log import AccessLog
 from rrsync.store.engine import Database
-from rrsync.store.rows import Rows
+from rrsync.store.rows import RowCipher
 from rrsync.store.tables import BreakGlassRow
 
 _LIMIT: Final = 20
 
 
-class Glasses:
+class BreakGlassRequests:
     """The break-glass requests of one database; ``clock`` returns aware UTC."""
 
-    def __init__(self, database: Database, ledger: Ledger, rows: Rows, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, ledger: AccessLog, rows: RowCipher, *, clock: Callable[[], datetime]
+    ) -> None:
         self._database = database
         self._ledger = ledger
         self._rows = rows
         self._clock = clock
 
-    def add(self, wish: Wish, actor: Actor, *, per_month: int) -> int:
+    def add(self, wish: BreakGlassRequest, actor: Actor, *, per_month: int) -> int:
         """Add a request now, and return its number; the request's own number and time are ignored.
 
         Raises:
@@ -72,13 +74,13 @@ class Glasses:
             assert row.id is not None  # noqa: S101 — the database gave it
             return row.id
 
-    def find(self, library: str, number: int) -> Wish | None:
+    def find(self, library: str, number: int) -> BreakGlassRequest | None:
         """Return a library's request by its number."""
         with self._database.read() as session:
             row = session.get(BreakGlassRow, number)
             return None if row is None or row.library != library else self._value(row)
 
-    def recent(self, library: str) -> list[Wish]:
+    def recent(self, library: str) -> list[BreakGlassRequest]:
         """Return a library's requests that may not have expired, the oldest first."""
         since = self._clock() - 2 * WAIT
         wanted = select(BreakGlassRow).where(BreakGlassRow.library == library, col(BreakGlassRow.at) > since)
@@ -86,7 +88,7 @@ class Glasses:
             rows = session.exec(wanted.order_by(col(BreakGlassRow.id)).limit(_LIMIT)).all()
             return [self._value(row) for row in rows]
 
-    def decide(self, wish: Wish, actor: Actor, *, is_approved: bool, reference: str) -> None:
+    def decide(self, wish: BreakGlassRequest, actor: Actor, *, is_approved: bool, reference: str) -> None:
         """Note a colleague's decision, under a reference of its own.
 
         Raises:
@@ -96,12 +98,12 @@ class Glasses:
         if wish.is_of(actor.name):
             raise StoreError("Nobody may decide about their own request", todo="Ask a colleague to look at it")
         with self._ledger.writing() as session:
-            row = self._at_stage(session, wish, Stage.WAITING)
+            row = self._at_stage(session, wish, BreakGlassStage.WAITING)
             row.decided_by, row.decided_at, row.is_approved = actor.name, self._clock(), is_approved
             decision = "approved" if is_approved else "refused"
             self._ledger.append_in(session, [replace(_entry(wish, actor, decision), reference=reference)])
 
-    def use(self, wish: Wish, actor: Actor) -> Insz:
+    def use(self, wish: BreakGlassRequest, actor: Actor) -> Insz:
         """Mark a request as used, and return its subject; its author may use it once.
 
         Raises:
@@ -110,11 +112,11 @@ class Glasses:
         if not wish.is_of(actor.name):
             raise StoreError("Only the author of a request may use it", todo="Leave it to them")
         with self._database.write() as session:
-            row = self._at_stage(session, wish, Stage.READY)
+            row = self._at_stage(session, wish, BreakGlassStage.READY)
             row.is_asked = True
             return self._insz(row)
 
-    def spare(self, wish: Wish) -> None:
+    def spare(self, wish: BreakGlassRequest) -> None:
         """Mark a request as unused again: the query was not sent."""
         with self._database.write() as session:
             row = session.get(BreakGlassRow, wish.id)
@@ -126,7 +128,7 @@ class Glasses:
         with self._database.write() as session:
             session.execute(_erase_expired(self._clock()))
 
-    def _at_stage(self, session: Session, wish: Wish, stage: Stage) -> BreakGlassRow:
+    def _at_stage(self, session: Session, wish: BreakGlassRequest, stage: BreakGlassStage) -> BreakGlassRow:
         """Return the row of a request at this stage, locked."""
         row = session.get(BreakGlassRow, wish.id, with_for_update=True)
         if row is None or self._value(row).stage(self._clock()) is not stage:
@@ -135,8 +137,8 @@ class Glasses:
             )
         return row
 
-    def _value(self, row: BreakGlassRow) -> Wish:
-        return Wish(
+    def _value(self, row: BreakGlassRow) -> BreakGlassRequest:
+        return BreakGlassRequest(
             id=row.id or 0,
             library=row.library,
             by=row.by,
@@ -166,7 +168,7 @@ def _where(library: str, reference: str) -> str:
     return f"glass|insz|{library}|{reference}"
 
 
-def _entry(wish: Wish, actor: Actor, decision: str) -> Draft:
+def _entry(wish: BreakGlassRequest, actor: Actor, decision: str) -> Draft:
     why: dict[str, JSON] = {"code": wish.purpose, "case": wish.case}
-    body: dict[str, JSON] = {"actor": named(actor), "decision": decision, "wish": wish.reference, "why": why}
+    body: dict[str, JSON] = {"actor": actor_json(actor), "decision": decision, "wish": wish.reference, "why": why}
     return Draft(wish.library, Kind.OUTSIDE, wish.reference, subject=wish.insz, body=body)

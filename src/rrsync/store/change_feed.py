@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, func, text, update
 from sqlmodel import col, select
 
 from rrsync.store.engine import Database
-from rrsync.store.rows import Rows, changed_fields
+from rrsync.store.rows import RowCipher, changed_fields
 from rrsync.store.tables import ChangeRow, Utc, WebhookRow, affected
 
 #: Before the first change there can be.
@@ -29,7 +29,7 @@ _BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class ChangeNotice:
     """One change of a member: its sequence number, the names of the fields, its time and its verdict."""
 
     library: str
@@ -40,14 +40,14 @@ class News:
     verdict: str
 
 
-class Feed:
+class ChangeFeed:
     """The changes in one database."""
 
-    def __init__(self, database: Database, rows: Rows) -> None:
+    def __init__(self, database: Database, rows: RowCipher) -> None:
         self._database = database
         self._rows = rows
 
-    def after(self, library: str, seq: int, *, most: int) -> Sequence[News]:
+    def after(self, library: str, seq: int, *, most: int) -> Sequence[ChangeNotice]:
         """Return the changes of a library after a position, the oldest first.
 
         Raises:
@@ -70,16 +70,16 @@ class Feed:
         with self._database.read() as session:
             return session.exec(wanted).one()
 
-    def _news(self, row: ChangeRow) -> News:
+    def _news(self, row: ChangeRow) -> ChangeNotice:
         where = f"{row.library}|{row.seq}"
         before = self._rows.decrypt_held(f"change|before|{where}", row.before)
         after = self._rows.decrypt_held(f"change|after|{where}", row.after)
         names = [str(name) for name in changed_fields(before, after)] + ["insz"] * (row.insz is not None)
-        return News(row.library, row.seq, row.number, tuple(names), row.at, row.verdict)
+        return ChangeNotice(row.library, row.seq, row.number, tuple(names), row.at, row.verdict)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DeliveryState:
     """The deliveries to a library: the acknowledged position, failures since, their cause, and the next attempt."""
 
     library: str
@@ -91,7 +91,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class DeliveryLease:
     """The lease to deliver to a library, and the position to begin from."""
 
     library: str
@@ -100,7 +100,7 @@ class Turn:
     failures: int
 
 
-class Hooks:
+class WebhookDeliveries:
     """The webhook deliveries of one database; ``random(n)`` returns n random bytes."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime], random: Callable[[int], bytes]) -> None:
@@ -113,16 +113,16 @@ class Hooks:
         with self._database.write() as session:
             session.execute(_BEGIN, {"library": library, "cursor": cursor, "at": self._clock()})
 
-    def states(self, libraries: Collection[str]) -> dict[str, Told]:
+    def states(self, libraries: Collection[str]) -> dict[str, DeliveryState]:
         """Return the state of the deliveries to these libraries, as far as they were begun."""
         wanted = select(WebhookRow).where(col(WebhookRow.library).in_(libraries))
         with self._database.read() as session:
             return {
-                row.library: Told(row.library, row.cursor, row.failures, row.why, row.next_at, row.told_at)
+                row.library: DeliveryState(row.library, row.cursor, row.failures, row.why, row.next_at, row.told_at)
                 for row in session.exec(wanted)
             }
 
-    def take(self, library: str) -> Turn | None:
+    def take(self, library: str) -> DeliveryLease | None:
         """Take the lease to deliver to a library; ``None`` if another process has it, or it is too early."""
         now, token = self._clock(), self._random(_BYTES)
         with self._database.write() as session:
@@ -130,18 +130,18 @@ class Hooks:
             if row is None or row.next_at > now or row.until > now:
                 return None
             row.turn, row.until = token, now + _LEASE
-            return Turn(library, token, row.cursor, row.failures)
+            return DeliveryLease(library, token, row.cursor, row.failures)
 
-    def told(self, turn: Turn, seq: int) -> bool:
+    def told(self, turn: DeliveryLease, seq: int) -> bool:
         """Note that a library acknowledged a position; ``False`` if the lease was lost."""
         now = self._clock()
         return self._note(turn, cursor=seq, failures=0, why="", told_at=now, next_at=now, until=now + _LEASE)
 
-    def failed(self, turn: Turn, why: str, *, failures: int, again: datetime) -> bool:
+    def failed(self, turn: DeliveryLease, why: str, *, failures: int, again: datetime) -> bool:
         """Note a failed delivery: its cause, the number of failures, and the next attempt; ends the lease."""
         return self._note(turn, failures=failures, why=why, next_at=again, until=self._clock())
 
-    def leave(self, turn: Turn) -> bool:
+    def leave(self, turn: DeliveryLease) -> bool:
         """End a lease with nothing left to deliver."""
         return self._note(turn, until=self._clock())
 
@@ -150,7 +150,7 @@ class Hooks:
         with self._database.write() as session:
             session.execute(update(WebhookRow).where(col(WebhookRow.library) == library).values(next_at=self._clock()))
 
-    def _note(self, turn: Turn, **values: object) -> bool:
+    def _note(self, turn: DeliveryLease, **values: object) -> bool:
         ours = col(WebhookRow.library) == turn.library, col(WebhookRow.turn) == turn.token
         with self._database.write() as session:
             return bool(affected(session, update(WebhookRow).where(*ours).values(**values)))

@@ -14,13 +14,13 @@ from sqlalchemy import Text, cast, text
 from sqlmodel import col, select
 
 from rrsync.errors import BrokenChain, LedgerError
-from rrsync.store.encryption import Seal
+from rrsync.store.encryption import FieldCipher
 from rrsync.store.engine import Database
 from rrsync.store.tables import AnchorRow, CheckpointRow, table, utc_text
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SignedCheckpoint:
     """A signed checkpoint: its log, size and time, and the text of the note."""
 
     library: str
@@ -30,7 +30,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Anchoring:
+class AnchorReceipt:
     """The receipt of an anchor for a checkpoint; ``receipt`` has the signature lines of a witness, or nothing."""
 
     library: str
@@ -43,11 +43,11 @@ class Anchoring:
 class Checkpoints:
     """The checkpoints and receipts of one database."""
 
-    def __init__(self, database: Database, cipher: Seal) -> None:
+    def __init__(self, database: Database, cipher: FieldCipher) -> None:
         self._database = database
         self._cipher = cipher
 
-    def add(self, *signed: Kept) -> None:
+    def add(self, *signed: SignedCheckpoint) -> None:
         """Add signed checkpoints; existing ones stay.
 
         Raises:
@@ -69,7 +69,7 @@ class Checkpoints:
                         todo="Run `rrsync log verify`; one log has one root of a size",
                     )
 
-    def all(self, library: str) -> list[Kept]:
+    def all(self, library: str) -> list[SignedCheckpoint]:
         """Return the checkpoints of a log, the smallest first.
 
         Raises:
@@ -79,7 +79,7 @@ class Checkpoints:
             rows = session.exec(_SIGNED.where(CheckpointRow.library == library).order_by(col(CheckpointRow.size))).all()
         return [_signed(library, *row) for row in rows]
 
-    def last(self, library: str) -> Kept | None:
+    def last(self, library: str) -> SignedCheckpoint | None:
         """Return the largest checkpoint of a log.
 
         Raises:
@@ -92,13 +92,13 @@ class Checkpoints:
 
     def anchored(self, library: str, size: int, name: str, at: datetime, receipt: str) -> None:
         """Note that an anchor took a checkpoint."""
-        self._note(Anchoring(library, size, name, at, receipt))
+        self._note(AnchorReceipt(library, size, name, at, receipt))
 
     def failed(self, name: str, at: datetime) -> None:
         """Note that an anchor was unreachable, so that the next process does not wait for it too."""
-        self._note(Anchoring("", 0, name, at, ""))
+        self._note(AnchorReceipt("", 0, name, at, ""))
 
-    def anchorings(self, library: str) -> list[Anchoring]:
+    def anchorings(self, library: str) -> list[AnchorReceipt]:
         """Return the receipts for a log's checkpoints, the oldest first; rows with a wrong MAC are skipped."""
         wanted = _ANCHORINGS.where(col(AnchorRow.library) == library).order_by(col(AnchorRow.at), col(AnchorRow.id))
         with self._database.read() as session:
@@ -107,7 +107,7 @@ class Checkpoints:
 
     def last_anchored(
         self, library: str, name: str | None = None, *, until: datetime | None = None
-    ) -> Anchoring | None:
+    ) -> AnchorReceipt | None:
         """Return the last receipt for a log, of one anchor or of any; none after ``until``."""
         wanted = _ANCHORINGS.where(col(AnchorRow.library) == library)
         wanted = wanted if name is None else wanted.where(col(AnchorRow.name) == name)
@@ -123,26 +123,26 @@ class Checkpoints:
         last = self.last_anchored("", name, until=until)
         return last.at if last else None
 
-    def _note(self, one: Anchoring) -> None:
+    def _note(self, one: AnchorReceipt) -> None:
         row = {"library": one.library, "size": one.size, "name": one.name, "at": one.at, "receipt": one.receipt}
         with self._database.write() as session:
             session.execute(_ADD_ANCHORING, row | {"mac": self._mac(one)})
 
-    def _mac(self, one: Anchoring) -> bytes:
+    def _mac(self, one: AnchorReceipt) -> bytes:
         """Return the MAC of a row: without it the owner of the database could write receipts."""
         where = f"anchor|{one.library}|{one.size}|{one.name}|{one.at.astimezone(UTC).isoformat()}"
         return self._cipher.mac(where, one.receipt.encode())
 
-    def _checked(self, library: str, size: int, name: str, at: str, receipt: str, mac: bytes) -> Anchoring | None:
+    def _checked(self, library: str, size: int, name: str, at: str, receipt: str, mac: bytes) -> AnchorReceipt | None:
         try:
-            one = Anchoring(library, size, name, datetime.fromisoformat(at).replace(tzinfo=UTC), receipt)
+            one = AnchorReceipt(library, size, name, datetime.fromisoformat(at).replace(tzinfo=UTC), receipt)
         except ValueError:
             return None
         return one if mac == self._mac(one) else None
 
 
-def _signed(library: str, size: int, at: str, note: str) -> Kept:
-    return Kept(library, size, _time(library, size, at), note)
+def _signed(library: str, size: int, at: str, note: str) -> SignedCheckpoint:
+    return SignedCheckpoint(library, size, _time(library, size, at), note)
 
 
 def _time(library: str, size: int, at: str) -> datetime:

@@ -20,13 +20,13 @@ from sqlmodel import Session, col, select
 
 from rrsync.core.compare import address_differs, corrected
 from rrsync.core.insz import Insz
-from rrsync.core.log_entry import JSON, Actor, ActorKind, Draft, Kind, named
+from rrsync.core.log_entry import JSON, Actor, ActorKind, Draft, Kind, actor_json
 from rrsync.core.person import Address, Held, Masked, Member
 from rrsync.core.planning import belgian_day
 from rrsync.errors import ConfigError, StoreError
-from rrsync.store.access_log import Ledger
+from rrsync.store.access_log import AccessLog
 from rrsync.store.engine import Database
-from rrsync.store.rows import MemberWrite, Rows, by_library, member_rows, write_changes
+from rrsync.store.rows import MemberWrite, RowCipher, by_library, member_rows, write_changes
 from rrsync.store.tables import CorrectionRow, MemberRow
 
 _PAGE: Final = 200
@@ -59,7 +59,7 @@ class Correction(Masked):
 class Corrections:
     """The corrections of one database; ``clock`` returns aware UTC."""
 
-    def __init__(self, database: Database, ledger: Ledger, rows: Rows, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, ledger: AccessLog, rows: RowCipher, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._ledger = ledger
         self._rows = rows
@@ -91,7 +91,7 @@ class Corrections:
             member = self._rows.member(_locked(session, key))
             after = corrected(member.held, address)
             changed: list[JSON] = ["address"] if address_differs(member.held.address, after.address) else []
-            body: dict[str, JSON] = {"actor": named(actor), "changed": changed, "until": until.isoformat()}
+            body: dict[str, JSON] = {"actor": actor_json(actor), "changed": changed, "until": until.isoformat()}
             (seq,) = self._ledger.append_in(session, [Draft(library, Kind.CORRECT, "", member.insz, body=body)])
             write_changes(session, self._rows, [MemberWrite(key, seq, "", "corrected", member.held, after, now, now)])
             found = Correction(library, number, after.address, reason, actor.name, now, until)
@@ -202,7 +202,7 @@ def correction_rows(
 
 def end_entry(row: CorrectionRow, end: CorrectionEnd, insz: Insz | None, actor: Actor = _RRSYNC) -> Draft:
     """Return the log entry of the end of a correction."""
-    body: dict[str, JSON] = {"actor": named(actor), "ended": end.value, "until": row.until.isoformat()}
+    body: dict[str, JSON] = {"actor": actor_json(actor), "ended": end.value, "until": row.until.isoformat()}
     return Draft(row.library, Kind.UNCORRECT, "", insz, body=body)
 
 

@@ -21,27 +21,27 @@ from sqlmodel import Session, col, select
 from rrsync.core.compare import Change, Hold, Verdict
 from rrsync.core.exchange import Question, Reason
 from rrsync.core.insz import Insz
-from rrsync.core.log_entry import JSON, Actor, Draft, Kind, is_same_name, named
+from rrsync.core.log_entry import JSON, Actor, Draft, Kind, actor_json, is_same_name
 from rrsync.core.person import Held, Masked
 from rrsync.errors import StoreError
-from rrsync.store.access_log import Ledger
+from rrsync.store.access_log import AccessLog
 from rrsync.store.engine import Database
 from rrsync.store.holds import clear_holds, open_hold_id
-from rrsync.store.rows import MemberWrite, Rows, changed_fields, write_changes
-from rrsync.store.settlement import Item, Judge, Judged, Settlement
+from rrsync.store.rows import MemberWrite, RowCipher, changed_fields, write_changes
+from rrsync.store.settlement import Judge, JudgedItem, Settlement, SettlementItem
 from rrsync.store.tables import MemberRow, OfferRow, Utc, affected
 
 #: How long an answer may be shown again without a new query.
-KEPT: Final = timedelta(minutes=15)
+ANSWER_LIFETIME: Final = timedelta(minutes=15)
 #: Longer than a query of the desk takes, with all its retries.
 _ASKING: Final = timedelta(minutes=2)
 _SAID: Final = ("by", "purpose", "case", "verdict", "reason", "got", "seen", "version", "refreshed_at")
 #: The states of an answer.
-State: TypeAlias = Literal["open", "accepted", "declined", "settled"]
+DeskAnswerState: TypeAlias = Literal["open", "accepted", "declined", "settled"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Offer(Masked):
+class DeskAnswer(Masked):
     """One answer of the register about a member, asked for at a desk.
 
     ``state`` is ``open`` for a change without a decision, ``accepted`` or ``declined`` after it, and ``settled`` for
@@ -61,7 +61,7 @@ class Offer(Masked):
     reason: Reason | None
     before: Held
     after: Held | None
-    state: State
+    state: DeskAnswerState
     hold: int | None = None
     got: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
@@ -71,18 +71,23 @@ class Offer(Masked):
     @property
     def until(self) -> datetime:
         """When it expires."""
-        return self.asked_at + KEPT
+        return self.asked_at + ANSWER_LIFETIME
 
     def is_seen_by(self, name: str) -> bool:
         """Return whether a person of this name was shown it."""
         return any(is_same_name(each, name) for each in self.seen)
 
 
-class Offers:
+class DeskAnswers:
     """The answers for the desks of one database; ``clock`` returns aware UTC."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, rows: Rows, settlement: Settlement, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        ledger: AccessLog,
+        rows: RowCipher,
+        settlement: Settlement,
+        clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -114,7 +119,7 @@ class Offers:
         with self._database.write(passing=True) as session:
             return _sweep(session, self._clock())
 
-    def recent(self, library: str, number: str) -> Offer | None:
+    def recent(self, library: str, number: str) -> DeskAnswer | None:
         """Return the unexpired answer about a member; ``None`` if the member has changed since."""
         with self._database.read() as session:
             row = session.get(OfferRow, (library, number))
@@ -124,7 +129,7 @@ class Offers:
             member = session.get(MemberRow, (library, number))
             return offer if member is not None and _is_unchanged(offer, member) else None
 
-    def offer(self, item: Item, judge: Judge, question: Question) -> tuple[Offer, Verdict] | None:
+    def offer(self, item: SettlementItem, judge: Judge, question: Question) -> tuple[DeskAnswer, Verdict] | None:
         """Settle an answer, except a change, which is offered; keep it, and end the claim on the member.
 
         Returns ``None`` if the member is gone or has another number by now: then only the outcome is written.
@@ -141,7 +146,7 @@ class Offers:
             _put(session, self._rows, offer)
             return offer, one.verdict
 
-    def reused(self, offer: Offer, draft: Draft, name: str) -> Offer:
+    def reused(self, offer: DeskAnswer, draft: Draft, name: str) -> DeskAnswer:
         """Log that an answer is shown again, to a person of this name.
 
         Raises:
@@ -155,7 +160,7 @@ class Offers:
             _put(session, self._rows, found)
             return found
 
-    def accept(self, offer: Offer, actor: Actor) -> None:
+    def accept(self, offer: DeskAnswer, actor: Actor) -> None:
         """Write the offered change, with the decision as an entry of the access log.
 
         Raises:
@@ -174,7 +179,7 @@ class Offers:
             accepted = replace(offer, state="accepted", version=offer.version + 1, refreshed_at=offer.asked_at)
             _put(session, self._rows, accepted)
 
-    def decline(self, offer: Offer, actor: Actor) -> None:
+    def decline(self, offer: DeskAnswer, actor: Actor) -> None:
         """Log the decision to leave a member unchanged.
 
         Raises:
@@ -185,13 +190,13 @@ class Offers:
             self._ledger.append_in(session, [_decision(offer, actor, "declined", [], self._rows.member(row).insz)])
             _put(session, self._rows, replace(offer, state="declined"))
 
-    def _open_for_decision(self, session: Session, offer: Offer) -> tuple[MemberRow, Offer]:
+    def _open_for_decision(self, session: Session, offer: DeskAnswer) -> tuple[MemberRow, DeskAnswer]:
         member, now = self._current(session, offer)
         if now.state != "open":
             raise StoreError("This was decided already", todo="Look at the member again")
         return member, now
 
-    def _current(self, session: Session, offer: Offer) -> tuple[MemberRow, Offer]:
+    def _current(self, session: Session, offer: DeskAnswer) -> tuple[MemberRow, DeskAnswer]:
         """Return the member, locked first as in settlement, and the answer as it is now, if it still stands."""
         key = offer.library, offer.number
         member = session.get(MemberRow, key, with_for_update=True)
@@ -206,14 +211,14 @@ class Offers:
             )
         return member, now
 
-    def _has_lapsed(self, offer: Offer) -> bool:
+    def _has_lapsed(self, offer: DeskAnswer) -> bool:
         """Return whether it has expired; so has one from the future, after a clock was set back."""
-        return abs(self._clock() - offer.asked_at) >= KEPT
+        return abs(self._clock() - offer.asked_at) >= ANSWER_LIFETIME
 
-    def _new_offer(self, session: Session, one: Judged, question: Question, member: MemberRow) -> Offer:
+    def _new_offer(self, session: Session, one: JudgedItem, question: Question, member: MemberRow) -> DeskAnswer:
         verdict, out = one.verdict, one.item.outcome.body.get("out")
         got = out.get("got") if isinstance(out, dict) else None
-        return Offer(
+        return DeskAnswer(
             library=one.item.library,
             number=one.item.number,
             reference=one.item.outcome.reference,
@@ -234,7 +239,7 @@ class Offers:
         )
 
 
-def _put(session: Session, rows: Rows, offer: Offer) -> None:
+def _put(session: Session, rows: RowCipher, offer: DeskAnswer) -> None:
     """Write an answer over the member's last one, and release the claim on the member."""
     row = session.get(OfferRow, (offer.library, offer.number))
     if row is None:
@@ -247,20 +252,20 @@ def _put(session: Session, rows: Rows, offer: Offer) -> None:
     session.add(row)
 
 
-def _decrypted(session: Session, rows: Rows, row: OfferRow) -> Offer | None:
+def _decrypted(session: Session, rows: RowCipher, row: OfferRow) -> DeskAnswer | None:
     """Decrypt a row; ``None`` if it has no answer yet."""
     if row.said is None or row.before is None or row.asked_at is None:
         return None
     said = orjson.loads(rows.decrypt_text(_where("said", row), row.said))
     reason, refreshed = said.pop("reason"), said.pop("refreshed_at")
-    return Offer(
+    return DeskAnswer(
         library=row.library,
         number=row.number,
         reference=row.reference,
         asked_at=row.asked_at,
         before=rows.decrypt_held(_where("before", row), row.before),
         after=None if row.after is None else rows.decrypt_held(_where("after", row), row.after),
-        state=cast("State", row.state),
+        state=cast("DeskAnswerState", row.state),
         hold=open_hold_id(session, (row.library, row.number)) if said["verdict"] == "hold" else None,
         reason=Reason(reason) if reason else None,
         refreshed_at=datetime.fromisoformat(refreshed) if refreshed else None,
@@ -272,13 +277,13 @@ def _where(column: str, row: OfferRow) -> str:
     return f"offer|{column}|{row.library}|{row.number}|{row.reference}"
 
 
-def _is_unchanged(offer: Offer, member: MemberRow) -> bool:
+def _is_unchanged(offer: DeskAnswer, member: MemberRow) -> bool:
     """Return whether the member was neither written nor settled since."""
     return (member.version, member.refreshed_at) == (offer.version, offer.refreshed_at)
 
 
-def _decision(offer: Offer, actor: Actor, decision: str, names: list[JSON], insz: Insz | None) -> Draft:
-    body: dict[str, JSON] = {"actor": named(actor), "decision": decision, "changed": names}
+def _decision(offer: DeskAnswer, actor: Actor, decision: str, names: list[JSON], insz: Insz | None) -> Draft:
+    body: dict[str, JSON] = {"actor": actor_json(actor), "decision": decision, "changed": names}
     return Draft(offer.library, Kind.OFFER, offer.reference, insz, body=body)
 
 
@@ -287,7 +292,7 @@ def _at(library: str, number: str) -> tuple[ColumnElement[bool], ColumnElement[b
 
 
 def _sweep(session: Session, now: datetime) -> int:
-    lapsed = or_(col(OfferRow.asked_at).is_(None), col(OfferRow.asked_at) <= now - KEPT)
+    lapsed = or_(col(OfferRow.asked_at).is_(None), col(OfferRow.asked_at) <= now - ANSWER_LIFETIME)
     is_free = or_(col(OfferRow.asking_until).is_(None), col(OfferRow.asking_until) <= now)
     old = select(OfferRow.library, OfferRow.number).where(lapsed, is_free)  # a concurrent sweep deletes the others
     chosen = tuple_(col(OfferRow.library), col(OfferRow.number)).in_(old.with_for_update(skip_locked=True))

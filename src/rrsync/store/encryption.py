@@ -106,7 +106,7 @@ def _invalid_line(number: int) -> ConfigError:
     return ConfigError(f"Line {number} of the key file is no key", todo="Restore the key file from your backup")
 
 
-class Seal:
+class FieldCipher:
     """Encrypts and decrypts values, and makes keyed hashes and MACs; ``random(n)`` returns n random bytes."""
 
     def __init__(self, keys: Keyring, random: Callable[[int], bytes]) -> None:
@@ -222,7 +222,7 @@ class SubjectKey:
 class SubjectKeys:
     """The subject keys of one database, decrypted on first use."""
 
-    def __init__(self, cipher: Seal, random: Callable[[int], bytes]) -> None:
+    def __init__(self, cipher: FieldCipher, random: Callable[[int], bytes]) -> None:
         self._cipher = cipher
         self._random = random
         self._known: dict[tuple[str, int], SubjectKey] = {}

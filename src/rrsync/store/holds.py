@@ -23,11 +23,11 @@ from rrsync.core.exchange import Reason
 from rrsync.core.insz import Insz
 from rrsync.core.person import Held, Masked
 from rrsync.store.engine import Database
-from rrsync.store.rows import Rows, by_library, numbers_by_key
+from rrsync.store.rows import RowCipher, by_library, numbers_by_key
 from rrsync.store.tables import HoldRow
 
 #: The number of holds on a page.
-PAGE: Final = 50
+HOLDS_PER_PAGE: Final = 50
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -66,7 +66,7 @@ class WorklistPosition:
 class Holds:
     """The open holds of one database."""
 
-    def __init__(self, database: Database, rows: Rows) -> None:
+    def __init__(self, database: Database, rows: RowCipher) -> None:
         self._database = database
         self._rows = rows
 
@@ -99,7 +99,7 @@ class Holds:
         return {reason: found[reason.value] for reason in Reason if reason.value in found}
 
     def page(
-        self, library: str, *, reason: Reason | None = None, beyond: int = 0, most: int = PAGE
+        self, library: str, *, reason: Reason | None = None, beyond: int = 0, most: int = HOLDS_PER_PAGE
     ) -> tuple[list[OpenHold], bool]:
         """Return the next ``most`` open holds, with numbers above ``beyond``, and whether there are more."""
         wanted = select(HoldRow).where(*_open(library, reason), col(HoldRow.id) > beyond)
@@ -172,7 +172,7 @@ def _open(library: str | None, reason: Reason | None = None) -> list[ColumnEleme
     return chosen
 
 
-def holders(session: Session, rows: Rows, library: str, numbers: Sequence[Insz]) -> dict[Insz, str]:
+def holders(session: Session, rows: RowCipher, library: str, numbers: Sequence[Insz]) -> dict[Insz, str]:
     """Return the members of a library that have these numbers."""
     keys = {rows.insz_key(library, insz): insz for insz in numbers}
     return {keys[key]: number for key, number in numbers_by_key(session, library, list(keys)).items()}
@@ -183,7 +183,9 @@ def open_hold_id(session: Session, key: tuple[str, str]) -> int | None:
     return session.exec(select(HoldRow.id).where(*_open(key[0]), HoldRow.number == key[1])).first()
 
 
-def set_hold(session: Session, rows: Rows, key: tuple[str, str], hold: Hold, *, reference: str, at: datetime) -> None:
+def set_hold(
+    session: Session, rows: RowCipher, key: tuple[str, str], hold: Hold, *, reference: str, at: datetime
+) -> None:
     """Open a hold, or renew the open one; see the rules 1 to 3."""
     library, number = key
     where = f"{library}|{number}"

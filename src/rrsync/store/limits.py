@@ -18,8 +18,8 @@ from typing import Final, TypeVar
 from sqlalchemy import bindparam, func, select, text
 from sqlmodel import Session
 
-from rrsync.core.desk_quota import DAY, Granted, Limits, Used, Verdict, Window, judge, left
-from rrsync.core.rate_limit import Traffic, parse
+from rrsync.core.desk_quota import DAY, Limits, QuotaGranted, QuotaUsage, Verdict, Window, judge, left
+from rrsync.core.rate_limit import RateLimitState, parse
 from rrsync.store.engine import Database
 from rrsync.store.tables import AskRow, table
 
@@ -32,7 +32,7 @@ _DELETE_OLD: Final = _ASK.delete().where(_ASK.c.library == bindparam("of"), _ASK
 _LOCK_LIBRARY: Final = text("SELECT pg_advisory_xact_lock(:turn)")
 
 
-class Quotas:
+class DeskQuotas:
     """The desk quotas of one installation."""
 
     def __init__(self, database: Database, limits: Limits, clock: Callable[[], datetime]) -> None:
@@ -51,7 +51,7 @@ class Quotas:
                 session.execute(_LOCK_LIBRARY, {"turn": _lock_number(library)})
             at = self._clock()
             verdict = judge(at, _own(session, library, name, at), self._used(session, library, at), self._limits)
-            if isinstance(verdict, Granted):
+            if isinstance(verdict, QuotaGranted):
                 session.execute(_ADD, {"library": library, "name": name, "at": at})
                 session.execute(_DELETE_OLD, {"of": library, "until": at - DAY})
         return verdict
@@ -67,13 +67,13 @@ class Quotas:
             used = self._used(session, library, at).count
             return left(at, _own(session, library, name, at), used, self._limits)
 
-    def _used(self, session: Session, library: str, at: datetime) -> Used:
+    def _used(self, session: Session, library: str, at: datetime) -> QuotaUsage:
         count = session.execute(_COUNT_ALL, {"of": library, "since": at - DAY}).scalar_one()
         room = count - self._limits.library_per_day
         if room < 0:
-            return Used(count, None)
+            return QuotaUsage(count, None)
         leaving = select(_ASK.c.at).where(*_RECENT).order_by(_ASK.c.at).offset(room).limit(1)
-        return Used(count, session.execute(leaving, {"of": library, "since": at - DAY}).scalar_one())
+        return QuotaUsage(count, session.execute(leaving, {"of": library, "since": at - DAY}).scalar_one())
 
 
 def _own(session: Session, library: str, name: str, at: datetime) -> list[datetime]:
@@ -88,14 +88,14 @@ def _lock_number(library: str) -> int:
 _Result = TypeVar("_Result")
 
 
-class Shared:
+class SharedRateLimit:
     """The rate limit of all processes on one database; ``clock``, in seconds, replaces their common clock."""
 
     def __init__(self, database: Database, clock: Callable[[], float] | None = None) -> None:
         self._database = database
         self._clock = clock
 
-    def __call__(self, change: Callable[[Traffic, float], tuple[Traffic, _Result]]) -> _Result:
+    def __call__(self, change: Callable[[RateLimitState, float], tuple[RateLimitState, _Result]]) -> _Result:
         """Change the state by a rule, exclusively, and return the result of the rule.
 
         Raises:
@@ -109,7 +109,7 @@ class Shared:
                 session.execute(_WRITE_STATE, {"state": after.dump()})
         return result
 
-    def look(self) -> tuple[Traffic, float]:
+    def look(self) -> tuple[RateLimitState, float]:
         """Return the state and the time of its clock, in seconds, without a lock.
 
         Raises:

@@ -60,7 +60,7 @@ _Entry: TypeAlias = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AccessFilter:
     """A filter for the accesses of one library; empty and ``None`` fields do not filter.
 
     ``subjects`` are the pseudonyms of the person queried, over the years; ``actor`` is the name of the person who
@@ -98,7 +98,7 @@ class Wanted:
         return self.persons_only or self.flagged
 
 
-class Search:
+class LogSearch:
     """Searches the access logs of one database.
 
     Raises:
@@ -109,7 +109,7 @@ class Search:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def accesses(self, wanted: Wanted) -> Iterator[Access]:
+    def accesses(self, wanted: AccessFilter) -> Iterator[Access]:
         """Yield the accesses that pass a filter, in the order of the log, as a stream."""
         if wanted.last is None:
             yield from self._accesses(wanted, newest_first=False)
@@ -215,7 +215,7 @@ class Search:
                     found[seq] = tuple(str(flag) for flag in flags) if isinstance(flags, list) else ()
         return dict(sorted(found.items()))
 
-    def _accesses(self, wanted: Wanted, *, newest_first: bool) -> Iterator[Access]:
+    def _accesses(self, wanted: AccessFilter, *, newest_first: bool) -> Iterator[Access]:
         chosen = _conditions(wanted.library, LOOKS, wanted.since, wanted.until)
         chosen += [] if wanted.before is None else [col(EntryRow.seq) < wanted.before]
         is_narrow = wanted.subjects is not None or wanted.is_of_persons or wanted.actor
@@ -224,7 +224,7 @@ class Search:
             yield from filter(wanted.covers, self._joined(wanted.library, page))
 
     def _broad(
-        self, wanted: Wanted, chosen: list[ColumnElement[bool]], *, newest_first: bool
+        self, wanted: AccessFilter, chosen: list[ColumnElement[bool]], *, newest_first: bool
     ) -> Iterator[Sequence[_Entry]]:
         """Yield the accesses in pages, reading along the log."""
         seq = col(EntryRow.seq)
@@ -241,7 +241,7 @@ class Search:
             beyond = [seq < page[-1][0] if newest_first else seq > page[-1][0]]
 
     def _narrow(
-        self, wanted: Wanted, chosen: list[ColumnElement[bool]], *, newest_first: bool
+        self, wanted: AccessFilter, chosen: list[ColumnElement[bool]], *, newest_first: bool
     ) -> Iterator[Sequence[_Entry]]:
         """Yield the accesses in pages, found by an index."""
         if wanted.subjects is not None:

@@ -33,8 +33,8 @@ from rrsync.core.log_entry import decode
 from rrsync.core.merkle import Edge, Node, Range, consistency, inclusion, join, leaf_hash, nodes
 from rrsync.core.signed_note import HASH_BYTES
 from rrsync.errors import BrokenChain, StoreError
-from rrsync.store.access_log import Head, column_mismatch, entry_mac
-from rrsync.store.encryption import Seal
+from rrsync.store.access_log import LogHead, column_mismatch, entry_mac
+from rrsync.store.encryption import FieldCipher
 from rrsync.store.engine import Database
 from rrsync.store.tables import ChangeRow, CheckpointRow, EntryRow, LogKeyRow, LogRow, TileRow
 
@@ -43,7 +43,7 @@ _HEIGHT: Final = 8
 _BATCH: Final = 64
 
 
-class Tiles:
+class LogTree:
     """The Merkle trees of the logs in one database.
 
     Raises:
@@ -196,7 +196,7 @@ _WITHOUT_MAC: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class KnownRoot:
     """A known root of a log's first entries, and the source that knows it."""
 
     size: int
@@ -214,15 +214,15 @@ class _StoredHead:
     edge: bytes
 
 
-def verify(
+def verify_log(
     database: Database,
     library: str,
     *,
-    cipher: Seal,
-    points: Iterable[Point] = (),
-    since: Point | None = None,
+    cipher: FieldCipher,
+    points: Iterable[KnownRoot] = (),
+    since: KnownRoot | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Head:
+) -> LogHead:
     """Recompute a log from its bytes; compare it with its known roots, and with its head.
 
     With ``since``, only the entries after it are recomputed, unless the cached tree has another root there.
@@ -253,7 +253,7 @@ def verify(
         raise _too_short(library, log.size, check.roots[0])
     if check.edge.to_bytes() != log.edge:
         raise _broken(library, max(log.size, 1) - 1, "the tree of the entries is not the tree of the head")
-    return Head(library, log.size, check.edge.root().hex())
+    return LogHead(library, log.size, check.edge.root().hex())
 
 
 def _head(database: Database, library: str) -> _StoredHead | None:
@@ -266,7 +266,7 @@ def _head(database: Database, library: str) -> _StoredHead | None:
     raise _broken(library, 0, "the head is damaged")
 
 
-def _missing_log(database: Database, library: str, roots: Sequence[Point]) -> Head:
+def _missing_log(database: Database, library: str, roots: Sequence[KnownRoot]) -> LogHead:
     """Return the head of a log that does not exist; no other table may have rows of it either."""
     with database.read() as session:
         for row in (EntryRow, LogKeyRow, ChangeRow, CheckpointRow):
@@ -275,15 +275,15 @@ def _missing_log(database: Database, library: str, roots: Sequence[Point]) -> He
     for point in roots:
         if point.size:
             raise _too_short(library, 0, point)
-    return Head(library, 0, Edge().root().hex())
+    return LogHead(library, 0, Edge().root().hex())
 
 
-def _edge_at(database: Database, log: _StoredHead, since: Point | None) -> Edge:
+def _edge_at(database: Database, log: _StoredHead, since: KnownRoot | None) -> Edge:
     """Return the tree to start from: the empty one, unless the cached tree has the known root."""
     if since is None or since.size > log.size:
         return Edge()
     try:
-        edge = Tiles(database).edge(log.library, since.size)
+        edge = LogTree(database).edge(log.library, since.size)
     except StoreError:  # an entry that it needs is damaged, so all are verified
         return Edge()
     return edge if edge.root() == since.root else Edge()
@@ -298,7 +298,9 @@ def _page(database: Database, log: _StoredHead, first: int, most: int) -> list[_
 class _Check:
     """The verified part of a log: the tree so far, and the known roots that are still to come."""
 
-    def __init__(self, database: Database, cipher: Seal, log: _StoredHead, edge: Edge, roots: deque[Point]) -> None:
+    def __init__(
+        self, database: Database, cipher: FieldCipher, log: _StoredHead, edge: Edge, roots: deque[KnownRoot]
+    ) -> None:
         self.edge = edge
         self.roots = roots
         self._database = database
@@ -342,7 +344,7 @@ class _Check:
                 raise self._wrong_root(point)
             self._confirmed = point.size
 
-    def _wrong_root(self, point: Point) -> BrokenChain:
+    def _wrong_root(self, point: KnownRoot) -> BrokenChain:
         """Report that the entries since the last confirmed root are not those that were signed."""
         last = max(point.size, 1) - 1
         first = min(self._confirmed, last)
@@ -392,7 +394,7 @@ def _read(database: Database, statement: TextClause, position: Mapping[str, obje
         return None
 
 
-def _too_short(library: str, size: int, point: Point) -> BrokenChain:
+def _too_short(library: str, size: int, point: KnownRoot) -> BrokenChain:
     return _broken(library, size, f"the log holds {size} entries, but {point.source} has a checkpoint of {point.size}")
 
 

@@ -18,20 +18,20 @@ from rrsync.core.name_search import Words, fits, held, telling, typed
 from rrsync.core.person import Name
 from rrsync.errors import StoreError
 from rrsync.store.engine import Database
-from rrsync.store.rows import BLIND_INDEX_COLUMNS, INDEXED, MEMBER, BlindIndex, Rows, Standing, member_rows
+from rrsync.store.rows import BLIND_INDEX_COLUMNS, INDEXED, MEMBER, BlindIndex, MemberStatus, RowCipher, member_rows
 from rrsync.store.tables import BLIND_INDEX, MemberRow
 
 _PAGE: Final = 1_000
 
 
-class Finder:
+class MemberSearch:
     """Searches the members of one database."""
 
-    def __init__(self, database: Database, rows: Rows) -> None:
+    def __init__(self, database: Database, rows: RowCipher) -> None:
         self._database = database
         self._rows = rows
 
-    def numbered(self, library: str, insz: Insz) -> Standing | None:
+    def numbered(self, library: str, insz: Insz) -> MemberStatus | None:
         """Return the member of a library with this national number."""
         wanted = MEMBER.c.library == library, MEMBER.c.insz_key == self._rows.insz_key(library, insz)
         with self._database.read() as session:
@@ -39,7 +39,7 @@ class Finder:
             row = None if number is None else session.get(MemberRow, (library, number))
             return None if row is None else self._rows.status(row)
 
-    def named(self, library: str, words: str, *, most: int = 50) -> tuple[tuple[Standing, ...], bool]:
+    def named(self, library: str, words: str, *, most: int = 50) -> tuple[tuple[MemberStatus, ...], bool]:
         """Return a library's members whose names have these words, by name, and whether there are more than ``most``.
 
         Damaged members are left out if others can be read.
@@ -94,7 +94,7 @@ class Finder:
             columns = zip(BLIND_INDEX_COLUMNS, index.of(telling(words)), strict=True)
             yield and_(*(column.bitwise_and(bits) == bits for column, bits in columns))
 
-    def _decrypted(self, session: Session, library: str, numbers: list[str]) -> Iterator[Standing]:
+    def _decrypted(self, session: Session, library: str, numbers: list[str]) -> Iterator[MemberStatus]:
         for row in member_rows(session, [(library, number) for number in numbers]).values():
             try:
                 yield self._rows.status(row)
@@ -102,7 +102,7 @@ class Finder:
                 continue
 
 
-def _sort_key(status: Standing) -> tuple[str, str, str]:
+def _sort_key(status: MemberStatus) -> tuple[str, str, str]:
     """Return the key to sort members by name."""
     member = status.member
     return plain(member.held.name.last), plain(member.held.name.first), member.number

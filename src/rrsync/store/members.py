@@ -27,8 +27,8 @@ from rrsync.store.holds import close_holds
 from rrsync.store.rows import (
     MEMBER,
     THIS_MEMBER,
-    Rows,
-    Standing,
+    MemberStatus,
+    RowCipher,
     former_numbers,
     member_rows,
     numbers_by_key,
@@ -45,7 +45,7 @@ _ALL_COLUMNS: Final = frozenset({*_FILE_COLUMNS, "membership_end", "open_items"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Incoming(Masked):
+class ImportRow(Masked):
     """One row of a library's file as a member, with its line and the columns of the file."""
 
     line: int
@@ -54,7 +54,7 @@ class Incoming(Masked):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ImportResult:
     """The result of one imported row: ``new``, ``changed``, ``same``, or ``refused`` with column and reason."""
 
     line: int
@@ -66,11 +66,11 @@ class Taken:
 class Members:
     """The members of one database."""
 
-    def __init__(self, database: Database, rows: Rows) -> None:
+    def __init__(self, database: Database, rows: RowCipher) -> None:
         self._database = database
         self._rows = rows
 
-    def find(self, library: str, number: str) -> Standing | None:
+    def find(self, library: str, number: str) -> MemberStatus | None:
         """Return one member; ``None`` if the library has no such number."""
         with self._database.read() as session:
             row = session.get(MemberRow, (library, number))
@@ -101,7 +101,7 @@ class Members:
             now = None if row is None else self._rows.member(row).insz
             return [*([now] if now else []), *former_numbers(session, self._rows, (library, number))]
 
-    def export(self, library: str, *, since: datetime | None = None, run: str | None = None) -> Iterator[Standing]:
+    def export(self, library: str, *, since: datetime | None = None, run: str | None = None) -> Iterator[MemberStatus]:
         """Yield a library's members as a stream, by number; only those changed since a time, or by a run, if given."""
         after = ""
         while True:
@@ -140,7 +140,7 @@ class Members:
         with self._database.read() as session:
             return session.exec(select(func.count()).select_from(MemberRow).where(MemberRow.library == library)).one()
 
-    def take(self, incoming: Sequence[Incoming], *, import_id: str, at: datetime) -> list[Taken]:
+    def take(self, incoming: Sequence[ImportRow], *, import_id: str, at: datetime) -> list[ImportResult]:
         """Import one batch of rows of one library in one transaction; return the result of each row."""
         if not incoming:
             return []
@@ -160,7 +160,7 @@ class Members:
 class _Batch:
     """One batch of an import: the existing rows, the holders of national numbers, and the rows to write."""
 
-    rows: Rows
+    rows: RowCipher
     import_id: str
     known: dict[tuple[str, str], MemberRow]
     holders: dict[bytes, str]
@@ -171,21 +171,23 @@ class _Batch:
     names: list[tuple[str, Name]] = field(default_factory=list)
     readdressed: list[str] = field(default_factory=list)
 
-    def take(self, item: Incoming) -> Taken:
+    def take(self, item: ImportRow) -> ImportResult:
         member = item.member
         row = self.known.get((member.library, member.number))
         before = self.lines.get(member.number, row.import_line if row and row.import_id == self.import_id else 0)
         if before:
             reason = f"this member stands on line {before} of the file already"
-            return Taken(item.line, "refused", "member_no", reason)
+            return ImportResult(item.line, "refused", "member_no", reason)
         key = None if member.insz is None else self.rows.insz_key(member.library, member.insz)
         holder = None if key is None else self.holders.get(key)
         if holder not in {None, member.number}:
-            return Taken(item.line, "refused", "insz", f"it is the number of another member of this library: {holder}")
+            return ImportResult(
+                item.line, "refused", "insz", f"it is the number of another member of this library: {holder}"
+            )
         self.lines[member.number] = item.line
-        return Taken(item.line, self._sort(item, row, key))
+        return ImportResult(item.line, self._sort(item, row, key))
 
-    def _sort(self, item: Incoming, row: MemberRow | None, key: bytes | None) -> str:
+    def _sort(self, item: ImportRow, row: MemberRow | None, key: bytes | None) -> str:
         member, imported = item.member, self._imported_hashes(item, row)
         values: dict[str, object] = {
             "at_library": member.library,
@@ -215,7 +217,7 @@ class _Batch:
         (self.new if row is None else self.changed).append(values)
         return "new" if row is None else "changed"
 
-    def _imported_hashes(self, item: Incoming, row: MemberRow | None) -> bytes:
+    def _imported_hashes(self, item: ImportRow, row: MemberRow | None) -> bytes:
         """Return the keyed hashes of the file's newest values, column by column, under a key of the member's own."""
         key = self.rows.keyed_hash("imported", item.member.library, item.member.number)
         hashes = (
@@ -270,7 +272,7 @@ def _changed_columns(hashes: bytes, before: bytes) -> frozenset[str]:
     return changed if changed.isdisjoint(_ADDRESS) else changed | frozenset(_ADDRESS)
 
 
-def _merged(item: Incoming, before: Member) -> Member:
+def _merged(item: ImportRow, before: Member) -> Member:
     """Return a member with the columns of its row, and the stored data for the other columns."""
 
     def of(column: str) -> Member:

@@ -28,13 +28,13 @@ from rrsync.errors import BrokenChain, StoreError
 from rrsync.store.engine import Database
 from rrsync.store.holds import OpenHold
 from rrsync.store.log_search import CLOCK_SETBACK, HAS_REFERENCE, IS_EVENT, first_entry_at, read_entry
-from rrsync.store.runs import Progress, Tallies
-from rrsync.store.subscriptions import State
+from rrsync.store.runs import ProgressCounter, RunProgress
+from rrsync.store.subscriptions import SubscriptionState
 from rrsync.store.tables import EntryRow, HoldRow, LogRow, MemberRow, RunRow, SubscriptionRow, table
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
+class SubscriptionCounts:
     """The numbers of subscriptions of a library, by state.
 
     ``refused`` are those that the register would not end; ``missing`` counts members who should have one and do not.
@@ -47,7 +47,7 @@ class Subscribed:
     missing: int
 
 
-class Census:
+class OperatingCounts:
     """Counts holds, subscriptions and queries in one database."""
 
     def __init__(self, database: Database) -> None:
@@ -59,7 +59,7 @@ class Census:
         with self._database.read() as session:
             return session.exec(wanted).one()
 
-    def subscribed(self, libraries: Sequence[str], *, today: date) -> list[Subscribed]:
+    def subscribed(self, libraries: Sequence[str], *, today: date) -> list[SubscriptionCounts]:
         """Return the numbers of subscriptions of these libraries, in their order."""
         with self._database.read() as session:
             return [_subscribed(session, library, today) for library in libraries]
@@ -70,13 +70,13 @@ class Census:
             return sum(_questions(session, library, since) for library in libraries)
 
 
-def _subscribed(session: Session, library: str, today: date) -> Subscribed:
+def _subscribed(session: Session, library: str, today: date) -> SubscriptionCounts:
     states = select(SubscriptionRow.state, func.count()).where(SubscriptionRow.library == library)
     counts = dict(session.exec(states.group_by(col(SubscriptionRow.state))).all())
     is_open = exists().where(
         col(SubscriptionRow.library) == library,
         col(SubscriptionRow.insz_key) == col(MemberRow.insz_key),
-        col(SubscriptionRow.state) == State.OPEN.value,
+        col(SubscriptionRow.state) == SubscriptionState.OPEN.value,
     )
     missing = select(func.count()).where(
         MemberRow.library == library,
@@ -88,11 +88,11 @@ def _subscribed(session: Session, library: str, today: date) -> Subscribed:
         ),
         ~is_open,
     )
-    return Subscribed(
+    return SubscriptionCounts(
         library,
-        open=counts.get(State.OPEN.value, 0),
-        ending=counts.get(State.ENDING.value, 0),
-        refused=counts.get(State.REFUSED.value, 0),
+        open=counts.get(SubscriptionState.OPEN.value, 0),
+        ending=counts.get(SubscriptionState.ENDING.value, 0),
+        refused=counts.get(SubscriptionState.REFUSED.value, 0),
         missing=session.exec(missing).one(),
     )
 
@@ -110,7 +110,7 @@ def _questions(session: Session, library: str, since: datetime) -> int:
 _CACHED: Final = timedelta(days=100)
 
 
-class Group(NamedTuple):
+class AccessGroup(NamedTuple):
     """Accesses of the hour that begins at ``hour`` (aware UTC), for a purpose; ``person`` is ``""`` for a process."""
 
     hour: datetime
@@ -124,10 +124,10 @@ class _Counted:
 
     since: datetime
     end: int
-    sums: Counter[Group] = field(default_factory=Counter)
+    sums: Counter[AccessGroup] = field(default_factory=Counter)
 
 
-class Tally:
+class AccessCounts:
     """Counts the accesses in the logs of one database; thread-safe."""
 
     def __init__(self, database: Database) -> None:
@@ -135,7 +135,7 @@ class Tally:
         self._lock = Lock()
         self._counted: dict[str, _Counted] = {}
 
-    def since(self, library: str, moment: datetime) -> Counter[Group]:
+    def since(self, library: str, moment: datetime) -> Counter[AccessGroup]:
         """Return how many accesses there were from the start of an hour on, retries and denials included.
 
         Raises:
@@ -159,7 +159,7 @@ class Tally:
             size = session.exec(select(LogRow.size).where(LogRow.library == library)).one_or_none() or 0
             return size, first_entry_at(session, library, size, moment - CLOCK_SETBACK)
 
-    def _count(self, library: str, first: int, end: int) -> Counter[Group]:
+    def _count(self, library: str, first: int, end: int) -> Counter[AccessGroup]:
         statement = _ON_SQLITE if self._database.is_sqlite else _ON_POSTGRESQL
         span = {"library": library, "first": first, "end": end}
         try:
@@ -172,14 +172,14 @@ class Tally:
         return Counter({_group(library, *row[:4]): int(row[4]) for row in rows})
 
 
-def _group(library: str, hour: object, is_entry: object, person: object, purpose: object) -> Group:
+def _group(library: str, hour: object, is_entry: object, person: object, purpose: object) -> AccessGroup:
     try:
         at = datetime.strptime(str(hour), "%Y-%m-%d %H").replace(tzinfo=UTC)
     except ValueError as error:
         raise _uncountable(library) from error
     if not is_entry:
         raise _uncountable(library)
-    return Group(at, str(person or ""), str(purpose or ""))
+    return AccessGroup(at, str(person or ""), str(purpose or ""))
 
 
 def _uncountable(library: str) -> BrokenChain:
@@ -213,7 +213,7 @@ _OPENINGS: Final = 4  # of one run, at most, among the newest; a run opened more
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class RunRecord:
     """One run; ``closed_at`` is when it last stopped, ``stopped`` the code of the cause, ``""`` for none.
 
     ``is_begun`` says that it was opened and not closed since; ``is_last`` that also no run was opened after it.
@@ -257,15 +257,15 @@ class _LastEvents:
         return at, self.is_begun
 
 
-class Journal:
+class RunHistory:
     """The runs of one database; ``libraries`` are all that it serves."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime], libraries: Sequence[str]) -> None:
         self._database = database
-        self._tallies = Tallies(database, clock)
+        self._tallies = ProgressCounter(database, clock)
         self._libraries = libraries
 
-    def runs(self, libraries: Sequence[str], *, most: int) -> list[Ran]:
+    def runs(self, libraries: Sequence[str], *, most: int) -> list[RunRecord]:
         """Return the runs of these libraries, the newest first."""
         with self._database.read() as session:
             found: dict[str, list[_LastEvents]] = {}
@@ -278,7 +278,7 @@ class Journal:
             last = self._last(session)
             return [_ran(row, found[row.id], last) for row in session.exec(wanted.limit(most))]
 
-    def find(self, run: str, libraries: Sequence[str]) -> Ran | None:
+    def find(self, run: str, libraries: Sequence[str]) -> RunRecord | None:
         """Return one run of these libraries; ``None`` if it has none of them."""
         with self._database.read() as session:
             row = session.get(RunRow, run)
@@ -288,7 +288,7 @@ class Journal:
             is_begun = any(one.is_begun for one in found)
             return _ran(row, found, self._last(session) if is_begun else "")
 
-    def progress(self, ran: Ran, libraries: Collection[str]) -> Progress:
+    def progress(self, ran: RunRecord, libraries: Collection[str]) -> RunProgress:
         """Return the progress of a run, for these libraries."""
         return self._tallies.of(ran.id, libraries, is_over=ran.ended_at is not None)
 
@@ -321,10 +321,10 @@ class Journal:
         return max(opened, key=lambda event: (event.at, event.seq)).run if opened else ""
 
 
-def _ran(row: RunRow, found: list[_LastEvents], last: str) -> Ran:
+def _ran(row: RunRow, found: list[_LastEvents], last: str) -> RunRecord:
     """Return a run from the logs of its libraries; the newest event counts."""
     newest = max(found, key=lambda one: one.order)
-    return Ran(
+    return RunRecord(
         id=row.id,
         opened_at=row.opened_at,
         ended_at=row.ended_at,

@@ -25,7 +25,7 @@ from rrsync.core.log_entry import JSON
 from rrsync.core.name_search import beginnings, held
 from rrsync.core.person import Address, Held, Masked, Member, Name, PartialDate
 from rrsync.errors import StoreError
-from rrsync.store.encryption import Seal
+from rrsync.store.encryption import FieldCipher
 from rrsync.store.engine import Database
 from rrsync.store.tables import BLIND_INDEX, ChangeRow, MemberRow, table
 
@@ -36,7 +36,7 @@ _ADDRESS: Final = tuple(part.name for part in fields(Address))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Standing(Masked):
+class MemberStatus(Masked):
     """A member with its last verdict; ``""`` and ``None`` if it was never queried."""
 
     member: Member
@@ -46,10 +46,10 @@ class Standing(Masked):
     changed_at: datetime | None
 
 
-class Rows:
+class RowCipher:
     """Encrypts members into rows and decrypts them."""
 
-    def __init__(self, cipher: Seal) -> None:
+    def __init__(self, cipher: FieldCipher) -> None:
         self._cipher = cipher
 
     def has_key_of(self, encrypted: bytes) -> bool:
@@ -107,9 +107,11 @@ class Rows:
         """Decrypt a member's name only; raises the same errors as ``member``."""
         return Name(*self._decrypt_json(encrypted, f"member|name|{library}|{number}"))
 
-    def status(self, row: MemberRow) -> Standing:
+    def status(self, row: MemberRow) -> MemberStatus:
         """Decrypt a member with its last verdict."""
-        return Standing(self.member(row), row.verdict or "", row.hold_reason or "", row.refreshed_at, row.changed_at)
+        return MemberStatus(
+            self.member(row), row.verdict or "", row.hold_reason or "", row.refreshed_at, row.changed_at
+        )
 
     def encrypt_held(self, where: str, held: Held) -> bytes:
         """Encrypt a member's data for another table, such as a proposal or the data before a change."""
@@ -197,7 +199,7 @@ def numbers_by_key(session: Session, library: str, keys: Sequence[bytes]) -> dic
     return found
 
 
-def former_numbers(session: Session, rows: Rows, key: tuple[str, str]) -> list[Insz]:
+def former_numbers(session: Session, rows: RowCipher, key: tuple[str, str]) -> list[Insz]:
     """Return the national numbers that a member had before, the newest first."""
     library, number = key
     wanted = select(ChangeRow).where(
@@ -221,7 +223,7 @@ class MemberWrite(Masked):
     insz: bytes | None = None
 
 
-def write_changes(session: Session, rows: Rows, written: Sequence[MemberWrite]) -> None:
+def write_changes(session: Session, rows: RowCipher, written: Sequence[MemberWrite]) -> None:
     """Write members' new data, each with its change."""
     held, changed, changes = [], [], []
     for each in written:
@@ -264,7 +266,7 @@ INDEXED: Final = (BLIND_INDEX.c.library == MEMBER.c.library) & (BLIND_INDEX.c.nu
 class BlindIndex:
     """The blind index of one library; caches the bits it computed."""
 
-    def __init__(self, rows: Rows, library: str) -> None:
+    def __init__(self, rows: RowCipher, library: str) -> None:
         self._index_key = rows.keyed_hash("beacon", library)
         self._known: dict[str, int] = {}
 
@@ -283,7 +285,7 @@ class BlindIndex:
         return bits
 
 
-def write_blind_index(session: Session, rows: Rows, library: str, names: Iterable[tuple[str, Name]]) -> None:
+def write_blind_index(session: Session, rows: RowCipher, library: str, names: Iterable[tuple[str, Name]]) -> None:
     """Write the index of members of one library, in the transaction that writes their names."""
     index = BlindIndex(rows, library)
     bits = [(number, *index.of(chain.from_iterable(held(name)))) for number, name in names]
@@ -297,7 +299,7 @@ def write_blind_index(session: Session, rows: Rows, library: str, names: Iterabl
         session.connection().exec_driver_sql(_INDEX_ONE, [(library, *each) for each in bits])
 
 
-def fill_beacons(database: Database, rows: Rows) -> int:
+def fill_blind_index(database: Database, rows: RowCipher) -> int:
     """Write the index of members that have none, as those older than the index; return how many.
 
     Each transaction writes a thousand members, so an interrupted call continues where it stopped. Damaged names are

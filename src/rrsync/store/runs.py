@@ -57,7 +57,7 @@ _BLINK_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedRun:
     """A run that may begin or go on: its name, whether it began before, how many steps are open, and its brakes."""
 
     id: str
@@ -152,7 +152,7 @@ class Runs:
                 counts[library, why] = counts.get((library, why), 0) + number
         return [Forecast(library, Why(why), number) for (library, why), number in sorted(counts.items())]
 
-    def open(self, libraries: Sequence[str], plan: Plan, *, new_id: str, at: datetime) -> Opened:
+    def open(self, libraries: Sequence[str], plan: Plan, *, new_id: str, at: datetime) -> OpenedRun:
         """Take the open run over, or open a new one; add the members who are due and not yet in it."""
         with self._database.write() as session:
             begun = _open_run(session, libraries)
@@ -162,7 +162,7 @@ class Runs:
             columns = ["run", "library", "number", "place", "why", "state", "verdict", "reason"]
             session.execute(insert(StepRow).from_select(columns, _due(libraries, plan, run)))
             steps = session.scalars(select(func.count()).select_from(StepRow).where(*_open_in(run, libraries))).one()
-            return Opened(run, begun is not None, steps, read_brakes(session, run))
+            return OpenedRun(run, begun is not None, steps, read_brakes(session, run))
 
     def steps(self, run: str, libraries: Sequence[str], *, after: int, most: int) -> list[tuple[int, Due]]:
         """Return open steps in their order, each with its place, from behind place ``after``."""
@@ -327,7 +327,7 @@ _SETTLED: Final = ("done", "left")
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """The steps of a run, of some libraries; ``holds`` counts by reason.
 
     ``per_second`` is the rate of the last minute, 0 while there is none.
@@ -366,7 +366,7 @@ class _Kept:
     is_over: bool = False
 
 
-class Tallies:
+class ProgressCounter:
     """Counts the progress of the runs of one database; the threads of a process share one."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
@@ -375,7 +375,7 @@ class Tallies:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._turn = Lock()
 
-    def of(self, run: str, libraries: Collection[str], *, is_over: bool) -> Progress:
+    def of(self, run: str, libraries: Collection[str], *, is_over: bool) -> RunProgress:
         """Return the progress of these libraries in a run; one that ``is_over`` is read only once more."""
         with self._turn:
             kept = self._kept.pop(run, None) or _Kept()
@@ -436,7 +436,7 @@ def _note(kept: _Kept, now: datetime) -> None:
         kept.seen.popleft()
 
 
-def _progress(kept: _Kept, libraries: set[str]) -> Progress:
+def _progress(kept: _Kept, libraries: set[str]) -> RunProgress:
     verdicts: Counter[str] = Counter()
     holds: Counter[str] = Counter()
     for (library, verdict, reason), count in kept.settled.items():
@@ -444,7 +444,7 @@ def _progress(kept: _Kept, libraries: set[str]) -> Progress:
             verdicts[verdict] += count
             holds[reason] += count * (verdict == "hold")
     due = sum(count for library, count in kept.due.items() if library in libraries)
-    return Progress(due, verdicts["same"], verdicts["change"], +holds, _rate(kept, libraries))
+    return RunProgress(due, verdicts["same"], verdicts["change"], +holds, _rate(kept, libraries))
 
 
 def _rate(kept: _Kept, libraries: set[str]) -> float:

@@ -30,7 +30,7 @@ from sqlmodel import Session, col, select
 from rrsync.core.insz import Insz
 from rrsync.core.roles import Role, Staff
 from rrsync.errors import NotAnInsz, StoreError
-from rrsync.store.encryption import Seal
+from rrsync.store.encryption import FieldCipher
 from rrsync.store.engine import Database
 from rrsync.store.tables import SessionRow, affected
 
@@ -53,7 +53,7 @@ class SessionEnd(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class StaffSession:
     """A session: its identity, start, and last proof of identity; ``token`` goes with every form.
 
     ``is_told`` says that a message is due on its next page.
@@ -69,7 +69,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class ActiveSession:
     """An active session; ``person`` is the keyed hash of the provider's name of the person."""
 
     id: bytes
@@ -83,7 +83,7 @@ class Sessions:
     """The sessions of one database; ``random(n)`` returns n random bytes."""
 
     def __init__(
-        self, database: Database, cipher: Seal, clock: Callable[[], datetime], random: Callable[[int], bytes]
+        self, database: Database, cipher: FieldCipher, clock: Callable[[], datetime], random: Callable[[int], bytes]
     ) -> None:
         self._database = database
         self._cipher = cipher
@@ -113,7 +113,7 @@ class Sessions:
             session.add(row)
         return token
 
-    def find(self, token: str) -> Visit | None:
+    def find(self, token: str) -> StaffSession | None:
         """Return the session of a token, and note its use; ``None`` if there is none.
 
         Raises:
@@ -154,14 +154,16 @@ class Sessions:
         with self._database.write() as session:
             return affected(session, delete(SessionRow).where(*wanted))
 
-    def present(self, person: bytes | None = None) -> list[Present]:
+    def present(self, person: bytes | None = None) -> list[ActiveSession]:
         """Return the active sessions, the newest first: all, or those of a person by their keyed hash."""
         wanted = select(SessionRow).where(_is_alive(self._clock())).order_by(col(SessionRow.started_at).desc())
         if person is not None:
             wanted = wanted.where(SessionRow.person == person)
         with self._database.read() as session:
             rows = [(self._visit(row, ""), row.seen_at) for row in session.exec(wanted)]
-        return [Present(visit.id, visit.person, visit.staff, visit.started_at, seen) for visit, seen in rows if visit]
+        return [
+            ActiveSession(visit.id, visit.person, visit.staff, visit.started_at, seen) for visit, seen in rows if visit
+        ]
 
     def end_of(self, person: bytes, ids: Collection[bytes] | None = None) -> int:
         """End the sessions of a person by their keyed hash: all, or these; return how many there were."""
@@ -171,12 +173,12 @@ class Sessions:
         with self._database.write(passing=True) as session:
             return affected(session, delete(SessionRow).where(*wanted))
 
-    def say(self, visit: Visit, text: str) -> None:
+    def say(self, visit: StaffSession, text: str) -> None:
         """Keep a message for the session's next page; it holds no personal data."""
         with self._database.write() as session:
             session.execute(update(SessionRow).where(col(SessionRow.id) == visit.id).values(said=text))
 
-    def said(self, visit: Visit) -> str:
+    def said(self, visit: StaffSession) -> str:
         """Return the message for this page, once; ``""`` if there is none."""
         wanted = select(SessionRow.said).where(SessionRow.id == visit.id)
         with self._database.read() as session:
@@ -190,7 +192,7 @@ class Sessions:
         """Return the keyed hash of the provider's name of a person."""
         return self._cipher.keyed_hash("person", name)
 
-    def _read(self, token: str) -> tuple[Visit | None, datetime]:
+    def _read(self, token: str) -> tuple[StaffSession | None, datetime]:
         """Return the session of a token, ended or not, and its last use."""
         if len(token) != _TOKEN_LENGTH or not token.isascii():
             return None, self._clock()
@@ -209,7 +211,7 @@ class Sessions:
         }
         return self._cipher.encrypt(orjson.dumps(said), where=_place(row))
 
-    def _visit(self, row: SessionRow, token: str) -> Visit | None:
+    def _visit(self, row: SessionRow, token: str) -> StaffSession | None:
         """Return the session of a row; ``None`` if the row was altered."""
         try:
             said = orjson.loads(self._cipher.decrypt(row.staff, where=_place(row.id)))
@@ -218,23 +220,23 @@ class Sessions:
             return None
         staff = Staff(said["name"], said["library"], roles, base64.b64decode(said["mark"]))
         started, proved = (datetime.fromisoformat(said[name]).astimezone(UTC) for name in ("started", "proved"))
-        return Visit(row.id, staff, form_token(token), row.person, started, proved, is_told=bool(row.said))
+        return StaffSession(row.id, staff, form_token(token), row.person, started, proved, is_told=bool(row.said))
 
 
-class Tickets:
+class SearchTokens:
     """Issues search tokens and reads them."""
 
-    def __init__(self, cipher: Seal, clock: Callable[[], datetime], *, production: bool) -> None:
+    def __init__(self, cipher: FieldCipher, clock: Callable[[], datetime], *, production: bool) -> None:
         self._cipher = cipher
         self._clock = clock
         self._production = production
 
-    def give(self, visit: Visit, insz: Insz) -> str:
+    def give(self, visit: StaffSession, insz: Insz) -> str:
         """Return a search token for a number."""
         said = f"{int(self._clock().timestamp())} {insz.digits}"
         return _base64(self._cipher.encrypt(said.encode(), where=_token_place(visit)))
 
-    def take(self, visit: Visit, ticket: str) -> Insz | None:
+    def take(self, visit: StaffSession, ticket: str) -> Insz | None:
         """Return the number of a search token; ``None`` if it is invalid, another session's, or expired."""
         if not ticket.isascii() or len(ticket) > _LONGEST_TOKEN:
             return None
@@ -252,7 +254,7 @@ def form_token(token: str) -> str:
     return _base64(hmac.digest(token.encode(), b"rrsync form", "sha256"))
 
 
-def _lapse(visit: Visit, seen: datetime, now: datetime) -> SessionEnd | None:
+def _lapse(visit: StaffSession, seen: datetime, now: datetime) -> SessionEnd | None:
     if now - visit.started_at >= _LONGEST_SESSION or seen - now > _CLOCK_SETBACK:
         return SessionEnd.ENDED
     return SessionEnd.IDLE if now - seen >= _IDLE else None
@@ -264,7 +266,7 @@ def _is_alive(now: datetime) -> ColumnElement[bool]:
     return and_(seen > now - _IDLE, seen <= now + _CLOCK_SETBACK, col(SessionRow.started_at) > now - _LONGEST_SESSION)
 
 
-def _take_message(session: Session, visit: Visit) -> str:
+def _take_message(session: Session, visit: StaffSession) -> str:
     """Take the message, so that no other page shows it too."""
     row = session.exec(select(SessionRow).where(SessionRow.id == visit.id).with_for_update()).one_or_none()
     if row is None:
@@ -281,7 +283,7 @@ def _place(row: bytes) -> str:
     return f"session|staff|{row.hex()}"
 
 
-def _token_place(visit: Visit) -> str:
+def _token_place(visit: StaffSession) -> str:
     return f"ticket|{visit.id.hex()}"
 
 

@@ -20,32 +20,32 @@ from rrsync.core.brakes import Brakes, Limits, judge_and_count, seen
 from rrsync.core.compare import PASSING, Change, Hold, Same, Verdict, agrees
 from rrsync.core.exchange import Answer, Reason
 from rrsync.core.insz import Insz
-from rrsync.core.log_entry import JSON, Actor, Draft, Kind, named
+from rrsync.core.log_entry import JSON, Actor, Draft, Kind, actor_json
 from rrsync.core.person import Held, Masked, Member
 from rrsync.core.planning import belgian_day
 from rrsync.errors import StoreError
-from rrsync.store.access_log import Ledger
+from rrsync.store.access_log import AccessLog
 from rrsync.store.corrections import CorrectionEnd, correction_rows, end_entry
 from rrsync.store.holds import OpenHold, clear_holds, close_holds, holders, set_hold, standing_reasons
 from rrsync.store.rows import (
     MEMBER,
     THIS_MEMBER,
     MemberWrite,
-    Rows,
+    RowCipher,
     changed_fields,
     former_numbers,
     member_rows,
     write_changes,
 )
 from rrsync.store.runs import read_brakes, write_brakes
-from rrsync.store.subscriptions import State, note
+from rrsync.store.subscriptions import SubscriptionState, note_subscription
 from rrsync.store.tables import CorrectionRow, HoldRow, MemberRow, StepRow, table
 
 Judge: TypeAlias = "Callable[[Member, Answer], Verdict]"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Item(Masked):
+class SettlementItem(Masked):
     """One answer to settle: its member, and the outcome that the gate drafted.
 
     ``subscribed`` says that the register made a subscription to the member's number on the way.
@@ -59,13 +59,13 @@ class Item(Masked):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Judged(Masked):
+class JudgedItem(Masked):
     """An item with its current member and the verdict; ``None`` if the answer no longer belongs to the member.
 
     ``correction`` is the correction in force; a change that ``is_offered`` is not written.
     """
 
-    item: Item
+    item: SettlementItem
     member: Member
     verdict: Verdict | None
     refreshed_at: datetime | None = None
@@ -121,12 +121,12 @@ class Judged(Masked):
 class Settlement:
     """Settles answers and decisions in one database; ``clock`` returns aware UTC."""
 
-    def __init__(self, ledger: Ledger, rows: Rows, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, ledger: AccessLog, rows: RowCipher, *, clock: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._rows = rows
         self._clock = clock
 
-    def settle(self, items: Sequence[Item], judge: Judge) -> list[Verdict | None]:
+    def settle(self, items: Sequence[SettlementItem], judge: Judge) -> list[Verdict | None]:
         """Judge answers and write all that follows in one transaction; return the verdicts.
 
         A verdict is ``None`` if the answer no longer belongs to the member.
@@ -138,7 +138,7 @@ class Settlement:
             return [one.verdict for one in self.settle_in(session, items, judge)]
 
     def settle_run(
-        self, run: str, items: Sequence[Item], limits: Limits, news: Brakes
+        self, run: str, items: Sequence[SettlementItem], limits: Limits, news: Brakes
     ) -> tuple[list[Verdict | None], Brakes]:
         """Settle answers of a run, whose brakes judge and count them in the same transaction.
 
@@ -164,7 +164,9 @@ class Settlement:
     def _place_key(self, library: str, place: tuple[str, ...]) -> str:
         return self._rows.keyed_hash("place", library, *place).hex()[:16]
 
-    def settle_in(self, session: Session, items: Sequence[Item], judge: Judge, *, offers: bool = False) -> list[Judged]:
+    def settle_in(
+        self, session: Session, items: Sequence[SettlementItem], judge: Judge, *, offers: bool = False
+    ) -> list[JudgedItem]:
         """Settle in the caller's transaction; with ``offers`` a change is not written, and the member is not marked."""
         now = self._clock()
         keys = [(item.library, item.number) for item in items]
@@ -189,21 +191,26 @@ class Settlement:
         return judged
 
     def _judge(
-        self, session: Session, item: Item, row: MemberRow | None, correction: CorrectionRow | None, judge: Judge
-    ) -> Judged:
+        self,
+        session: Session,
+        item: SettlementItem,
+        row: MemberRow | None,
+        correction: CorrectionRow | None,
+        judge: Judge,
+    ) -> JudgedItem:
         if row is None:
-            return Judged(item, _NOBODY, None)
+            return JudgedItem(item, _NOBODY, None)
         member = replace(self._rows.member(row), pinned=correction is not None)
         if member.insz != item.outcome.subject:
-            return Judged(item, member, None)
+            return JudgedItem(item, member, None)
         verdict = judge(member, item.answer)
         if isinstance(verdict, Hold) and verdict.new_insz is not None:
             key = item.library, item.number
             if verdict.new_insz == member.insz or verdict.new_insz in former_numbers(session, self._rows, key):
                 verdict = replace(verdict, new_insz=None)  # accepting it would lead in a circle
-        return Judged(item, member, verdict, row.refreshed_at, correction)
+        return JudgedItem(item, member, verdict, row.refreshed_at, correction)
 
-    def previewed(self, item: Item) -> None:
+    def previewed(self, item: SettlementItem) -> None:
         """Write the outcome of a preview, and a subscription made on the way, but nothing of the member.
 
         Raises:
@@ -213,14 +220,21 @@ class Settlement:
             self._ledger.append_in(session, [item.outcome])
             self._note_subscription(session, item, self._clock(), is_members=True)
 
-    def _note_subscription(self, session: Session, item: Item, now: datetime, *, is_members: bool) -> None:
+    def _note_subscription(self, session: Session, item: SettlementItem, now: datetime, *, is_members: bool) -> None:
         """Note a subscription made on the way; one to a number that is no longer the member's is to be ended."""
         insz = item.outcome.subject
         if item.subscribed and insz is not None:
-            note(session, self._rows, item.library, insz, State.OPEN if is_members else State.ENDING, at=now)
+            note_subscription(
+                session,
+                self._rows,
+                item.library,
+                insz,
+                SubscriptionState.OPEN if is_members else SubscriptionState.ENDING,
+                at=now,
+            )
 
     @staticmethod
-    def _mark(session: Session, judged: Sequence[Judged], now: datetime) -> None:
+    def _mark(session: Session, judged: Sequence[JudgedItem], now: datetime) -> None:
         """Write the verdicts to the members and their steps."""
         if not judged:
             return
@@ -230,14 +244,14 @@ class Settlement:
         if steps := [mark for mark in mark_values if mark["at_run"]]:
             session.execute(_MARK_STEP, steps)
 
-    def _hold(self, session: Session, judged: Sequence[Judged], now: datetime) -> None:
+    def _hold(self, session: Session, judged: Sequence[JudgedItem], now: datetime) -> None:
         clear_holds(session, [one.key for one in judged if not isinstance(one.verdict, Hold)], at=now)
         for one in judged:
             if isinstance(one.verdict, Hold):
                 set_hold(session, self._rows, one.key, one.verdict, reference=one.item.outcome.reference, at=now)
 
     @staticmethod
-    def _member_write(one: Judged, seq: int, now: datetime) -> MemberWrite:
+    def _member_write(one: JudgedItem, seq: int, now: datetime) -> MemberWrite:
         changed_at = now if isinstance(one.verdict, Change) else None
         return MemberWrite(
             one.key, seq, one.item.outcome.run, one.verdict_name, one.member.held, one.after, now, changed_at
@@ -274,7 +288,7 @@ class Settlement:
                 write_changes(
                     session, self._rows, [MemberWrite(key, seq, "", "renumbered", held, held, now, now, former)]
                 )
-                note(session, self._rows, hold.library, member.insz, State.ENDING, at=now)
+                note_subscription(session, self._rows, hold.library, member.insz, SubscriptionState.ENDING, at=now)
             else:
                 raise StoreError(
                     f"A hold for {hold.reason.value} has nothing to take over",
@@ -348,7 +362,7 @@ def with_verdict(outcome: Draft, verdict: Verdict | None, held: Held, *, is_offe
     return replace(outcome, body=body)
 
 
-def _end_agreed_corrections(session: Session, judged: Sequence[Judged]) -> list[Draft]:
+def _end_agreed_corrections(session: Session, judged: Sequence[JudgedItem]) -> list[Draft]:
     """End the corrections that the register agrees with; return the entries of their ends."""
     drafts = []
     for one in judged:
@@ -360,7 +374,7 @@ def _end_agreed_corrections(session: Session, judged: Sequence[Judged]) -> list[
 
 def _decision(hold: OpenHold, actor: Actor, decision: str, insz: Insz | None, names: list[JSON]) -> Draft:
     body: dict[str, JSON] = {
-        "actor": named(actor),
+        "actor": actor_json(actor),
         "decision": decision,
         "hold": hold.reason.value,
         "changed": names,

@@ -18,22 +18,22 @@ from sqlmodel import Session, col
 
 from rrsync.core.anomaly import DAY, WEEK, Attempt, Tie, Traces
 from rrsync.core.insz import Insz
-from rrsync.core.log_entry import JSON, LOOKS, Actor, Draft, Kind, named
+from rrsync.core.log_entry import JSON, LOOKS, Actor, Draft, Kind, actor_json
 from rrsync.errors import ConfigError, LedgerError, StoreError
-from rrsync.store.access_log import Ledger
-from rrsync.store.encryption import Seal, SubjectKeys
+from rrsync.store.access_log import AccessLog
+from rrsync.store.encryption import FieldCipher, SubjectKeys
 from rrsync.store.engine import Database
 from rrsync.store.log_search import HAS_ACTOR
-from rrsync.store.rows import MEMBER, Rows
+from rrsync.store.rows import MEMBER, RowCipher
 from rrsync.store.tables import EntryRow, HoldRow, StaffRow, affected, table
 
 _STAFF: Final = table(StaffRow)
 
 
-class Staff:
+class StaffList:
     """The staff lists of one database, one a library; every change is an entry of the access log."""
 
-    def __init__(self, database: Database, cipher: Seal, ledger: Ledger) -> None:
+    def __init__(self, database: Database, cipher: FieldCipher, ledger: AccessLog) -> None:
         self._database = database
         self._cipher = cipher
         self._ledger = ledger
@@ -52,7 +52,7 @@ class Staff:
                     "The list of staff has somebody of that name already",
                     todo="Remove the name first, or add the number under another name",
                 )
-            session.add(StaffRow(library=library, name=name, mark=mark_of(self._cipher, library, insz)))
+            session.add(StaffRow(library=library, name=name, mark=staff_mark(self._cipher, library, insz)))
 
     def remove(self, library: str, name: str, *, actor: Actor) -> None:
         """Remove a name; the entry has no subject, for the list has no number to give.
@@ -73,19 +73,19 @@ class Staff:
             return sorted(session.scalars(select(_STAFF.c.name).where(_STAFF.c.library == library)))
 
 
-def names_of(session: Session, cipher: Seal, library: str, insz: Insz) -> frozenset[str]:
+def names_of(session: Session, cipher: FieldCipher, library: str, insz: Insz) -> frozenset[str]:
     """Return the names of a person on a library's staff list."""
-    here = _STAFF.c.library == library, _STAFF.c.mark == mark_of(cipher, library, insz)
+    here = _STAFF.c.library == library, _STAFF.c.mark == staff_mark(cipher, library, insz)
     return frozenset(session.scalars(select(_STAFF.c.name).where(*here)))
 
 
-def mark_of(cipher: Seal, library: str, insz: Insz) -> bytes:
+def staff_mark(cipher: FieldCipher, library: str, insz: Insz) -> bytes:
     """Return the keyed hash of a number on a library's staff list."""
     return cipher.keyed_hash(f"staff|{library}", insz.digits)
 
 
 def _entry(library: str, name: str, deed: str, actor: Actor, subject: Insz | None) -> Draft:
-    body: dict[str, JSON] = {"actor": named(actor), "staff": {"name": name, "deed": deed}}
+    body: dict[str, JSON] = {"actor": actor_json(actor), "staff": {"name": name, "deed": deed}}
     return Draft(library, Kind.STAFF, "", subject, body=body)
 
 
@@ -96,10 +96,10 @@ _ACCESS_KINDS: Final = tuple(sorted(kind.value for kind in LOOKS))
 _CONFIRMING: Final = frozenset({"same", "change"})
 
 
-class Facts:
+class AnomalyFacts:
     """Collects the facts about a query, in one database."""
 
-    def __init__(self, database: Database, cipher: Seal, rows: Rows, keys: SubjectKeys) -> None:
+    def __init__(self, database: Database, cipher: FieldCipher, rows: RowCipher, keys: SubjectKeys) -> None:
         self._database = database
         self._cipher = cipher
         self._rows = rows

@@ -19,15 +19,15 @@ from sqlmodel import Session, col, select
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Draft
 from rrsync.core.person import Masked
-from rrsync.store.access_log import Ledger
+from rrsync.store.access_log import AccessLog
 from rrsync.store.engine import Database
-from rrsync.store.rows import Rows
+from rrsync.store.rows import RowCipher
 from rrsync.store.tables import MemberRow, SubscriptionRow, Utc
 
 _PAGE: Final = 1_000
 
 
-class State(StrEnum):
+class SubscriptionState(StrEnum):
     """The state of a subscription; ``REFUSED``: the register would not end it, and a person must look at it."""
 
     OPEN = "open"
@@ -42,7 +42,7 @@ class Subscription(Masked):
 
     library: str
     insz: Insz
-    state: State
+    state: SubscriptionState
     since: datetime
     confirmed_at: datetime
 
@@ -50,7 +50,9 @@ class Subscription(Masked):
 class Subscriptions:
     """The subscriptions of one database; ``clock`` returns aware UTC."""
 
-    def __init__(self, database: Database, ledger: Ledger, rows: Rows, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, ledger: AccessLog, rows: RowCipher, *, clock: Callable[[], datetime]
+    ) -> None:
         self._database = database
         self._ledger = ledger
         self._rows = rows
@@ -65,7 +67,7 @@ class Subscriptions:
             row = session.exec(wanted).one_or_none()
             return None if row is None else self._value(row)
 
-    def of(self, library: str, state: State) -> Iterator[Subscription]:
+    def of(self, library: str, state: SubscriptionState) -> Iterator[Subscription]:
         """Yield a library's subscriptions in one state, as a stream."""
         after = 0
         while True:
@@ -91,7 +93,7 @@ class Subscriptions:
             col(MemberRow.library) == library, col(MemberRow.insz_key) == col(SubscriptionRow.insz_key)
         )
         wanted = select(SubscriptionRow).where(
-            SubscriptionRow.library == library, SubscriptionRow.state == State.ENDING.value, ~is_members
+            SubscriptionRow.library == library, SubscriptionRow.state == SubscriptionState.ENDING.value, ~is_members
         )
         order = col(SubscriptionRow.confirmed_at), col(SubscriptionRow.id)
         with self._database.read() as session:
@@ -103,21 +105,21 @@ class Subscriptions:
         Raises:
             LedgerError: neither was written.
         """
-        self._settle(outcome, State.OPEN)
+        self._settle(outcome, SubscriptionState.OPEN)
 
     def ended(self, outcome: Draft) -> None:
         """Note that the register ended the subscription of an outcome; raises as ``subscribed``."""
-        self._settle(outcome, State.ENDED)
+        self._settle(outcome, SubscriptionState.ENDED)
 
     def given_up(self, outcome: Draft) -> None:
         """Note that the register would not end it, and is not asked again; raises as ``subscribed``."""
-        self._settle(outcome, State.REFUSED)
+        self._settle(outcome, SubscriptionState.REFUSED)
 
     def refused(self, outcome: Draft) -> None:
         """Note that the register neither made nor ended it, so others come first; raises as ``subscribed``."""
         self._settle(outcome, None)
 
-    def _settle(self, outcome: Draft, state: State | None) -> None:
+    def _settle(self, outcome: Draft, state: SubscriptionState | None) -> None:
         with self._ledger.writing() as session:
             self._ledger.append_in(session, [outcome])
             if outcome.subject is None:
@@ -128,14 +130,16 @@ class Subscriptions:
                     _CONFIRM, {"library": outcome.library, "key": self._rows.insz_key(outcome.library, insz), "at": now}
                 )
             else:
-                note(session, self._rows, outcome.library, insz, state, at=now)
+                note_subscription(session, self._rows, outcome.library, insz, state, at=now)
 
     def _value(self, row: SubscriptionRow) -> Subscription:
         digits = self._rows.decrypt_text(_where(row.library, row.insz_key), row.insz)
-        return Subscription(row.library, Insz(digits), State(row.state), row.since, row.confirmed_at)
+        return Subscription(row.library, Insz(digits), SubscriptionState(row.state), row.since, row.confirmed_at)
 
 
-def note(session: Session, rows: Rows, library: str, insz: Insz, state: State, *, at: datetime) -> None:
+def note_subscription(
+    session: Session, rows: RowCipher, library: str, insz: Insz, state: SubscriptionState, *, at: datetime
+) -> None:
     """Write the state of a library's subscription to a number, new or known."""
     key = rows.insz_key(library, insz)
     encrypted = rows.encrypt_text(_where(library, key), insz.digits)

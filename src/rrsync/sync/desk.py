@@ -1,12 +1,12 @@
 """Questions from a library's desk, and the decisions about their answers.
 
-1. A change is offered, not written: a person accepts or declines it (``Counter``).
+1. A change is offered, not written: a person accepts or declines it (``DeskService``).
 2. The register is not asked twice about a member within a quarter of an hour: the earlier answer is shown again, and
    the log says so. Threads of one process wait for each other, member by member. Over processes, the database lets one
    ask at a time; another gets ``Busy`` and asks nothing. If a process dies while it asks, no desk can ask about that
    member for two minutes. A member that changed meanwhile may be asked about again.
 3. An address that staff know better is a correction: it stays until its last day, or until the register says the same.
-4. A person outside the library's file may be asked about once, after a second person approved it (``Outside``,
+4. A person outside the library's file may be asked about once, after a second person approved it (``OutsideQueries``,
    ``core.break_glass``). The answer is shown to the person who asked, and is not kept. The data-protection officer is
    told by mail when it is approved, before the register is asked.
 """
@@ -20,7 +20,7 @@ from datetime import date, datetime, timedelta
 from threading import Lock
 from typing import Final
 
-from rrsync.core.break_glass import Wish
+from rrsync.core.break_glass import BreakGlassRequest
 from rrsync.core.compare import compare
 from rrsync.core.desk_quota import REACHED
 from rrsync.core.exchange import Answer, Question, Reason, Refused
@@ -30,17 +30,17 @@ from rrsync.core.person import Address, tidy
 from rrsync.core.planning import belgian_day
 from rrsync.core.report import MIX_UP, OUTSIDE
 from rrsync.errors import Busy, ConfigError, RrsyncError, StoreError
-from rrsync.store.access_log import Ledger
-from rrsync.store.break_glass import Glasses
+from rrsync.store.access_log import AccessLog
+from rrsync.store.break_glass import BreakGlassRequests
 from rrsync.store.corrections import Correction, Corrections
-from rrsync.store.desk_answers import Offer, Offers
-from rrsync.store.rows import Standing
-from rrsync.sync.refresh import Desk, void
+from rrsync.store.desk_answers import DeskAnswer, DeskAnswers
+from rrsync.store.rows import MemberStatus
+from rrsync.sync.refresh import MemberRefresh, renumbered_meanwhile
 
 #: How long a thread waits for another that asks about the same member.
-PATIENCE_S: Final = 20.0
+LOCK_WAIT_S: Final = 20.0
 #: The most characters of a part of a correction.
-LONGEST: Final = 200
+LONGEST_TEXT: Final = 200
 
 _PARTS: Final = ("street", "house_number", "box", "postal_code", "municipality", "country")
 _REQUIRED: Final = ("street", "municipality")
@@ -55,7 +55,7 @@ class _Waiting:
     count: int = 0
 
 
-class Turns:
+class MemberLocks:
     """A lock for each member, so that the threads of this process ask about it one after another."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Turns:
         self._counting = Lock()
 
     @contextmanager
-    def of(self, library: str, number: str, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
+    def of(self, library: str, number: str, *, patience_s: float = LOCK_WAIT_S) -> Iterator[None]:
         """Hold the lock of a member.
 
         Raises:
@@ -87,7 +87,7 @@ class Turns:
                     del self._waiting[key]
 
 
-class Recently:
+class OncePerMinute:
     """Tells for each name of a library, at most once a minute, that an event is to be logged."""
 
     def __init__(self) -> None:
@@ -104,21 +104,21 @@ class Recently:
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class DeskService:
     """Asks, offers and corrects, for the pages and the API; threads share one.
 
     ``desk`` builds the part that asks, ``mark`` flags entries that stand out, ``clock`` returns aware UTC.
     """
 
-    desk: Callable[[], Desk]
-    offers: Offers
+    desk: Callable[[], MemberRefresh]
+    offers: DeskAnswers
     corrections: Corrections
     mark: Callable[[Sequence[Draft]], list[Draft]]
     clock: Callable[[], datetime]
-    turns: Turns = field(default_factory=Turns)
-    recently: Recently = field(default_factory=Recently)
+    turns: MemberLocks = field(default_factory=MemberLocks)
+    recently: OncePerMinute = field(default_factory=OncePerMinute)
 
-    def ask(self, library: str, number: str, *, actor: Actor, purpose: str, case: str) -> Offer:
+    def ask(self, library: str, number: str, *, actor: Actor, purpose: str, case: str) -> DeskAnswer:
         """Ask the register about one member, or show an answer of the last quarter of an hour again.
 
         Raises:
@@ -133,11 +133,11 @@ class Counter:
             found, is_new = self._alone(desk, number, question)
             return found if is_new else self._again(desk, found, question)
 
-    def recent(self, library: str, number: str) -> Offer | None:
+    def recent(self, library: str, number: str) -> DeskAnswer | None:
         """Return the answer that may be shown again: a quarter of an hour old at most, of the member as it is now."""
         return self.offers.recent(library, number)
 
-    def reuse(self, offer: Offer, *, actor: Actor, purpose: str, case: str) -> Offer:
+    def reuse(self, offer: DeskAnswer, *, actor: Actor, purpose: str, case: str) -> DeskAnswer:
         """Show an answer again, once the access log says to whom and why.
 
         Raises:
@@ -150,11 +150,11 @@ class Counter:
         _, question = desk.question(offer.library, offer.number, actor=actor, purpose=purpose, case=case)
         return self._again(desk, offer, question)
 
-    def seen(self, offer: Offer, name: str) -> bool:
+    def seen(self, offer: DeskAnswer, name: str) -> bool:
         """Whether a person asked for an answer or saw it again; nobody else may see what differs."""
         return offer.is_seen_by(name)
 
-    def accept(self, offer: Offer, actor: Actor) -> None:
+    def accept(self, offer: DeskAnswer, actor: Actor) -> None:
         """Write the offered change, with the decision.
 
         Raises:
@@ -162,7 +162,7 @@ class Counter:
         """
         self.offers.accept(offer, actor)
 
-    def decline(self, offer: Offer, actor: Actor) -> None:
+    def decline(self, offer: DeskAnswer, actor: Actor) -> None:
         """Leave the member as it is, and write the decision; the night asks again by its own rules.
 
         Raises:
@@ -182,7 +182,7 @@ class Counter:
             StoreError: nothing was written.
         """
         today = belgian_day(self.clock())
-        if not today < until <= last_day(today):
+        if not today < until <= last_correction_day(today):
             raise ConfigError(
                 "A correction stands until a day after today, and at most a year ahead", todo="Choose another day"
             )
@@ -210,7 +210,7 @@ class Counter:
             _, question = desk.question(library, number, actor=actor, purpose=purpose, case=case)
             desk.gate.deny(question, REACHED)
 
-    def _alone(self, desk: Desk, number: str, question: Question) -> tuple[Offer, bool]:
+    def _alone(self, desk: MemberRefresh, number: str, question: Question) -> tuple[DeskAnswer, bool]:
         """Claim a member for this process, and return the answer, and whether it is new."""
         claim = self.offers.claim(question.library, number)
         if claim is None:
@@ -226,16 +226,16 @@ class Counter:
                 with suppress(StoreError):  # the claim expires by itself
                     self.offers.release(question.library, number, claim)
 
-    def _offered(self, desk: Desk, number: str, question: Question) -> Offer:
+    def _offered(self, desk: MemberRefresh, number: str, question: Question) -> DeskAnswer:
         item = desk.ask(number, question)
         done = self.offers.offer(item, compare, question)
         if done is None:
-            raise void()
+            raise renumbered_meanwhile()
         offer, verdict = done
         desk.mind(item, verdict)
         return offer
 
-    def _again(self, desk: Desk, offer: Offer, question: Question) -> Offer:
+    def _again(self, desk: MemberRefresh, offer: DeskAnswer, question: Question) -> DeskAnswer:
         desk.attend(question.library)
         got: list[JSON] = [*offer.got]
         said: dict[str, JSON] = {"of": offer.reference, "verdict": offer.verdict, "out": {"got": got}}
@@ -246,16 +246,16 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class OutsideQueries:
     """Asks about people outside a library's file, at most ``per_month`` times in its month; 0 is never.
 
     ``member`` finds a library's member by national number: a member is asked about as a member.
     """
 
-    desk: Callable[[], Desk]
-    glasses: Glasses
-    ledger: Ledger
-    member: Callable[[str, Insz], Standing | None]
+    desk: Callable[[], MemberRefresh]
+    glasses: BreakGlassRequests
+    ledger: AccessLog
+    member: Callable[[str, Insz], MemberStatus | None]
     clock: Callable[[], datetime]
     per_month: int
 
@@ -279,17 +279,17 @@ class Outside:
             raise ConfigError(f"This is member {number} of the library", kept=kept, todo="Ask about the member")
         desk = self.desk()
         desk.attend(library)
-        wish = Wish(0, library, actor.name, self.clock(), insz, purpose, case, desk.new_reference())
+        wish = BreakGlassRequest(0, library, actor.name, self.clock(), insz, purpose, case, desk.new_reference())
         return self.glasses.add(wish, actor, per_month=self.per_month)
 
-    def decide(self, wish: Wish, actor: Actor, *, is_approved: bool) -> None:
+    def decide(self, wish: BreakGlassRequest, actor: Actor, *, is_approved: bool) -> None:
         """Write a colleague's decision; the officer is told of an approval. Raises what ``Glasses.decide`` raises."""
         desk = self.desk()
         self.glasses.decide(wish, actor, is_approved=is_approved, reference=desk.new_reference())
         if is_approved:
             desk.alarm(OUTSIDE, wish.library)
 
-    def ask(self, wish: Wish, actor: Actor) -> Answer:
+    def ask(self, wish: BreakGlassRequest, actor: Actor) -> Answer:
         """Ask, once; a question that got no answer may be asked again while the wish lasts.
 
         Raises:
@@ -312,7 +312,7 @@ class Outside:
         return answer
 
 
-def last_day(today: date) -> date:
+def last_correction_day(today: date) -> date:
     """Return the last day through which a correction made today may stand.
 
     >>> last_day(date(2028, 2, 29)).isoformat()
@@ -345,8 +345,8 @@ def _text(name: str, text: str) -> str:
 
 
 def _fit(name: str, text: str) -> None:
-    if len(text) > LONGEST or not text.isprintable():
-        raise ConfigError(f"{name} is longer than {LONGEST} characters, or not printable", todo="Write it shorter")
+    if len(text) > LONGEST_TEXT or not text.isprintable():
+        raise ConfigError(f"{name} is longer than {LONGEST_TEXT} characters, or not printable", todo="Write it shorter")
     if holds_insz(text):
         raise ConfigError(f"{name} holds a national number", todo="Write it without the number")
 

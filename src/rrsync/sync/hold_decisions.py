@@ -29,11 +29,11 @@ from rrsync.core.person import Masked
 from rrsync.errors import LedgerError, RrsyncError, StoreError
 from rrsync.store.holds import Holds, OpenHold
 from rrsync.store.members import Members
-from rrsync.store.reports import Journal
+from rrsync.store.reports import RunHistory
 from rrsync.store.settlement import Settlement
 from rrsync.store.subscriptions import Subscriptions
-from rrsync.sync.refresh import Desk, Refreshed
-from rrsync.sync.subscriptions import Grounds, Registrar
+from rrsync.sync.refresh import MemberRefresh, RefreshResult
+from rrsync.sync.subscriptions import Grounds, SubscriptionService
 
 PURPOSE: Final = "member-administration"
 
@@ -41,12 +41,12 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class MassChangeRelease:
     """Releases mass changes in one database; ``stop`` ends a release after the change that is under way."""
 
     holds: Holds
     settlement: Settlement
-    journal: Journal
+    journal: RunHistory
     stop: Event
 
     def run(self, run: str, libraries: Sequence[str], actor: Actor) -> int:
@@ -90,29 +90,29 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Asked(Masked):
+class AskedAgain(Masked):
     """The register was asked about a member's new number."""
 
     number: str
-    found: Refreshed
+    found: RefreshResult
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class PutOff(Masked):
+class Postponed(Masked):
     """A member has its new number, but the register could not be asked yet."""
 
     number: str
     why: RrsyncError
 
 
-Renumbered: TypeAlias = Asked | PutOff
+Renumbered: TypeAlias = AskedAgain | Postponed
 
 
 @dataclass(frozen=True, slots=True)
-class Renumber:
+class NumberChange:
     """Takes new numbers over; ``subscribe`` says whether subscriptions are ours to keep."""
 
-    desk: Callable[[], Desk]
+    desk: Callable[[], MemberRefresh]
     members: Members
     settlement: Settlement
     subscriptions: Subscriptions
@@ -126,11 +126,11 @@ class Renumber:
         """
         self.settlement.accept(hold, actor)
         try:
-            return Asked(hold.number, self._follow(hold, actor))
+            return AskedAgain(hold.number, self._follow(hold, actor))
         except RrsyncError as error:  # whatever it is, the decision stands
-            return PutOff(hold.number, error)
+            return Postponed(hold.number, error)
 
-    def _follow(self, hold: OpenHold, actor: Actor) -> Refreshed:
+    def _follow(self, hold: OpenHold, actor: Actor) -> RefreshResult:
         desk, case = self.desk(), f"hold-{hold.id}"
         if self.subscribe:
             desk.attend(hold.library)
@@ -138,7 +138,7 @@ class Renumber:
             self._resubscribe(desk, hold.library, old, new, Grounds(actor, PURPOSE, case))
         return desk.refresh(hold.library, hold.number, actor=actor, purpose=PURPOSE, case=case, preview=False)
 
-    def _resubscribe(self, desk: Desk, library: str, old: Insz, new: Insz, grounds: Grounds) -> None:
-        registrar = Registrar(desk.gate, self.subscriptions, desk.new_reference, desk.alarm)
+    def _resubscribe(self, desk: MemberRefresh, library: str, old: Insz, new: Insz, grounds: Grounds) -> None:
+        registrar = SubscriptionService(desk.gate, self.subscriptions, desk.new_reference, desk.alarm)
         registrar.unsubscribe(library, old, grounds)
         registrar.subscribe(library, new, grounds)

@@ -53,13 +53,13 @@ from rrsync.errors import (
     Stopped,
     StoreError,
 )
-from rrsync.registry.gate import Exchange, Gate, Recorded
-from rrsync.registry.pace import Pace
-from rrsync.store.access_log import Ledger
+from rrsync.registry.gate import AnsweredQuestion, Gate, RecordedQuestion
+from rrsync.registry.pace import RateLimiter
+from rrsync.store.access_log import AccessLog
 from rrsync.store.members import Members
 from rrsync.store.runs import Lease, Runs
-from rrsync.store.settlement import Item, Settlement
-from rrsync.sync.subscriptions import quiet
+from rrsync.store.settlement import Settlement, SettlementItem
+from rrsync.sync.subscriptions import no_alarm
 
 NIGHT: Final = Actor(ActorKind.PROCESS, "rrsync night")
 PURPOSE: Final = "member-administration"
@@ -72,7 +72,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class LogWatch:
     """Keeps the access logs provable, before a run opens, while it goes on, and at its end.
 
     Each of the three raises ``LedgerError`` when nothing more may be asked: the log is not the one that was signed, or
@@ -82,7 +82,7 @@ class Watch:
     begin: Callable[[Sequence[str]], None]
     beat: Callable[[Sequence[str]], None]
     close: Callable[[Sequence[str]], object]
-    alarm: Callable[[str, str], None] = quiet
+    alarm: Callable[[str, str], None] = no_alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class RunState:
     report: Report
     libraries: Sequence[str]
     brakes: Brakes
-    in_flight: dict[Future[Exchange], Due] = field(default_factory=dict)
+    in_flight: dict[Future[AnsweredQuestion], Due] = field(default_factory=dict)
     put_off: list[Due] = field(default_factory=list)
     tried: int = 0
 
@@ -115,7 +115,7 @@ class Night:
 
     gate: Gate
     members: Members
-    ledger: Ledger
+    ledger: AccessLog
     settlement: Settlement
     runs: Runs
     limits: Limits
@@ -123,8 +123,8 @@ class Night:
     clock: Callable[[], datetime]
     new_reference: Callable[[], str]
     stop: Event
-    pace: Pace
-    watch: Watch
+    pace: RateLimiter
+    watch: LogWatch
     drain: Callable[[Sequence[str], str], object]
     tidy: Callable[[Sequence[str]], object]
     about: dict[str, JSON]
@@ -234,7 +234,7 @@ class Night:
                 state.in_flight[pool.submit(self.gate.send, recorded)] = due
         return bool(chosen)
 
-    def _record(self, state: RunState, library: str, batch: Sequence[tuple[Due, Member]]) -> list[Recorded]:
+    def _record(self, state: RunState, library: str, batch: Sequence[tuple[Due, Member]]) -> list[RecordedQuestion]:
         if not self._is_allowed(state, library):
             return []
         questions = [
@@ -248,9 +248,9 @@ class Night:
             self._brake(state, self.runs.add_brakes(state.report.run, barred(library, error)))
             return []
 
-    def _land(self, state: RunState, done: set[Future[Exchange]]) -> None:
+    def _land(self, state: RunState, done: set[Future[AnsweredQuestion]]) -> None:
         """Settle what came back, in one transaction."""
-        landed: list[tuple[Due, Exchange]] = []
+        landed: list[tuple[Due, AnsweredQuestion]] = []
         failures: list[Exception] = []
         news = Brakes()
         for future in done:
@@ -274,10 +274,10 @@ class Night:
         if failures:
             raise failures[0]
 
-    def _settle(self, state: RunState, landed: Sequence[tuple[Due, Exchange]], news: Brakes) -> None:
+    def _settle(self, state: RunState, landed: Sequence[tuple[Due, AnsweredQuestion]], news: Brakes) -> None:
         if not landed and not news.barred:
             return
-        items = [Item(due.library, due.number, it.answer, it.outcome, it.subscribed) for due, it in landed]
+        items = [SettlementItem(due.library, due.number, it.answer, it.outcome, it.subscribed) for due, it in landed]
         verdicts, brakes = self.settlement.settle_run(state.report.run, items, self.limits, news)
         self._brake(state, brakes)
         for item, verdict in zip(items, verdicts, strict=True):
@@ -343,7 +343,7 @@ class Night:
         log.info("night.close", run=report.run, count=report.asked, seconds=report.seconds)
 
 
-def _landed(state: RunState) -> set[Future[Exchange]]:
+def _landed(state: RunState) -> set[Future[AnsweredQuestion]]:
     """Wait for an answer, but not for long, and a little longer for others, so that many share one transaction."""
     wait(state.in_flight, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
     done, _ = wait(state.in_flight, timeout=_GATHER_S)

@@ -12,15 +12,15 @@ from rrsync.core.log_entry import JSON, Actor
 from rrsync.core.person import Masked, Member
 from rrsync.core.report import SIGNATURE
 from rrsync.errors import ConfigError, RegistryRefused, StoreError
-from rrsync.registry.gate import Exchange, Gate
+from rrsync.registry.gate import AnsweredQuestion, Gate
 from rrsync.store.corrections import Corrections
 from rrsync.store.members import Members
-from rrsync.store.settlement import Item, Settlement
-from rrsync.sync.subscriptions import quiet
+from rrsync.store.settlement import Settlement, SettlementItem
+from rrsync.sync.subscriptions import no_alarm
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Refreshed(Masked):
+class RefreshResult(Masked):
     """The result of a refresh: the member before it, the answer and the verdict; ``applied`` unless a preview."""
 
     member: Member
@@ -31,7 +31,7 @@ class Refreshed(Masked):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class MemberRefresh:
     """Refreshes single members.
 
     ``attend`` first checks that a library's log can be written. ``alarm`` tells the data-protection officer of answers
@@ -44,9 +44,11 @@ class Desk:
     corrections: Corrections
     new_reference: Callable[[], str]
     attend: Callable[[str], None]
-    alarm: Callable[[str, str], None] = quiet
+    alarm: Callable[[str, str], None] = no_alarm
 
-    def refresh(self, library: str, number: str, *, actor: Actor, purpose: str, case: str, preview: bool) -> Refreshed:
+    def refresh(
+        self, library: str, number: str, *, actor: Actor, purpose: str, case: str, preview: bool
+    ) -> RefreshResult:
         """Ask the register about one member; a preview is an access like any other, but writes nothing to the member.
 
         Raises:
@@ -57,7 +59,7 @@ class Desk:
         item = self.ask(number, question)
         verdict = self._preview(member, item) if preview else self._settle(item)
         self.mind(item, verdict)
-        return Refreshed(member, item.answer, verdict, item.outcome.reference, applied=not preview)
+        return RefreshResult(member, item.answer, verdict, item.outcome.reference, applied=not preview)
 
     def question(self, library: str, number: str, *, actor: Actor, purpose: str, case: str) -> tuple[Member, Question]:
         """Return a member, and the question about it.
@@ -79,7 +81,7 @@ class Desk:
             )
         return member, Question(library, member.insz, actor, purpose, self.new_reference(), case)
 
-    def ask(self, number: str, question: Question) -> Item:
+    def ask(self, number: str, question: Question) -> SettlementItem:
         """Ask about a member, and return the answer to settle; a correction whose day is over ends first.
 
         Raises:
@@ -88,14 +90,14 @@ class Desk:
         self.attend(question.library)
         self.corrections.lapse([question.library], number)
         exchange = self._ask(question)
-        return Item(question.library, number, exchange.answer, exchange.outcome, exchange.subscribed)
+        return SettlementItem(question.library, number, exchange.answer, exchange.outcome, exchange.subscribed)
 
-    def mind(self, item: Item, verdict: Verdict) -> None:
+    def mind(self, item: SettlementItem, verdict: Verdict) -> None:
         """Alarm the data-protection officer if an answer could have deceived us."""
         if reason := alarm_reason(item.outcome, verdict):
             self.alarm(reason, item.library)
 
-    def _ask(self, question: Question) -> Exchange:
+    def _ask(self, question: Question) -> AnsweredQuestion:
         """Ask; if the reply's signer is not trusted, alarm the officer, for its outcome is committed."""
         try:
             return self.gate.ask(question)
@@ -104,13 +106,13 @@ class Desk:
                 self.alarm(SIGNATURE, question.library)
             raise
 
-    def _settle(self, item: Item) -> Verdict:
+    def _settle(self, item: SettlementItem) -> Verdict:
         (verdict,) = self.settlement.settle([item], compare)
         if verdict is None:
-            raise void()
+            raise renumbered_meanwhile()
         return verdict
 
-    def _preview(self, member: Member, item: Item) -> Verdict:
+    def _preview(self, member: Member, item: SettlementItem) -> Verdict:
         verdict = compare(self.corrections.pinned(member), item.answer)
         said: dict[str, JSON] = {"verdict": type(verdict).__name__.lower(), "preview": True}
         if isinstance(verdict, Hold):
@@ -119,7 +121,7 @@ class Desk:
         return verdict
 
 
-def void() -> StoreError:
+def renumbered_meanwhile() -> StoreError:
     """Return the error for an answer about a number that the member no longer has."""
     return StoreError(
         "The member was given another number while the register was asked",

@@ -17,12 +17,12 @@ from rrsync.registry.gate import Gate
 from rrsync.store.subscriptions import Subscriptions
 
 #: The most subscriptions of a library that one run ends; the rest wait for the next run.
-MOST: Final = 100
+MOST_ENDED: Final = 100
 
 log = structlog.get_logger()
 
 
-def quiet(_reason: str, _library: str) -> None:
+def no_alarm(_reason: str, _library: str) -> None:
     """Alarm nobody."""
 
 
@@ -37,7 +37,7 @@ class Grounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Registrar:
+class SubscriptionService:
     """Makes and ends subscriptions through the gate; ``alarm`` is the one of ``refresh.Desk``.
 
     If the register refuses, with a reason, to end a subscription, it is not asked again: a person must look, and the
@@ -47,7 +47,7 @@ class Registrar:
     gate: Gate
     subscriptions: Subscriptions
     new_reference: Callable[[], str]
-    alarm: Callable[[str, str], None] = quiet
+    alarm: Callable[[str, str], None] = no_alarm
 
     def subscribe(self, library: str, insz: Insz, grounds: Grounds) -> bool:
         """Make a library's subscription to a number, or extend it; return whether the register did.
@@ -62,7 +62,7 @@ class Registrar:
         """End a library's subscription to a number; return whether the register did; raises the same."""
         return self._do(Deed.UNSUBSCRIBE, library, insz, grounds)
 
-    def drain(self, libraries: Sequence[str], grounds: Grounds, *, most: int = MOST) -> int:
+    def drain(self, libraries: Sequence[str], grounds: Grounds, *, most: int = MOST_ENDED) -> int:
         """End the subscriptions that are to be ended, at most so many of each library; return how many were ended.
 
         If the register is away, the rest waits for the next time; if it refuses a library, that library's rest does.

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Form, Request, Response
 
 from rrsync.core.api_key import Scope, network
-from rrsync.core.log_entry import JSON, Draft, Kind, named
+from rrsync.core.log_entry import JSON, Draft, Kind, actor_json
 from rrsync.core.roles import Role, is_name
-from rrsync.store.api_keys import ApiKey, Order
+from rrsync.store.api_keys import ApiKey, ApiKeyRequest
 from rrsync.store.change_feed import BEGINNING
-from rrsync.store.sessions import Present, Visit
+from rrsync.store.sessions import ActiveSession, StaffSession
 from rrsync.web.context import Context, WebContext
 from rrsync.web.forms import UNUSABLE, without_numbers
 from rrsync.web.guard import AccessError, Denied, Inside, actor
@@ -169,7 +169,7 @@ def make(
         values = {"library": library, "name": name, "days": days, "networks": networks}
         page = _keys_page(ctx, visit, Filled(without_numbers(values), errors), chosen)
         return respond(request, page, here=Place.ADMIN, status=UNUSABLE)
-    order = Order(
+    order = ApiKeyRequest(
         library=library,
         name=name,
         scopes=frozenset(SCOPES[each] for each in chosen),
@@ -235,7 +235,7 @@ def end(request: Request, ctx: Context, visit: Inside, person: Annotated[str, Fo
     if found is None:
         raise AccessError(Denied.MISSING)
     staff = found.staff
-    body: dict[str, JSON] = {"actor": named(actor(visit)), "session": {"name": staff.name, "deed": "ended"}}
+    body: dict[str, JSON] = {"actor": actor_json(actor(visit)), "session": {"name": staff.name, "deed": "ended"}}
     libraries = [staff.library] if staff.library is not None else list(ctx.libraries)
     ctx.access_log.append([Draft(library, Kind.SETTINGS, "", body=body) for library in libraries])
     ctx.sessions.end_of(found.person)
@@ -245,7 +245,9 @@ def end(request: Request, ctx: Context, visit: Inside, person: Annotated[str, Fo
     return go("people")
 
 
-def _keys_page(ctx: WebContext, visit: Visit, filled: Filled = BLANK, chosen: frozenset[str] = frozenset()) -> KeysPage:
+def _keys_page(
+    ctx: WebContext, visit: StaffSession, filled: Filled = BLANK, chosen: frozenset[str] = frozenset()
+) -> KeysPage:
     reached = ctx.reached(visit)
     return KeysPage(
         keys=tuple(_line(key, ctx) for key in ctx.api_keys.of(list(reached))),
@@ -298,14 +300,14 @@ def _errors(
     return errors
 
 
-def _present(ctx: WebContext, visit: Visit) -> list[Present]:
+def _present(ctx: WebContext, visit: StaffSession) -> list[ActiveSession]:
     """Return the sessions that an administrator may end: those of their own library, or all."""
     own = visit.staff.library
     return [one for one in ctx.sessions.present() if own is None or one.staff.library == own]
 
 
-def _people(ctx: WebContext, visit: Visit) -> tuple[PersonLine, ...]:
-    found: dict[bytes, list[Present]] = {}
+def _people(ctx: WebContext, visit: StaffSession) -> tuple[PersonLine, ...]:
+    found: dict[bytes, list[ActiveSession]] = {}
     for one in _present(ctx, visit):
         found.setdefault(one.person, []).append(one)
     lines = []

@@ -22,10 +22,10 @@ from rrsync.core.exchange import Reason
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.core.person import Held
 from rrsync.errors import LedgerError, StoreError
-from rrsync.store.api_keys import Answered, Clash
+from rrsync.store.api_keys import CallAnswered, CallConflict
 from rrsync.store.change_feed import BEGINNING
-from rrsync.store.desk_answers import Offer
-from rrsync.store.rows import Standing, changed_fields
+from rrsync.store.desk_answers import DeskAnswer
+from rrsync.store.rows import MemberStatus, changed_fields
 from rrsync.web.access_rules import WithKey
 from rrsync.web.api_errors import MEDIA, Problem, add_problem_handler
 from rrsync.web.api_schema import (
@@ -183,10 +183,12 @@ def refresh(
     key = caller(request)
     number = _found(ctx, library, member).member.number
     turn = ctx.idempotency.begin(key.id, idempotency_key.strip('"'), f"{library}\0{number}\0{said.model_dump_json()}")
-    if isinstance(turn, Answered):
+    if isinstance(turn, CallAnswered):
         return _json(turn.answer, **{"Idempotency-Replayed": "true"})
-    if isinstance(turn, Clash):
-        raise Problem("another-call") if turn is Clash.OTHER else Problem("running", headers={"Retry-After": "2"})
+    if isinstance(turn, CallConflict):
+        raise (
+            Problem("another-call") if turn is CallConflict.OTHER else Problem("running", headers={"Retry-After": "2"})
+        )
     try:
         answer = _refreshed(ctx, library, number, said, key.name).model_dump_json().encode()
     except BaseException:
@@ -228,7 +230,7 @@ def holds(ctx: Context, library: str, after: Annotated[After, Query(ge=0)] = 0, 
     )
 
 
-def _found(ctx: WebContext, library: str, member: str) -> Standing:
+def _found(ctx: WebContext, library: str, member: str) -> MemberStatus:
     """Return a member of the caller's own library.
 
     Raises:
@@ -264,7 +266,7 @@ def _refreshed(ctx: WebContext, library: str, number: str, said: RefreshRequest,
     return _answer(offer, state, is_reused=is_reused)
 
 
-def _answer(offer: Offer, state: State, *, is_reused: bool) -> RefreshAnswer:
+def _answer(offer: DeskAnswer, state: State, *, is_reused: bool) -> RefreshAnswer:
     is_hold = offer.verdict == "hold"
     after = None if is_hold or offer.after is None else offer.after
     return RefreshAnswer(

@@ -38,7 +38,7 @@ from rrsync.web.context import WebContext
 from rrsync.web.guard import guard, require_guarded
 from rrsync.web.headers import Policy, SecurityHeaders
 from rrsync.web.idempotency import FormSubmissions
-from rrsync.web.oidc import Flow, Provider
+from rrsync.web.oidc import LoginFlow, Provider
 from rrsync.web.paths import path
 from rrsync.web.render import Pages
 from rrsync.web.server import BackgroundJobs
@@ -99,7 +99,7 @@ def _context(services: WebServices, rules: Mapping[tuple[str, str], Rule]) -> We
     flow = None
     if web.oidc is not None:
         provider = Provider(web.oidc, services.oidc_secret, web.origin + path("login_back"), clock)
-        flow = Flow(provider, web.oidc, web.origin + path("login_left"), clock)
+        flow = LoginFlow(provider, web.oidc, web.origin + path("login_left"), clock)
     context = WebContext(
         **{each.name: getattr(services, each.name) for each in fields(WebServices)},
         rules=rules,

@@ -10,11 +10,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from rrsync.app.web_services import WebServices
-from rrsync.store.sessions import Visit
+from rrsync.store.sessions import StaffSession
 from rrsync.web.access_rules import Rule
 from rrsync.web.headers import Policy
 from rrsync.web.idempotency import FormSubmissions
-from rrsync.web.oidc import Flow
+from rrsync.web.oidc import LoginFlow
 from rrsync.web.render import Language, Pages
 from rrsync.web.server import BackgroundJobs
 from rrsync.web.session_cookies import Cookies
@@ -30,7 +30,7 @@ class WebContext(WebServices):
     rules: Mapping[tuple[str, str], Rule]
     cookies: Cookies
     policy: Policy
-    login_flow: Flow | None
+    login_flow: LoginFlow | None
     pages: Pages
     jobs: BackgroundJobs
     submissions: FormSubmissions
@@ -51,7 +51,7 @@ class WebContext(WebServices):
         web = self.settings.web
         return self.settings.registry.environment == "simulator" and web.oidc is None and web.is_here
 
-    def reached(self, visit: Visit) -> dict[str, str]:
+    def reached(self, visit: StaffSession) -> dict[str, str]:
         """Return the libraries that a session may see: id -> name, in the order of the settings."""
         return {library: name for library, name in self.libraries.items() if visit.staff.reaches(library)}
 
@@ -59,7 +59,7 @@ class WebContext(WebServices):
         """Return the language that a browser chose, or that of the settings."""
         return self.cookies.language(request) or self.settings.language
 
-    def visit(self, request: Request) -> Visit | None:
+    def visit(self, request: Request) -> StaffSession | None:
         """Return the session of a browser; a session of a library that left the settings has ended.
 
         Raises:

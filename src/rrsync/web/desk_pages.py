@@ -16,13 +16,13 @@ import structlog
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from rrsync.core.desk_quota import Granted, Window
+from rrsync.core.desk_quota import QuotaGranted, Window
 from rrsync.core.exchange import Reason
 from rrsync.core.log_entry import Actor
 from rrsync.core.person import Address, Held, Masked, Member, Name, PartialDate
 from rrsync.errors import LedgerError, StoreError
-from rrsync.store.rows import Standing
-from rrsync.store.sessions import Visit
+from rrsync.store.rows import MemberStatus
+from rrsync.store.sessions import StaffSession
 from rrsync.text import formatting
 from rrsync.web.context import WebContext, context_of
 from rrsync.web.errors import TooMany
@@ -76,7 +76,7 @@ class Differing(Masked):
     is_other: bool = True
 
 
-def own_library(visit: Visit) -> str:
+def own_library(visit: StaffSession) -> str:
     """Return the library whose desk a session is at.
 
     Raises:
@@ -87,7 +87,7 @@ def own_library(visit: Visit) -> str:
     return visit.staff.library
 
 
-def lookup(request: Request, visit: Visit, member: str) -> Standing:
+def lookup(request: Request, visit: StaffSession, member: str) -> MemberStatus:
     """Return a member of one's own library by its number in the address; error pages then link to the member's page.
 
     Raises:
@@ -107,13 +107,15 @@ def link_errors_to(request: Request, name: str, **parts: str) -> None:
     request.state.again = name, parts
 
 
-def shown(request: Request, visit: Visit, page: Page, *, here: Place, status: int = HTTPStatus.OK) -> HTMLResponse:
+def shown(
+    request: Request, visit: StaffSession, page: Page, *, here: Place, status: int = HTTPStatus.OK
+) -> HTMLResponse:
     """Return a page of the desk, with the number of open holds in its navigation."""
     waiting = context_of(request).holds.count(own_library(visit))
     return respond(request, page, status=status, here=here, waiting=waiting)
 
 
-def submit_once(request: Request, visit: Visit, values: Iterable[str], work: Callable[[], str]) -> Response:
+def submit_once(request: Request, visit: StaffSession, values: Iterable[str], work: Callable[[], str]) -> Response:
     """Do the work of a form, unless the same form was sent a moment ago, and redirect to the address it returns."""
     ctx = context_of(request)
     address = ctx.submissions.run_once((visit.id, request.url.path, *values), ctx.now, work)
@@ -136,7 +138,7 @@ def heading(member: Member) -> Heading:
     return Heading(member.number, member.held.name, member.held.birth_date)
 
 
-def age(standing: Standing, ctx: WebContext) -> Age:
+def age(standing: MemberStatus, ctx: WebContext) -> Age:
     """Return when the register was last asked about a member, by the limit of the nightly run."""
     if standing.refreshed_at is None:
         return Age.NEVER
@@ -175,7 +177,7 @@ def take_turn(ctx: WebContext, library: str, name: str) -> tuple[Window, ...]:
         StoreError: it cannot be counted, so nothing may be asked.
     """
     verdict = ctx.quotas.take(library, name)
-    if isinstance(verdict, Granted):
+    if isinstance(verdict, QuotaGranted):
         return verdict.near
     log.warning("desk.limit", library=library, reason=verdict.window.value)
     raise TooMany(verdict)
@@ -196,7 +198,7 @@ def take_turn_about(
         raise
 
 
-def near_limits(ctx: WebContext, visit: Visit, near: Iterable[Window]) -> tuple[Flash, ...]:
+def near_limits(ctx: WebContext, visit: StaffSession, near: Iterable[Window]) -> tuple[Flash, ...]:
     """Return a message for each limit that is near: how many questions are left.
 
     Raises:

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from rrsync.core.desk_quota import Refused, Window
+from rrsync.core.desk_quota import QuotaExceeded, Window
 from rrsync.errors import (
     Busy,
     ConfigError,
@@ -33,7 +33,7 @@ from rrsync.web.responses import go, respond
 class TooMany(Exception):
     """A person reached a limit of questions; after ``wait_s`` seconds they may ask again."""
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: QuotaExceeded) -> None:
         self.window = refused.window
         self.wait_s = max(1, math.ceil(refused.wait.total_seconds()))
         super().__init__(refused.window.value)

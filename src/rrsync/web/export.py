@@ -19,11 +19,11 @@ from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import StreamingResponse
 
 from rrsync.audit import export
-from rrsync.audit.export import Format, Order
+from rrsync.audit.export import ExportOrder, Format
 from rrsync.audit.export_formats import COLUMNS
 from rrsync.core.planning import belgian_day
 from rrsync.core.spreadsheet import escape
-from rrsync.store.sessions import Visit
+from rrsync.store.sessions import StaffSession
 from rrsync.web import log_pages
 from rrsync.web.context import Context, WebContext
 from rrsync.web.forms import UNUSABLE, is_number, reason_errors
@@ -103,13 +103,15 @@ def take(
         typed = kept if is_number(why) else kept | {"reason": why}
         return _shown(request, ctx, visit, Filled(typed, errors), status=UNUSABLE)
     source = ctx.export()
-    filled = source.begin(Order(name, Format(form), period.since, period.until), actor=actor(visit), why=why)
+    filled = source.begin(ExportOrder(name, Format(form), period.since, period.until), actor=actor(visit), why=why)
     ending, media_type = _FILES[filled.order.format]
     head = attachment(f"{name}-log-{belgian_day(ctx.now).isoformat()}.{ending}")
     return StreamingResponse(_chunks(_written(source, filled, ctx.now)), media_type=media_type, headers=head)
 
 
-def _shown(request: Request, ctx: WebContext, visit: Visit, filled: Filled, *, status: int = HTTPStatus.OK) -> Response:
+def _shown(
+    request: Request, ctx: WebContext, visit: StaffSession, filled: Filled, *, status: int = HTTPStatus.OK
+) -> Response:
     source = ctx.export()
     before = [
         ExportLine(name, each.at, each.by, each.format, each.count, each.why)
@@ -132,7 +134,7 @@ def _errors(library: str, form: str, period: Period, why: str) -> dict[str, str]
     return errors | reason_errors(why)
 
 
-def _written(source: export.Export, filled: export.Filled, now: datetime) -> Iterator[bytes]:
+def _written(source: export.Export, filled: export.LoggedOrder, now: datetime) -> Iterator[bytes]:
     """Yield the bytes of an export, as the command writes them; a folder of files becomes one zip."""
     match filled.order.format:
         case Format.CSV:

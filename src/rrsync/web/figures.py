@@ -19,7 +19,7 @@ from typing import ClassVar, Final
 from fastapi import FastAPI, Request, Response
 
 from rrsync.core.planning import belgian_day
-from rrsync.store.reports import Group
+from rrsync.store.reports import AccessGroup
 from rrsync.text.catalogue import translated, translations
 from rrsync.text.log_terms import PURPOSES
 from rrsync.web.context import Context
@@ -159,7 +159,7 @@ def show(request: Request, ctx: Context, visit: Inside, days: str = _USUAL) -> R
     return respond(request, page, here=Place.FIGURES)
 
 
-def _series(counts: Iterable[tuple[str, Group, int]]) -> dict[str, Counter[date]]:
+def _series(counts: Iterable[tuple[str, AccessGroup, int]]) -> dict[str, Counter[date]]:
     """Return the counts of each label, by day in Belgium; the highest total first."""
     found: defaultdict[str, Counter[date]] = defaultdict(Counter)
     for label, group, count in counts:
@@ -167,7 +167,7 @@ def _series(counts: Iterable[tuple[str, Group, int]]) -> dict[str, Counter[date]
     return dict(sorted(found.items(), key=lambda each: (-each[1].total(), each[0])))
 
 
-def _most(counts: Iterable[tuple[str, Group, int]], others: str) -> dict[str, Counter[date]]:
+def _most(counts: Iterable[tuple[str, AccessGroup, int]], others: str) -> dict[str, Counter[date]]:
     """Return the same for those with the most accesses, and for all others together."""
     series = list(_series(counts).items())
     rest = series[_STAFF:]

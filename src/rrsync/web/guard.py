@@ -32,7 +32,7 @@ from rrsync.core.api_key import Scope, admits
 from rrsync.core.log_entry import Actor, ActorKind
 from rrsync.errors import ConfigError
 from rrsync.store.api_keys import ApiKey
-from rrsync.store.sessions import Visit
+from rrsync.store.sessions import StaffSession
 from rrsync.web.access_rules import Anybody, LoggedIn, Rule, SignedMessage, WithKey
 from rrsync.web.api_errors import Problem, is_api
 from rrsync.web.context import WebContext, context_of
@@ -86,7 +86,7 @@ class AccessError(Exception):
         super().__init__(why.value)
 
 
-async def guard(request: Request) -> Visit | None:
+async def guard(request: Request) -> StaffSession | None:
     """Check a request against its rule, and return its session.
 
     Raises:
@@ -114,7 +114,7 @@ async def guard(request: Request) -> Visit | None:
     return visit
 
 
-async def inside(visit: Annotated[Visit | None, Depends(guard)]) -> Visit:
+async def inside(visit: Annotated[StaffSession | None, Depends(guard)]) -> StaffSession:
     """Return the session of a route whose rule asks for roles.
 
     Raises:
@@ -126,11 +126,11 @@ async def inside(visit: Annotated[Visit | None, Depends(guard)]) -> Visit:
 
 
 #: The session of a request, for handlers: the one there is, or the one there may be.
-Inside = Annotated[Visit, Depends(inside)]
-Guest = Annotated[Visit | None, Depends(guard)]
+Inside = Annotated[StaffSession, Depends(inside)]
+Guest = Annotated[StaffSession | None, Depends(guard)]
 
 
-def actor(visit: Visit) -> Actor:
+def actor(visit: StaffSession) -> Actor:
     """Return the person of a session, as the access log names them."""
     return Actor(ActorKind.PERSON, visit.staff.name)
 
@@ -174,7 +174,7 @@ def _require_own_page(request: Request, ctx: WebContext) -> None:
         raise AccessError(Denied.FOREIGN)
 
 
-async def _require_token(request: Request, ctx: WebContext, visit: Visit | None) -> None:
+async def _require_token(request: Request, ctx: WebContext, visit: StaffSession | None) -> None:
     """Check that a form holds the token that was put in it."""
     sent = (await request.form()).get("token")
     start = ctx.cookies.start(request, ctx.now)
@@ -183,14 +183,14 @@ async def _require_token(request: Request, ctx: WebContext, visit: Visit | None)
         raise AccessError(Denied.STALE)
 
 
-def _require_role(rule: LoggedIn, visit: Visit, ctx: WebContext) -> None:
+def _require_role(rule: LoggedIn, visit: StaffSession, ctx: WebContext) -> None:
     if not rule.roles & visit.staff.roles:
         raise AccessError(Denied.FORBIDDEN)
     if rule.is_fresh and ctx.now - visit.proved_at > FRESH:
         raise AccessError(Denied.UNPROVED)
 
 
-def _require_own_library(request: Request, visit: Visit, ctx: WebContext) -> None:
+def _require_own_library(request: Request, visit: StaffSession, ctx: WebContext) -> None:
     library = request.path_params.get("library")
     if library is not None and not (library in ctx.libraries and visit.staff.reaches(library)):
         raise AccessError(Denied.MISSING)

@@ -13,8 +13,8 @@ from rrsync.core.exchange import Reason
 from rrsync.core.person import Address, Masked, Member, Name
 from rrsync.errors import LedgerError, StoreError
 from rrsync.store.holds import OpenHold
-from rrsync.store.sessions import Visit
-from rrsync.sync.hold_decisions import PURPOSE, Asked, PutOff
+from rrsync.store.sessions import StaffSession
+from rrsync.sync.hold_decisions import PURPOSE, AskedAgain, Postponed
 from rrsync.web.context import Context, WebContext
 from rrsync.web.desk_pages import (
     Differing,
@@ -138,7 +138,7 @@ def decide(
 def _decide(
     request: Request,
     ctx: WebContext,
-    visit: Visit,
+    visit: StaffSession,
     number: str,
     *,
     decision: str,
@@ -155,7 +155,7 @@ def _decide(
     return _address(chosen, turn.after or turn.before)
 
 
-def _accepted(ctx: WebContext, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
+def _accepted(ctx: WebContext, visit: StaffSession, hold: OpenHold) -> tuple[Flash, ...]:
     """Write what a hold proposes; under a new national number the register is asked at once, which takes a turn."""
     if hold.new_insz is not None:
         return _renumbered(ctx, visit, hold)
@@ -163,7 +163,7 @@ def _accepted(ctx: WebContext, visit: Visit, hold: OpenHold) -> tuple[Flash, ...
     return (Flash("good", "hold_accepted") if is_done else _GONE,)
 
 
-def _renumbered(ctx: WebContext, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
+def _renumbered(ctx: WebContext, visit: StaffSession, hold: OpenHold) -> tuple[Flash, ...]:
     who, case = actor(visit), f"hold-{hold.id}"
     near = take_turn_about(ctx, hold.library, hold.number, actor=who, purpose=PURPOSE, case=case)
     renumber = ctx.renumber(ctx.desk_service.desk)
@@ -174,19 +174,19 @@ def _renumbered(ctx: WebContext, visit: Visit, hold: OpenHold) -> tuple[Flash, .
     except StoreError:
         return (_GONE,)
     match done:
-        case Asked():
+        case AskedAgain():
             said = Flash("good", "hold_renumbered")
-        case PutOff():
+        case Postponed():
             said = Flash("warn", "hold_put_off")
     return said, *near_limits(ctx, visit, near)
 
 
-def _dismissed(ctx: WebContext, visit: Visit, hold: OpenHold) -> tuple[Flash, ...]:
+def _dismissed(ctx: WebContext, visit: StaffSession, hold: OpenHold) -> tuple[Flash, ...]:
     is_done = carried_out(partial(ctx.settlement.dismiss, hold, actor(visit)))
     return (Flash("good", "hold_dismissed") if is_done else _GONE,)
 
 
-def _find(request: Request, ctx: WebContext, visit: Visit, hold: str) -> OpenHold:
+def _find(request: Request, ctx: WebContext, visit: StaffSession, hold: str) -> OpenHold:
     """Return an open hold of one's own library.
 
     Raises:

@@ -11,9 +11,9 @@ from typing import Annotated, ClassVar, Final
 
 from fastapi import FastAPI, Form, Request, Response
 
-from rrsync.audit.review import Seen
-from rrsync.store.log_search import Wanted
-from rrsync.store.sessions import Visit
+from rrsync.audit.review import AccessDetail
+from rrsync.store.log_search import AccessFilter
+from rrsync.store.sessions import StaffSession
 from rrsync.text.log_terms import STATUSES
 from rrsync.web import log_pages
 from rrsync.web.context import Context, WebContext
@@ -125,7 +125,7 @@ def find(  # noqa: PLR0913 — a form's fields
     errors = ({} if name else {"library": "library_missing"}) | dict(period.errors) | _errors(said, page.purposes)
     if errors:
         return respond(request, replace(page, filled=Filled(typed, errors)), status=UNUSABLE, here=Place.LOG)
-    wanted = Wanted(
+    wanted = AccessFilter(
         name,
         actor=who,
         purpose=purpose,
@@ -178,7 +178,7 @@ def evidence(
 def _shown(
     request: Request,
     ctx: WebContext,
-    visit: Visit,
+    visit: StaffSession,
     library: str,
     entry: str,
     *,
@@ -195,7 +195,7 @@ def _shown(
     return respond(request, page, status=status, here=Place.LOG)
 
 
-def _page(seen: Seen, decisions: tuple[DecisionLine, ...], key: str, filled: Filled) -> EntryPage:
+def _page(seen: AccessDetail, decisions: tuple[DecisionLine, ...], key: str, filled: Filled) -> EntryPage:
     look = seen.access
     return EntryPage(
         look=log_pages.line(look),
@@ -225,7 +225,7 @@ def _page(seen: Seen, decisions: tuple[DecisionLine, ...], key: str, filled: Fil
     )
 
 
-def _purposes(ctx: WebContext, visit: Visit) -> tuple[str, ...]:
+def _purposes(ctx: WebContext, visit: StaffSession) -> tuple[str, ...]:
     """Return the purposes that an access can have, by the authorisations of today."""
     found = ctx.authorisations
     theirs = [found[library].purposes for library in ctx.reached(visit) if library in found]

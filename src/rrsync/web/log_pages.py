@@ -22,7 +22,7 @@ from rrsync.audit.letter_texts import ANSWERED
 from rrsync.audit.sample import Decision
 from rrsync.core.belgian_time import midnight
 from rrsync.core.log_entry import REUSED, Access, Actor, ActorKind
-from rrsync.store.sessions import Visit
+from rrsync.store.sessions import StaffSession
 from rrsync.web.context import WebContext
 from rrsync.web.guard import AccessError, Denied
 from rrsync.web.render import Choice
@@ -83,12 +83,12 @@ class Period:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def choices(ctx: WebContext, visit: Visit) -> tuple[Choice, ...]:
+def choices(ctx: WebContext, visit: StaffSession) -> tuple[Choice, ...]:
     """Return the libraries whose logs a session may see, to choose from."""
     return tuple(Choice(*each) for each in ctx.reached(visit).items())
 
 
-def chosen(ctx: WebContext, visit: Visit, library: str) -> str:
+def chosen(ctx: WebContext, visit: StaffSession, library: str) -> str:
     """Return the library that a form names; when it names none, the only one there is, else ``""``.
 
     Raises:

@@ -23,7 +23,7 @@ from rrsync.text.catalogue import translated
 from rrsync.text.page_messages import REFUSALS
 from rrsync.web.context import Context, WebContext, context_of
 from rrsync.web.guard import AccessError, Denied, Guest, Inside
-from rrsync.web.oidc import HARMLESS, Identity, Refused, Trouble
+from rrsync.web.oidc import HARMLESS, LoginFailure, LoginIdentity, LoginRefused
 from rrsync.web.paths import PATHS, path
 from rrsync.web.render import Flash
 from rrsync.web.responses import go, places, respond, say
@@ -170,7 +170,7 @@ def come_back(request: Request, ctx: Context) -> Response:
     start = ctx.cookies.start(request, ctx.now)
     try:
         identity = flow.finish(start, _parameters(request))
-    except Refused as refusal:
+    except LoginRefused as refusal:
         return _refused(request, refusal.why)
     found = _staff(identity, grants, ctx)
     return _refused(request, found) if isinstance(found, Denial) else _log_in(request, ctx, found, identity)
@@ -183,7 +183,7 @@ def ended(ctx: Context, logout_token: Annotated[str, Form()]) -> Response:
         raise AccessError(Denied.MISSING)
     try:
         said = flow.ended(logout_token)
-    except Refused as refusal:
+    except LoginRefused as refusal:
         log.warning("login.end_refused", reason=refusal.why.value)
         return Response(status_code=400)
     count = ctx.sessions.end_all(person=said.person, sid=said.sid, until=said.at)
@@ -253,7 +253,7 @@ def _to_provider(request: Request, *, again: bool) -> Response:
     start = LoginStart.fresh(ctx.now, ctx.runtime.random, again=again)
     try:
         address = flow.begin(start)
-    except Refused as refusal:
+    except LoginRefused as refusal:
         return _refused(request, refusal.why)
     if token := ctx.cookies.token(request):
         ctx.sessions.end(token)
@@ -270,7 +270,7 @@ def _parameters(request: Request) -> Mapping[str, str]:
     return said if len(said) == len(pairs) else {}
 
 
-def _staff(identity: Identity, grants: Grants, ctx: WebContext) -> Staff | Denial:
+def _staff(identity: LoginIdentity, grants: Grants, ctx: WebContext) -> Staff | Denial:
     """Return the member of staff, with the keyed value of their own national number if the provider gives it."""
     found = staff_of(identity.claims, grants)
     if isinstance(found, Denial) or found.library is None:
@@ -279,7 +279,7 @@ def _staff(identity: Identity, grants: Grants, ctx: WebContext) -> Staff | Denia
     return found if number is None else replace(found, mark=ctx.staff_mark(found.library, number))
 
 
-def _log_in(request: Request, ctx: WebContext, staff: Staff, identity: Identity) -> Response:
+def _log_in(request: Request, ctx: WebContext, staff: Staff, identity: LoginIdentity) -> Response:
     """Begin a session, on a page that leads on: a browser sends the cookie after no redirect from another site."""
     shown_before = ctx.cookies.token(request)
     token = ctx.sessions.start(
@@ -292,13 +292,13 @@ def _log_in(request: Request, ctx: WebContext, staff: Staff, identity: Identity)
     return response
 
 
-def _refused(request: Request, why: Denial | Trouble) -> Response:
+def _refused(request: Request, why: Denial | LoginFailure) -> Response:
     if why in HARMLESS:
         log.info("login.failed", reason=why.value)
     else:
         log.warning("login.refused", reason=why.value)
     language = context_of(request).language(request)
-    status = 503 if why is Trouble.UNREACHABLE else 403
+    status = 503 if why is LoginFailure.UNREACHABLE else 403
     return respond(request, _login_page(request, "refused", translated(REFUSALS, why, language)), status=status)
 
 
@@ -306,7 +306,7 @@ def _logout_address(ctx: WebContext) -> str:
     """Return where a logout leads: to the provider's page for it, if it has one and answers; else to our own."""
     try:
         return (ctx.login_flow.goodbye() if ctx.login_flow else "") or path("login_left")
-    except Refused as refusal:
+    except LoginRefused as refusal:
         log.info("login.failed", reason=refusal.why.value)
         return path("login_left")
 

@@ -20,9 +20,9 @@ from rrsync.core.insz import Insz
 from rrsync.core.log_entry import Access, ActorKind, Kind
 from rrsync.core.person import Address, Masked, Member, PartialDate
 from rrsync.core.planning import belgian_day
-from rrsync.store.log_search import Wanted
-from rrsync.store.rows import Standing
-from rrsync.store.sessions import Visit
+from rrsync.store.log_search import AccessFilter
+from rrsync.store.rows import MemberStatus
+from rrsync.store.sessions import StaffSession
 from rrsync.web.context import Context, WebContext
 from rrsync.web.desk_pages import (
     Age,
@@ -163,7 +163,7 @@ def _errors(purpose: str, case: str) -> dict[str, str]:
     return errors
 
 
-def _ask(request: Request, ctx: WebContext, visit: Visit, number: str, *, purpose: str, case: str) -> str:
+def _ask(request: Request, ctx: WebContext, visit: StaffSession, number: str, *, purpose: str, case: str) -> str:
     desk, library, who = ctx.desk_service, own_library(visit), actor(visit)
     recent = desk.recent(library, number)
     if recent is not None:
@@ -177,7 +177,7 @@ def _ask(request: Request, ctx: WebContext, visit: Visit, number: str, *, purpos
     return path("difference", member=number)
 
 
-def _page(ctx: WebContext, standing: Standing) -> MemberPage:
+def _page(ctx: WebContext, standing: MemberStatus) -> MemberPage:
     member = standing.member
     library = member.library
     authorisation = ctx.authorisations.get(library)
@@ -215,7 +215,7 @@ def past_queries(ctx: WebContext, member: Member) -> tuple[PastQuery, ...]:
     subjects = tuple(ref for insz in numbers for ref in ctx.access_log.pseudonyms(library, insz))
     if not subjects:
         return ()
-    found = list(ctx.log_search.accesses(Wanted(library, subjects=subjects, last=MOST)))
+    found = list(ctx.log_search.accesses(AccessFilter(library, subjects=subjects, last=MOST)))
     decisions = _decisions(ctx, library, subjects) if any(each.is_offered for each in found) else {}
     return tuple(_past_query(each, decisions) for each in reversed(found))
 
@@ -260,7 +260,7 @@ def _hold(ctx: WebContext, member: Member) -> HoldLine | None:
     return HoldLine(found.id, heading(member), found.reason, found.opened_at, proposes=found.offers)
 
 
-def _source(standing: Standing, *, is_corrected: bool) -> Source:
+def _source(standing: MemberStatus, *, is_corrected: bool) -> Source:
     """Return where the address comes from.
 
     It is the register's when the register gave or confirmed it since the library's last file. A row of that file with

@@ -18,10 +18,10 @@ from fastapi import Depends, FastAPI, Form, Request, Response
 from rrsync.core.exchange import Reason
 from rrsync.core.person import Address, Masked, Member
 from rrsync.core.planning import belgian_day
-from rrsync.store.desk_answers import Offer
-from rrsync.store.rows import Standing
-from rrsync.store.sessions import Visit
-from rrsync.sync.desk import LONGEST, last_day
+from rrsync.store.desk_answers import DeskAnswer
+from rrsync.store.rows import MemberStatus
+from rrsync.store.sessions import StaffSession
+from rrsync.sync.desk import LONGEST_TEXT, last_correction_day
 from rrsync.text import formatting
 from rrsync.web.context import Context, WebContext
 from rrsync.web.desk_pages import (
@@ -49,7 +49,14 @@ _BELGIUM: Final = "BEL"
 _BELGIAN_CODE: Final = re.compile(r"[1-9][0-9]{3}")
 _COUNTRY: Final = re.compile(r"[A-Z]{3}")
 #: How long each part of the form may be, as the form itself says it.
-_MOST: Final = {"street": 100, "house_number": 12, "box": 12, "postal_code": 12, "municipality": 80, "reason": LONGEST}
+_MOST: Final = {
+    "street": 100,
+    "house_number": 12,
+    "box": 12,
+    "postal_code": 12,
+    "municipality": 80,
+    "reason": LONGEST_TEXT,
+}
 _REQUIRED: Final = {
     "street": "street_missing",
     "municipality": "municipality_missing",
@@ -136,13 +143,13 @@ def decide(
     return submit_once(request, visit, (decision, ticket), work)
 
 
-def _offer(ctx: WebContext, visit: Visit, number: str) -> Offer | None:
+def _offer(ctx: WebContext, visit: StaffSession, number: str) -> DeskAnswer | None:
     """Return the answer that counts, if this person may see it."""
     offer = ctx.desk_service.recent(own_library(visit), number)
     return offer if offer is not None and ctx.desk_service.seen(offer, visit.staff.name) else None
 
 
-def _decide(request: Request, ctx: WebContext, visit: Visit, number: str, *, decision: str, ticket: str) -> str:
+def _decide(request: Request, ctx: WebContext, visit: StaffSession, number: str, *, decision: str, ticket: str) -> str:
     offer = _offer(ctx, visit, number)
     if offer is None or offer.reference != ticket:
         say(request, visit, _LAPSED)
@@ -151,7 +158,7 @@ def _decide(request: Request, ctx: WebContext, visit: Visit, number: str, *, dec
     return path("member", member=number)
 
 
-def _decided(ctx: WebContext, visit: Visit, offer: Offer, decision: str) -> Flash:
+def _decided(ctx: WebContext, visit: StaffSession, offer: DeskAnswer, decision: str) -> Flash:
     """Carry a decision out, and return the message about it."""
     carry_out = ctx.desk_service.accept if decision == "accepted" else ctx.desk_service.decline
     is_done = carried_out(partial(carry_out, offer, actor(visit)))
@@ -159,7 +166,7 @@ def _decided(ctx: WebContext, visit: Visit, offer: Offer, decision: str) -> Flas
 
 
 def _difference_page(
-    request: Request, ctx: WebContext, visit: Visit, standing: Standing, offer: Offer
+    request: Request, ctx: WebContext, visit: StaffSession, standing: MemberStatus, offer: DeskAnswer
 ) -> DifferencePage:
     """Return the page of an answer; a confirmation has no rows, and a hold has those of its proposal."""
     after = None if offer.verdict == "same" else offer.after
@@ -211,7 +218,7 @@ def uncorrect(request: Request, ctx: Context, visit: Inside, member: str) -> Res
     return submit_once(request, visit, (), partial(_uncorrect, request, ctx, visit, found))
 
 
-def _correct(request: Request, ctx: WebContext, visit: Visit, member: Member, values: dict[str, str]) -> str:
+def _correct(request: Request, ctx: WebContext, visit: StaffSession, member: Member, values: dict[str, str]) -> str:
     address = Address(**{name: values[name] for name in _ADDRESS})
     until = date.fromisoformat(values["until"])
     ctx.desk_service.correct(
@@ -221,7 +228,7 @@ def _correct(request: Request, ctx: WebContext, visit: Visit, member: Member, va
     return path("member", member=member.number)
 
 
-def _uncorrect(request: Request, ctx: WebContext, visit: Visit, member: Member) -> str:
+def _uncorrect(request: Request, ctx: WebContext, visit: StaffSession, member: Member) -> str:
     work = partial(ctx.desk_service.uncorrect, member.library, member.number, actor(visit))
     say(request, visit, Flash("good", "uncorrected") if carried_out(work) else Flash("info", "uncorrected_before"))
     return path("member", member=member.number)
@@ -243,10 +250,10 @@ def _errors(values: dict[str, str], today: date) -> dict[str, str]:
 
 def _is_day(text: str, today: date) -> bool:
     try:
-        return today < date.fromisoformat(text) <= last_day(today)
+        return today < date.fromisoformat(text) <= last_correction_day(today)
     except ValueError:
         return False
 
 
 def _correct_page(member: Member, filled: Filled, today: date) -> CorrectPage:
-    return CorrectPage(heading(member), member.held.address, last_day(today), filled)
+    return CorrectPage(heading(member), member.held.address, last_correction_day(today), filled)

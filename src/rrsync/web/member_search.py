@@ -12,8 +12,8 @@ from fastapi import FastAPI, Form, Request, Response
 from rrsync.core.insz import Insz
 from rrsync.core.person import Address, Masked, tidy
 from rrsync.errors import NotAnInsz
-from rrsync.store.rows import Standing
-from rrsync.store.sessions import Visit
+from rrsync.store.rows import MemberStatus
+from rrsync.store.sessions import StaffSession
 from rrsync.web.context import Context, WebContext
 from rrsync.web.desk_pages import Age, Heading, age, heading, own_library, shown
 from rrsync.web.forms import UNUSABLE, is_number, printable
@@ -88,7 +88,7 @@ def search(
     return shown(request, visit, DeskPage(typed, lines, is_cut=is_cut), here=Place.DESK)
 
 
-def _by_words(ctx: WebContext, visit: Visit, words: str) -> tuple[tuple[Standing, ...], bool] | Filled:
+def _by_words(ctx: WebContext, visit: StaffSession, words: str) -> tuple[tuple[MemberStatus, ...], bool] | Filled:
     """Return the members with this number or name, or what is wrong with the words."""
     library, typed = own_library(visit), printable(words)[:_LONGEST]
     if not typed:
@@ -103,7 +103,7 @@ def _by_words(ctx: WebContext, visit: Visit, words: str) -> tuple[tuple[Standing
     return ctx.member_search.named(library, typed, most=MOST)
 
 
-def _by_number(ctx: WebContext, visit: Visit, insz: str) -> tuple[tuple[Standing, ...], bool] | Filled:
+def _by_number(ctx: WebContext, visit: StaffSession, insz: str) -> tuple[tuple[MemberStatus, ...], bool] | Filled:
     """Return the own member with a national number, or what is wrong with the number, which is not given back."""
     if not insz.strip():
         return Filled({}, {"insz": "insz_missing"})
@@ -128,7 +128,7 @@ def _may_be_number(words: str) -> bool:
     return is_number(words) or (typed.isdigit() and len(typed) == _INSZ_DIGITS)
 
 
-def _line(standing: Standing, ctx: WebContext) -> MemberLine:
+def _line(standing: MemberStatus, ctx: WebContext) -> MemberLine:
     member = standing.member
     return MemberLine(
         heading(member),

@@ -13,13 +13,13 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from fastapi import FastAPI, Form, Request, Response
 
-from rrsync.audit.anchoring import Keeping
+from rrsync.audit.anchoring import AnchorStatus
 from rrsync.audit.oversight import Digest
 from rrsync.config.settings import AnchorSettings
 from rrsync.core.planning import belgian_day
 from rrsync.errors import BrokenChain, LedgerError, RrsyncError
-from rrsync.store.access_log import Head
-from rrsync.store.sessions import Visit
+from rrsync.store.access_log import LogHead
+from rrsync.store.sessions import StaffSession
 from rrsync.text.formatting import number
 from rrsync.web import log_pages
 from rrsync.web.context import Context, WebContext
@@ -174,7 +174,7 @@ def _state(ctx: WebContext, library: str, title: str) -> LogState:
         recounted = ctx.recount().last(library)
         signed, head = ctx.checkpoints.last(library), ctx.access_log.head(library)
     except BrokenChain:
-        recounted, signed, head = None, None, Head(library, 0, "")
+        recounted, signed, head = None, None, LogHead(library, 0, "")
     fault, unread = _fault(ctx, library)
     return LogState(
         library=library,
@@ -216,7 +216,7 @@ def _found(error: RrsyncError) -> LogFault:
     return LogFault(error.what, error.kept, error.todo)
 
 
-def _anchor(said: AnchorSettings, kept: Keeping) -> AnchorLine:
+def _anchor(said: AnchorSettings, kept: AnchorStatus) -> AnchorLine:
     state: AnchorState = "good"
     if kept.failed_at is not None:
         state = "failing"
@@ -230,7 +230,7 @@ def _anchor(said: AnchorSettings, kept: Keeping) -> AnchorLine:
     )
 
 
-def _tasks(ctx: WebContext, visit: Visit, libraries: Sequence[str]) -> tuple[Task, ...]:
+def _tasks(ctx: WebContext, visit: StaffSession, libraries: Sequence[str]) -> tuple[Task, ...]:
     """Return the officer's tasks in the logs that can be read."""
     found = ctx.oversight.digest(libraries, ctx.digests.yesterday(), actor(visit))
     months = [month for library in libraries for month in ctx.samples.months(library)]

@@ -42,7 +42,7 @@ from rrsync.net.http_client import HttpClient, HttpError
 from rrsync.web.session_cookies import LoginStart
 
 
-class Trouble(StrEnum):
+class LoginFailure(StrEnum):
     """Why a login fails, as the program's log says it."""
 
     BEGUN_ELSEWHERE = "begun_elsewhere"
@@ -56,13 +56,13 @@ class Trouble(StrEnum):
 
 
 #: Failures that are no attack: the person or the provider can mend them.
-HARMLESS: Final = frozenset({Trouble.BEGUN_ELSEWHERE, Trouble.CANCELLED, Trouble.UNREACHABLE})
+HARMLESS: Final = frozenset({LoginFailure.BEGUN_ELSEWHERE, LoginFailure.CANCELLED, LoginFailure.UNREACHABLE})
 
 
-class Refused(Exception):
+class LoginRefused(Exception):
     """A login fails; the message is the reason alone."""
 
-    def __init__(self, why: Trouble) -> None:
+    def __init__(self, why: LoginFailure) -> None:
         self.why = why
         super().__init__(why.value)
 
@@ -165,12 +165,12 @@ class Provider:
             response = self._client.exchange("POST", metadata.token, headers=headers, body=body.encode())
             given = orjson.loads(response.body)
         except (HttpError, ValueError) as error:
-            raise Refused(Trouble.UNREACHABLE) from error
+            raise LoginRefused(LoginFailure.UNREACHABLE) from error
         if response.status >= 500 or not isinstance(given, dict):
-            raise Refused(Trouble.UNREACHABLE)
+            raise LoginRefused(LoginFailure.UNREACHABLE)
         access, token = given.get("access_token"), given.get("id_token")
         if "error" in given or not isinstance(access, str) or not isinstance(token, str):
-            raise Refused(Trouble.CODE)
+            raise LoginRefused(LoginFailure.CODE)
         return Tokens(access, token)
 
     def about(self, access: str) -> Mapping[str, object]:
@@ -194,7 +194,7 @@ class Provider:
             except (InvalidKeyIdError, BadSignatureError):
                 read = jwt.decode(token, self._known(anew=True), algorithms=ALGORITHMS)
         except (JoseError, ValueError) as error:
-            raise Refused(Trouble.TOKEN) from error
+            raise LoginRefused(LoginFailure.TOKEN) from error
         return read.header, read.claims
 
     def _known(self, *, anew: bool) -> KeySet:
@@ -205,11 +205,11 @@ class Provider:
             if keys is None or age >= _KNOWN or (anew and age >= _KEYS_AGAIN):
                 said = self._get(address).get("keys")
                 if not isinstance(said, list):
-                    raise Refused(Trouble.UNREADABLE)
+                    raise LoginRefused(LoginFailure.UNREADABLE)
                 try:
                     keys = KeySet.import_key_set({"keys": said})
                 except (JoseError, ValueError, TypeError, KeyError) as error:
-                    raise Refused(Trouble.UNREADABLE) from error
+                    raise LoginRefused(LoginFailure.UNREADABLE) from error
                 self._keys, self._keys_at = keys, now
             return keys
 
@@ -223,11 +223,11 @@ class Provider:
             response = self._client.exchange("GET", url, headers=headers)
             said = orjson.loads(response.body) if response.status == 200 else None
         except (HttpError, ValueError) as error:
-            raise Refused(Trouble.UNREACHABLE) from error
+            raise LoginRefused(LoginFailure.UNREACHABLE) from error
         if response.status >= 400:
-            raise Refused(Trouble.UNREACHABLE)
+            raise LoginRefused(LoginFailure.UNREACHABLE)
         if not isinstance(said, dict):
-            raise Refused(Trouble.UNREADABLE)
+            raise LoginRefused(LoginFailure.UNREADABLE)
         return said
 
 
@@ -238,11 +238,11 @@ def _metadata(said: Mapping[str, object], issuer: str) -> Metadata:
         Refused: it is another provider's, lacks an address, or leads elsewhere.
     """
     if said.get("issuer") != issuer:
-        raise Refused(Trouble.UNREADABLE)
+        raise LoginRefused(LoginFailure.UNREADABLE)
     found = {name: said.get(name) for name in _NAMES} | {name: said.get(name, "") for name in _MORE}
     texts = {name: value for name, value in found.items() if isinstance(value, str)}
     if len(texts) < len(found) or any(value and not is_same_origin(value, issuer) for value in texts.values()):
-        raise Refused(Trouble.UNREADABLE)
+        raise LoginRefused(LoginFailure.UNREADABLE)
     methods = said.get("token_endpoint_auth_methods_supported")
     only_post = isinstance(methods, list) and "client_secret_basic" not in methods and "client_secret_post" in methods
     return Metadata(
@@ -273,7 +273,7 @@ _LONGEST: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Identity:
+class LoginIdentity:
     """Who logged in: all claims, the provider's name of this login (``sid``), and when the person authenticated."""
 
     claims: Mapping[str, object]
@@ -283,7 +283,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Ended:
+class LogoutNotice:
     """The person or the login whose sessions the provider ended, and when."""
 
     person: str
@@ -291,7 +291,7 @@ class Ended:
     at: datetime
 
 
-class Flow:
+class LoginFlow:
     """A login at a provider and back; ``home`` is where its pages lead to after a logout."""
 
     def __init__(self, provider: Provider, settings: OidcSettings, home: str, clock: Callable[[], datetime]) -> None:
@@ -311,7 +311,7 @@ class Flow:
             more["acr_values"] = " ".join(self._settings.acr)
         return self._provider.address(state=start.state, nonce=start.nonce, code_verifier=start.verifier, **more)
 
-    def finish(self, start: LoginStart | None, said: Mapping[str, str]) -> Identity:
+    def finish(self, start: LoginStart | None, said: Mapping[str, str]) -> LoginIdentity:
         """Return who logged in, from the parameters of the redirect back.
 
         Raises:
@@ -319,7 +319,7 @@ class Flow:
         """
         state = said.get("state", "")
         if start is None or not hmac.compare_digest(state.encode(), start.state.encode()):
-            raise Refused(Trouble.BEGUN_ELSEWHERE)
+            raise LoginRefused(LoginFailure.BEGUN_ELSEWHERE)
         tokens = self._provider.turn_in(self._code(said), start.verifier)
         header, claims = self._provider.read(tokens.id)
         self._check(claims, nonce=start.nonce)
@@ -329,12 +329,12 @@ class Flow:
         if self._settings.role_claim not in claims:
             more = self._provider.about(tokens.access)
             if more and more.get("sub") != person:
-                raise Refused(Trouble.CLAIMS)
+                raise LoginRefused(LoginFailure.CLAIMS)
             claims = {**more, **claims}
         sid = claims.get("sid", "")
-        return Identity(claims, self._person(person), sid if isinstance(sid, str) else "", proved_at)
+        return LoginIdentity(claims, self._person(person), sid if isinstance(sid, str) else "", proved_at)
 
-    def ended(self, token: str) -> Ended:
+    def ended(self, token: str) -> LogoutNotice:
         """Return whose sessions a logout token ends (OpenID Connect Back-Channel Logout §2.6).
 
         Raises:
@@ -347,10 +347,10 @@ class Flow:
         is_one = isinstance(events, dict) and isinstance(events.get(_ENDS), dict) and "nonce" not in claims
         is_typed = str(header.get("typ", "JWT")).lower() in {"jwt", "logout+jwt"}
         if not (is_one and is_typed and isinstance(person, str) and isinstance(sid, str) and (person or sid)):
-            raise Refused(Trouble.CLAIMS)
+            raise LoginRefused(LoginFailure.CLAIMS)
         if self._clock() - at > _MESSAGE:
-            raise Refused(Trouble.CLAIMS)
-        return Ended(self._person(person) if person else "", sid, at)
+            raise LoginRefused(LoginFailure.CLAIMS)
+        return LogoutNotice(self._person(person) if person else "", sid, at)
 
     def goodbye(self) -> str:
         """Return where a browser goes to log out at the provider too, ``""`` when it has no such page.
@@ -369,12 +369,12 @@ class Flow:
         """Step 1: return the code that the provider itself sent back."""
         issuer = said.get("iss")
         if issuer != self._settings.issuer and (issuer is not None or self._provider.metadata.sends_issuer):
-            raise Refused(Trouble.CLAIMS)
+            raise LoginRefused(LoginFailure.CLAIMS)
         if "error" in said:
-            raise Refused(Trouble.CANCELLED if said["error"] == "access_denied" else Trouble.CODE)
+            raise LoginRefused(LoginFailure.CANCELLED if said["error"] == "access_denied" else LoginFailure.CODE)
         code = said.get("code", "")
         if not code or len(code) > _LONGEST:
-            raise Refused(Trouble.CODE)
+            raise LoginRefused(LoginFailure.CODE)
         return code
 
     def _check(self, claims: Mapping[str, object], nonce: str = "") -> None:
@@ -393,20 +393,20 @@ class Flow:
         try:
             registry.validate(dict(claims))
         except JoseError as error:
-            raise Refused(Trouble.CLAIMS) from error
+            raise LoginRefused(LoginFailure.CLAIMS) from error
         audience, party = claims.get("aud"), claims.get("azp")
         is_shared = isinstance(audience, list) and len(audience) > 1
         if (is_shared or party is not None) and party != said.client_id:
-            raise Refused(Trouble.CLAIMS)
+            raise LoginRefused(LoginFailure.CLAIMS)
 
     def _proved(self, claims: Mapping[str, object], start: LoginStart) -> datetime:
         """Step 5: return when the person authenticated."""
-        at, now = _moment(claims.get("auth_time"), Trouble.NOT_PROVED), self._clock()
+        at, now = _moment(claims.get("auth_time"), LoginFailure.NOT_PROVED), self._clock()
         earliest = start.at if start.again else now - PROVED
         if not earliest - LEEWAY <= at <= now + LEEWAY:
-            raise Refused(Trouble.NOT_PROVED)
+            raise LoginRefused(LoginFailure.NOT_PROVED)
         if self._settings.acr and claims.get("acr") not in self._settings.acr:
-            raise Refused(Trouble.NOT_PROVED)
+            raise LoginRefused(LoginFailure.NOT_PROVED)
         return min(at, now)
 
     def _person(self, sub: str) -> str:
@@ -422,14 +422,14 @@ def _check_hash(header: Mapping[str, object], claims: Mapping[str, object], acce
     digest = hashlib.new(f"sha{str(header['alg'])[2:]}", access.encode()).digest()
     half = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
     if not isinstance(said, str) or not hmac.compare_digest(said.encode(), half.encode()):
-        raise Refused(Trouble.CLAIMS)
+        raise LoginRefused(LoginFailure.CLAIMS)
 
 
-def _moment(said: object, why: Trouble = Trouble.CLAIMS) -> datetime:
+def _moment(said: object, why: LoginFailure = LoginFailure.CLAIMS) -> datetime:
     """Return the moment of a claim in seconds since 1970."""
     if isinstance(said, bool) or not isinstance(said, int | float):
-        raise Refused(why)
+        raise LoginRefused(why)
     try:
         return datetime.fromtimestamp(said, UTC)
     except (OverflowError, ValueError, OSError) as error:
-        raise Refused(why) from error
+        raise LoginRefused(why) from error

@@ -21,7 +21,7 @@ from rrsync.core.authorisation import Authorisation
 from rrsync.core.planning import Why, belgian_day, seconds_left, tonight
 from rrsync.errors import ConfigError
 from rrsync.registry.request import PERSON
-from rrsync.store.limits import Shared
+from rrsync.store.limits import SharedRateLimit
 from rrsync.text import formatting
 from rrsync.text.catalogue import translated, translations
 from rrsync.text.page_messages import CERTIFICATE_USES
@@ -299,7 +299,7 @@ def _host(registry: RegistrySettings) -> str:
 def _budget(ctx: WebContext, libraries: Sequence[str]) -> RateLimitLine:
     settings = ctx.settings.registry
     allowed = rate_limit.Budget(settings.max_per_second, settings.max_in_flight, settings.deadline_s)
-    state, now = Shared(ctx.database, ctx.runtime.stopwatch).look()
+    state, now = SharedRateLimit(ctx.database, ctx.runtime.stopwatch).look()
     rests = rate_limit.resting(state, now)
     return RateLimitLine(
         per_second=settings.max_per_second,

@@ -13,12 +13,12 @@ from typing import Annotated, ClassVar, Final
 
 from fastapi import FastAPI, Form, Request, Response
 
-from rrsync.core.break_glass import Stage, Wish
+from rrsync.core.break_glass import BreakGlassRequest, BreakGlassStage
 from rrsync.core.exchange import Answer, Found, Reason, Refused, Unknown
 from rrsync.core.insz import Insz
 from rrsync.core.person import Masked, Person
 from rrsync.errors import NotAnInsz
-from rrsync.store.sessions import Visit
+from rrsync.store.sessions import StaffSession
 from rrsync.web.context import Context, WebContext
 from rrsync.web.desk_pages import shown, take_turn
 from rrsync.web.forms import CASE, UNUSABLE, is_number
@@ -41,7 +41,7 @@ class OutsideRequestLine:
     until: datetime
     purpose: str
     case: str
-    stage: Stage
+    stage: BreakGlassStage
     decided_by: str
     is_own: bool
 
@@ -139,7 +139,7 @@ def act(request: Request, ctx: Context, visit: Inside, wish: str, deed: Annotate
     return go("outside")
 
 
-def _library(ctx: WebContext, visit: Visit) -> str:
+def _library(ctx: WebContext, visit: StaffSession) -> str:
     """Return the library of a session.
 
     Raises:
@@ -151,7 +151,7 @@ def _library(ctx: WebContext, visit: Visit) -> str:
     return library
 
 
-def _find(ctx: WebContext, visit: Visit, number: str) -> Wish:
+def _find(ctx: WebContext, visit: StaffSession, number: str) -> BreakGlassRequest:
     library = _library(ctx, visit)
     found = ctx.break_glass.find(library, int(number)) if _NUMBER.fullmatch(number) else None
     if found is None:
@@ -159,8 +159,8 @@ def _find(ctx: WebContext, visit: Visit, number: str) -> Wish:
     return found
 
 
-def _page(ctx: WebContext, visit: Visit, filled: Filled = BLANK) -> OutsidePage:
-    library, current = _library(ctx, visit), {Stage.WAITING, Stage.READY}
+def _page(ctx: WebContext, visit: StaffSession, filled: Filled = BLANK) -> OutsidePage:
+    library, current = _library(ctx, visit), {BreakGlassStage.WAITING, BreakGlassStage.READY}
     return OutsidePage(
         purposes=_purposes(ctx, library),
         wishes=tuple(
@@ -176,7 +176,7 @@ def _purposes(ctx: WebContext, library: str) -> tuple[str, ...]:
     return () if found is None else tuple(sorted(found.purposes))
 
 
-def _line(wish: Wish, ctx: WebContext, visit: Visit) -> OutsideRequestLine:
+def _line(wish: BreakGlassRequest, ctx: WebContext, visit: StaffSession) -> OutsideRequestLine:
     return OutsideRequestLine(
         id=wish.id,
         by=wish.by,

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from fastapi import FastAPI, Form, Request, Response
 
 from rrsync.audit.letter import Letter, Sheet, paper
-from rrsync.audit.review import Told
+from rrsync.audit.review import PersonAccesses
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import JSON, actor_of, moment
 from rrsync.core.planning import belgian_day
@@ -153,7 +153,7 @@ def find(request: Request, ctx: Context, visit: Inside, insz: Annotated[str, For
     return respond(request, page, here=Place.PERSON)
 
 
-def _deeds(told: Sequence[Told], spoken: str) -> tuple[Deed, ...]:
+def _deeds(told: Sequence[PersonAccesses], spoken: str) -> tuple[Deed, ...]:
     found = [_deed(each.library, seq, entry, spoken) for each in told for seq, entry in each.deeds]
     return tuple(sorted(found, key=lambda one: (one.at, one.library, one.seq), reverse=True))
 

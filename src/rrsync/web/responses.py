@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from rrsync.core.roles import Role
 from rrsync.errors import StoreError
-from rrsync.store.sessions import Visit
+from rrsync.store.sessions import StaffSession
 from rrsync.web.access_rules import LoggedIn
 from rrsync.web.context import WebContext, context_of
 from rrsync.web.paths import PATHS, path
@@ -31,7 +31,7 @@ def respond(
     """
     ctx = context_of(request)
     registry = ctx.settings.registry
-    visit: Visit | None = getattr(request.state, "visit", None)
+    visit: StaffSession | None = getattr(request.state, "visit", None)
     start = None if visit else ctx.cookies.start(request, ctx.now) or LoginStart.fresh(ctx.now, ctx.runtime.random)
     frame = Frame(
         now=ctx.now,
@@ -67,7 +67,7 @@ def attachment(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def say(request: Request, visit: Visit, *flashes: Flash) -> None:
+def say(request: Request, visit: StaffSession, *flashes: Flash) -> None:
     """Keep messages for the next page of a session, shown there once; they name no person.
 
     A message that cannot be kept is dropped: the work was done, and an error would deny it.
@@ -80,7 +80,7 @@ def say(request: Request, visit: Visit, *flashes: Flash) -> None:
         log.warning("page.unsaid", reason=type(error).__name__)
 
 
-def places(visit: Visit, ctx: WebContext) -> tuple[Place, ...]:
+def places(visit: StaffSession, ctx: WebContext) -> tuple[Place, ...]:
     """Return the entries of the navigation, in order, whose route admits one of a session's roles."""
     return tuple(place for place in Place if _is_open(place, visit.staff.roles, ctx))
 
@@ -92,13 +92,13 @@ def _is_open(place: Place, roles: frozenset[Role], ctx: WebContext) -> bool:
     return isinstance(rule, LoggedIn) and bool(rule.roles & roles)
 
 
-def _visitor(visit: Visit, ctx: WebContext) -> Visitor:
+def _visitor(visit: StaffSession, ctx: WebContext) -> Visitor:
     staff = visit.staff
     library = None if staff.library is None else ctx.libraries.get(staff.library, staff.library)
     return Visitor(staff.name, tuple(role.value for role in Role if role in staff.roles), library)
 
 
-def _flashes(visit: Visit, ctx: WebContext) -> tuple[Flash, ...]:
+def _flashes(visit: StaffSession, ctx: WebContext) -> tuple[Flash, ...]:
     if not visit.is_told:
         return ()
     try:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from rrsync.store.reports import Ran
-from rrsync.store.runs import Progress
+from rrsync.store.reports import RunRecord
+from rrsync.store.runs import RunProgress
 from rrsync.web.context import WebContext
 
 RunLineState: TypeAlias = Literal["running", "done", "left", "stopped"]
@@ -41,7 +41,7 @@ def run_lines(ctx: WebContext, libraries: Sequence[str], *, most: int) -> tuple[
     )
 
 
-def run_line(ctx: WebContext, ran: Ran, progress: Progress, *, is_held: bool) -> RunLine:
+def run_line(ctx: WebContext, ran: RunRecord, progress: RunProgress, *, is_held: bool) -> RunLine:
     """Return a run as a line; ``is_held`` says that a nightly run is going on, in this process or another."""
     state = _state(ran, progress, is_running=ctx.jobs.running(resume_job(ran.id)) or (is_held and ran.is_last))
     return RunLine(
@@ -62,7 +62,7 @@ def resume_job(run: str) -> str:
     return f"night {run}"
 
 
-def _state(ran: Ran, progress: Progress, *, is_running: bool) -> RunLineState:
+def _state(ran: RunRecord, progress: RunProgress, *, is_running: bool) -> RunLineState:
     """Return the state of a run; one that began, did not end, and that nothing works on was killed."""
     if is_running and ran.is_begun:
         return "running"

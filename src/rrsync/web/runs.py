@@ -15,9 +15,9 @@ from fastapi.responses import HTMLResponse
 from rrsync.core.exchange import Reason
 from rrsync.core.log_entry import Actor
 from rrsync.core.planning import tonight
-from rrsync.store.reports import Ran
-from rrsync.store.sessions import Visit
-from rrsync.sync.hold_decisions import Release
+from rrsync.store.reports import RunRecord
+from rrsync.store.sessions import StaffSession
+from rrsync.sync.hold_decisions import MassChangeRelease
 from rrsync.web.context import Context, WebContext
 from rrsync.web.guard import AccessError, Denied, Inside, actor
 from rrsync.web.paths import PATHS
@@ -142,12 +142,12 @@ def release(request: Request, ctx: Context, visit: Inside, run: str, checked: An
     return go("run", run=run)
 
 
-def _is_running(ctx: WebContext, ran: Ran, libraries: Sequence[str]) -> bool:
+def _is_running(ctx: WebContext, ran: RunRecord, libraries: Sequence[str]) -> bool:
     progress = ctx.run_history.progress(ran, libraries)
     return run_line(ctx, ran, progress, is_held=ctx.runs.is_held()).state == "running"
 
 
-def _page(ctx: WebContext, visit: Visit, run: str) -> RunPage:
+def _page(ctx: WebContext, visit: StaffSession, run: str) -> RunPage:
     libraries = list(ctx.reached(visit))
     ran = _find(ctx, libraries, run)
     progress = ctx.run_history.progress(ran, libraries)
@@ -174,7 +174,7 @@ def _page(ctx: WebContext, visit: Visit, run: str) -> RunPage:
     )
 
 
-def _find(ctx: WebContext, libraries: Sequence[str], run: str) -> Ran:
+def _find(ctx: WebContext, libraries: Sequence[str], run: str) -> RunRecord:
     """Return a run of one of these libraries.
 
     Raises:
@@ -186,7 +186,7 @@ def _find(ctx: WebContext, libraries: Sequence[str], run: str) -> Ran:
     return found
 
 
-def _held_changes(ctx: WebContext, ran: Ran, libraries: Sequence[str]) -> int:
+def _held_changes(ctx: WebContext, ran: RunRecord, libraries: Sequence[str]) -> int:
     """Return the number of changes of a run that are still on hold because there were too many."""
     return ctx.run_history.count_held(ran.id, libraries) if ran.mass_change else 0
 
@@ -203,4 +203,4 @@ def _resume(ctx: WebContext, libraries: Sequence[str]) -> None:
 
 
 def _release(ctx: WebContext, libraries: Sequence[str], run: str, who: Actor) -> None:
-    Release(ctx.holds, ctx.settlement, ctx.run_history, ctx.stop).run(run, libraries, who)
+    MassChangeRelease(ctx.holds, ctx.settlement, ctx.run_history, ctx.stop).run(run, libraries, who)

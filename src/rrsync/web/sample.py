@@ -14,7 +14,7 @@ from rrsync.audit.sample import Pick, Sample, Samples
 from rrsync.core.belgian_time import Month
 from rrsync.core.log_entry import is_same_name
 from rrsync.core.review_sample import Finding
-from rrsync.store.sessions import Visit
+from rrsync.store.sessions import StaffSession
 from rrsync.web import log_pages
 from rrsync.web.context import Context, WebContext
 from rrsync.web.forms import UNUSABLE
@@ -145,7 +145,7 @@ def sign(
 def _shown(
     request: Request,
     ctx: WebContext,
-    visit: Visit,
+    visit: StaffSession,
     library: str,
     month: Month,
     *,

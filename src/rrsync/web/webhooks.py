@@ -29,7 +29,7 @@ from rrsync.core.log_entry import stamp
 from rrsync.errors import ConfigError, StoreError
 from rrsync.net.bounded_socket import Failure, is_here, tls
 from rrsync.net.http_client import HttpClient, HttpError
-from rrsync.store.change_feed import Feed, Hooks, News, Turn
+from rrsync.store.change_feed import ChangeFeed, ChangeNotice, DeliveryLease, WebhookDeliveries
 from rrsync.web.context import WebContext
 from rrsync.web.server import BackgroundJobs
 
@@ -58,7 +58,7 @@ class Message:
     body: bytes
 
     @classmethod
-    def of(cls, news: News) -> Message:
+    def of(cls, news: ChangeNotice) -> Message:
         """Return the message of a change."""
         content = {
             "type": TYPE,
@@ -103,8 +103,8 @@ class WebhookDispatcher:
     """Delivers the changes of one installation to its library systems."""
 
     def __init__(self, services: WebServices, *, jobs: BackgroundJobs, deadline_s: float = _DEADLINE_S) -> None:
-        self._hooks: Hooks = services.webhook_deliveries
-        self._feed: Feed = services.change_feed
+        self._hooks: WebhookDeliveries = services.webhook_deliveries
+        self._feed: ChangeFeed = services.change_feed
         self._targets = services.webhooks
         self._jobs = jobs
         self._stop = services.stop
@@ -161,7 +161,7 @@ class WebhookDispatcher:
         with closing(client):
             return self._deliver(client, turn)
 
-    def _deliver(self, client: WebhookClient, turn: Turn) -> int:
+    def _deliver(self, client: WebhookClient, turn: DeliveryLease) -> int:
         told, cursor, failures = 0, turn.cursor, turn.failures
         while page := self._feed.after(turn.library, cursor, most=_PAGE):
             for news in page:
@@ -178,7 +178,7 @@ class WebhookDispatcher:
         self._hooks.leave(turn)
         return told
 
-    def _fail(self, turn: Turn, failures: int, reason: str) -> None:
+    def _fail(self, turn: DeliveryLease, failures: int, reason: str) -> None:
         again = self._clock() + retry_delay(failures + 1, self._random(1)[0])
         self._hooks.failed(turn, reason, failures=failures + 1, again=again)
         log.warning("hook.failed", library=turn.library, reason=reason, tries=failures + 1)
