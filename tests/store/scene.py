@@ -26,8 +26,8 @@ DPO: Final = Actor(ActorKind.PERSON, "dpo")
 _NUMBERS: Final = count(1)
 
 #: Marks of tests for one kind of database only.
-ON_SQLITE: Final = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-ON_POSTGRESQL: Final = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+ON_SQLITE: Final = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+ON_POSTGRESQL: Final = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
 
 def always(verdict: Verdict) -> Judge:
