@@ -33,8 +33,8 @@ from bench.traffic import databases
 from rrsync.app.services import Services, open_services
 from rrsync.app.web_services import web_services
 from rrsync.cli.serve import free_port
-from rrsync.cli.setup import TEMPLATE, install
-from rrsync.config.load import load
+from rrsync.cli.setup import install
+from rrsync.config.load import load, settings_template
 from rrsync.core.log_entry import Kind
 from rrsync.core.roles import Role, Staff
 from rrsync.simulator.citizens import World, member_rows
@@ -106,7 +106,7 @@ def _prepare(folder: Path, url: str, people: int, register: int, pages: int) -> 
     """Make an installation with invented members, of whom nobody was asked about."""
     config = folder / "rrsync.toml"
     most = "\n".join(f"{name} = 100000" for name in ("per_minute", "per_hour", "per_day", "library_per_day"))
-    text = TEMPLATE.replace("sqlite:///rrsync.db", url).replace("127.0.0.1:8080", f"127.0.0.1:{register}")
+    text = settings_template().replace("sqlite:///rrsync.db", url).replace("127.0.0.1:8080", f"127.0.0.1:{register}")
     text = text.replace("max_per_second = 8.0 ", "max_per_second = 200.0").replace(
         "max_in_flight = 16", "max_in_flight = 64"
     )

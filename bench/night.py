@@ -29,8 +29,8 @@ import requests
 
 from rrsync.app.runtime import system_runtime
 from rrsync.app.services import Services, open_services
-from rrsync.cli.setup import TEMPLATE, init
-from rrsync.config.load import FILE_NAME, load
+from rrsync.cli.setup import init
+from rrsync.config.load import FILE_NAME, load, settings_template
 from rrsync.core.exchange import Question
 from rrsync.core.insz import Insz
 from rrsync.core.person import Address, Held, Member, Name, PartialDate
@@ -75,7 +75,7 @@ def register(people: int) -> Iterator[str]:
 def prepare(folder: Path, url: str, members: int, people: int) -> Path:
     """Make settings, keys and a database with so many members of the world."""
     path = folder / FILE_NAME
-    text = TEMPLATE.replace("http://127.0.0.1:8080/", url)
+    text = settings_template().replace("http://127.0.0.1:8080/", url)
     path.write_text(text.replace("max_per_second = 8.0", "max_per_second = 1000000.0"), encoding="utf-8")
     init(config=path)
     with open_services(load(path)) as app:

@@ -1,20 +1,22 @@
-"""The settings: where they are found, what may stand in them, and what is never said about them."""
+"""The settings: where they are found, which values are refused, and that no message contains a value."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from rrsync.cli.setup import TEMPLATE
-from rrsync.config.load import certificate_passphrase, load, named_file, read_keys, smtp_password
+from rrsync.config.load import certificate_passphrase, load, named_file, read_keys, settings_template, smtp_password
 from rrsync.config.settings import FileAnchorSettings, MailAnchorSettings, Settings, WitnessAnchorSettings
 from rrsync.core.signed_note import Signer
 from rrsync.errors import ConfigError
 
-SECRET = "hunter2hunter2"
+SECRET: Final = "hunter2hunter2"
+TEMPLATE: Final = settings_template()
+ENDPOINT: Final = '"http://127.0.0.1:8080/"'
 
 Write = Callable[..., Path]
 
@@ -28,7 +30,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Return what writes the usual settings with pieces replaced, or others altogether."""
+    """Return a function that writes the usual settings with pieces replaced, or other settings."""
 
     def write(*pairs: tuple[str, str], text: str = TEMPLATE) -> Path:
         for old, new in pairs:
@@ -42,13 +44,14 @@ def write(tmp_path: Path) -> Write:
 
 
 def elsewhere(environment: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return what makes the usual settings those of another environment, under the name that fits it."""
+    """Return the changes for another environment, with its form of the sender."""
     name = "demo.example/bibliotheek"
     sender = f"{name}-aip" if environment == "acceptance" else name
     return ('environment = "simulator"', f'environment = "{environment}"'), (f'"{name}"', f'"{sender}"')
 
 
 def _refused(path: Path | None) -> str:
+    """Return the message of settings that are refused."""
     with pytest.raises(ConfigError) as refused:
         load(path)
     assert refused.value.exit_code == 2
@@ -57,10 +60,10 @@ def _refused(path: Path | None) -> str:
 
 
 class TestFile:
-    """Where the settings are found, and what is no settings file."""
+    """The settings file."""
 
-    def test_the_one_named_goes_first(self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Named, else ``RRSYNC_CONFIG``, else the working directory."""
+    def test_the_named_file_is_first(self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Else that of ``RRSYNC_CONFIG``, else that in the working directory."""
         monkeypatch.chdir(tmp_path)
         assert named_file(None) == Path("rrsync.toml")
         monkeypatch.setenv("RRSYNC_CONFIG", "")
@@ -72,7 +75,7 @@ class TestFile:
         assert load(write()).language == "nl"
 
     def test_the_template_is_the_defaults(self, write: Write) -> None:
-        """What ``rrsync init`` writes says what would hold without it."""
+        """The file that ``rrsync init`` writes contains the default values."""
         settings = load(write())
         for name in ("language", "night"):
             assert getattr(settings, name) == getattr(Settings(), name)
@@ -81,33 +84,30 @@ class TestFile:
         assert settings.registry == usual.model_copy(update={"endpoint": address})
         assert load(write(text="")).library == []
 
-    @pytest.mark.parametrize("content", [b"language = ", b"\xff\xfe", b"[store\n", b'language = "nl"\nlanguage = "en"'])
-    def test_what_is_no_toml_is_refused(self, tmp_path: Path, content: bytes) -> None:
-        """One sentence that names the file."""
+    def test_a_file_that_is_no_toml(self, tmp_path: Path) -> None:
+        """The message names the file."""
         path = tmp_path / "rrsync.toml"
-        path.write_bytes(content)
-        assert _refused(path).startswith("rrsync.toml is no valid TOML: ")
+        for content in (b"language = ", b"\xff\xfe", b"[store\n", b'language = "nl"\nlanguage = "en"'):
+            path.write_bytes(content)
+            assert _refused(path).startswith("rrsync.toml ")
 
-    def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
-        """With both ways out."""
-        assert "--config, or run `rrsync init`" in _refused(tmp_path / "no.toml")
-        assert "There is no settings file" in _refused(tmp_path)
-
-    def test_a_file_that_cannot_be_read_is_refused(self) -> None:
-        """Whatever the system has against it."""
-        assert "The settings file cannot be read" in _refused(Path("x" * 5000))
+    def test_a_missing_or_unreadable_file(self, tmp_path: Path) -> None:
+        """A missing file, a folder, a name that the system refuses."""
+        assert "`rrsync init`" in _refused(tmp_path / "no.toml")
+        for path in (tmp_path, Path("x" * 5000)):
+            _refused(path)
 
 
 class TestValues:
-    """An unknown key or a value that cannot be is one sentence; a value is never repeated."""
+    """An unknown key or an invalid value is one sentence, without the value."""
 
     @pytest.mark.parametrize(
         ("old", "new", "sign"),
         [
-            ("[night]", f'[nights]\nkey = "{SECRET}"\n[night]', "does not know: nights"),
-            ("[night]", f'[night]\nkey = "{SECRET}"', "does not know: night.key"),
-            ('id = "demo"', f'id = "demo"\nkey = "{SECRET}"', "does not know: library.0.key"),
-            ("[store]", f'[store]\npassword = "{SECRET}"', "does not know: store.password"),
+            ("[night]", f'[nights]\nkey = "{SECRET}"\n[night]', "unknown key: nights"),
+            ("[night]", f'[night]\nkey = "{SECRET}"', "unknown key: night.key"),
+            ('id = "demo"', f'id = "demo"\nkey = "{SECRET}"', "unknown key: library.0.key"),
+            ("[store]", f'[store]\npassword = "{SECRET}"', "unknown key: store.password"),
             ("max_in_flight = 16", f'max_in_flight = "{SECRET}"', "registry.max_in_flight"),
             ("max_in_flight = 16", "max_in_flight = 0", "registry.max_in_flight"),
             ("max_per_second = 8.0", "max_per_second = 0", "registry.max_per_second"),
@@ -126,32 +126,38 @@ class TestValues:
         ],
     )
     def test_in_the_file(self, write: Write, old: str, new: str, sign: str) -> None:
-        """The sentence names the key."""
-        said = _refused(write((old, new)))
-        assert sign in said
-        assert said.startswith("rrsync.toml or the environment has a ")
-        assert "\n" not in said
+        """The message names the key."""
+        message = _refused(write((old, new)))
+        assert sign in message
+        assert message.startswith("rrsync.toml ")
+        assert "\n" not in message
 
     def test_a_table_that_is_no_table(self, write: Write) -> None:
-        """A value where a table belongs."""
+        """A value instead of a table."""
         assert "registry" in _refused(write(text="registry = 5\n"))
 
     def test_two_libraries_of_one_id(self, write: Write) -> None:
-        """Members of one would be taken for the other's."""
+        """The message names the id."""
         block = TEMPLATE[TEMPLATE.index("[[library]]") :]
-        assert _refused(write(text=TEMPLATE + block)).startswith("rrsync.toml: two libraries have the id demo.")
+        assert "id demo" in _refused(write(text=TEMPLATE + block))
 
-    def test_settings_are_not_changed_by_mistake(self, write: Write) -> None:
+    def test_settings_are_frozen(self, write: Write) -> None:
         """They are values."""
         with pytest.raises(ValueError, match="frozen"):
             load(write()).registry.sign = True
 
+    @pytest.mark.parametrize("setting", ['opening_hours = "mo-xx 09:00"', 'case_pattern = "["'])
+    def test_rules_of_a_library(self, write: Write, setting: str) -> None:
+        """Invalid hours or patterns are refused."""
+        key = setting.partition(" ")[0]
+        assert key in _refused(write(('capacity = "1300" ', f'{setting}\ncapacity = "1300" ')))
+
 
 class TestEnvironment:
-    """Any key can be set by the environment, which goes before the file."""
+    """The environment overrides the file."""
 
-    def test_a_key_goes_before_the_file(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The others stay the file's."""
+    def test_a_key_overrides_the_file(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The other keys are those of the file."""
         monkeypatch.setenv("RRSYNC_REGISTRY__ENDPOINT", "http://localhost:8081/")
         monkeypatch.setenv("RRSYNC_LANGUAGE", "en")
         settings = load(write(("deadline_s = 45", "deadline_s = 7")))
@@ -160,7 +166,7 @@ class TestEnvironment:
         assert settings.library[0].id == "demo"
 
     def test_a_table_or_a_list_is_json(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As a table of endpoints, or the libraries as a whole."""
+        """The endpoints, or all libraries."""
         monkeypatch.setenv("RRSYNC_REGISTRY__ENDPOINT", '{"GeefPersoon": "http://[::1]:8081/p"}')
         monkeypatch.setenv("RRSYNC_LIBRARY", '[{"id": "a", "name": "A", "sender": "a.example", "capacity": "1"}]')
         settings = load(write())
@@ -178,17 +184,17 @@ class TestEnvironment:
             ("RRSYNC_LIBRARY", f"[{SECRET}", "library"),
         ],
     )
-    def test_what_cannot_be_is_refused(
+    def test_invalid_variables(
         self, write: Write, monkeypatch: pytest.MonkeyPatch, name: str, value: str, sign: str
     ) -> None:
-        """A misspelled variable is not passed over in silence."""
+        """A misspelled variable is not ignored."""
         monkeypatch.setenv(name, value)
-        said = _refused(write())
-        assert sign in said
-        assert "environment" in said
+        message = _refused(write())
+        assert sign in message
+        assert "environment" in message
 
-    def test_what_others_set_is_left_alone(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Kubernetes gives a service's neighbours variables of its name; our own two are no settings."""
+    def test_variables_of_others_are_ignored(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Kubernetes sets variables with the name of a service; our own two are not settings."""
         for name in ("RRSYNC_PORT", "RRSYNC_SERVICE_HOST", "RRSYNC_KEYRING", "RRSYNC_CONFIG"):
             monkeypatch.setenv(name, "x")
         monkeypatch.setenv("OTHER__REGISTRY", "x")
@@ -199,7 +205,7 @@ class TestPaths:
     """Relative paths are relative to the settings file."""
 
     def test_every_path(self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Database, keys, scope and certificates; what is empty is none."""
+        """Database, keys, scope and certificates; an empty path is none."""
         monkeypatch.chdir("/")
         settings = load(write(('certificate = ""', 'certificate = "pki/own.pem"'), ('ca = ""', 'ca = "/etc/ca.pem"')))
         assert settings.store.url == f"sqlite:///{tmp_path}/rrsync.db"
@@ -220,38 +226,37 @@ class TestPaths:
         ],
     )
     def test_databases(self, write: Write, tmp_path: Path, url: str, wanted: str) -> None:
-        """Only a file has a place."""
+        """Only a SQLite file has a path."""
         settings = load(write(("sqlite:///rrsync.db", url)))
         assert settings.store.url == wanted.format(folder=tmp_path)
 
-    def test_the_file_may_be_named_relatively(
-        self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Its folder is still a whole path."""
+    def test_a_relative_settings_file(self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its paths are absolute."""
         write()
         monkeypatch.chdir(tmp_path)
         assert load(Path("rrsync.toml")).keys.file == tmp_path / "rrsync.keys"
 
-    def test_a_library_without_authorisation_has_no_scope(self, write: Write) -> None:
-        """Nothing is made up for it."""
+    def test_a_library_without_authorisation(self, write: Write) -> None:
+        """It has no scope."""
         text = TEMPLATE[: TEMPLATE.index("[library.authorisation]")]
         assert load(write(text=text)).library[0].authorisation is None
 
 
 class TestEndpoint:
-    """One address for all services, or one each."""
+    """One address for all services, or one for each."""
 
     def test_a_table(self, write: Write) -> None:
-        """A service that it does not name cannot be asked."""
+        """A service without an address cannot be asked."""
         table = 'endpoint = { GeefPersoon = "http://127.0.0.2/" }'
         settings = load(write(('endpoint = "http://127.0.0.1:8080/"', table)))
         assert settings.registry.address("GeefPersoon-02.02", "persoon") == "http://127.0.0.2/"
-        with pytest.raises(ConfigError, match=r"no address for Other\. .*Add it to the table"):
+        with pytest.raises(ConfigError, match="Other"):
             settings.registry.address("Other-01.00", "persoon")
 
-    @pytest.mark.parametrize(
-        "address",
-        [
+    @pytest.mark.parametrize("form", ['"{}"', '{{ GeefPersoon = "http://127.0.0.1/", Other = "{}" }}'])
+    def test_a_simulator_is_on_this_machine(self, write: Write, form: str) -> None:
+        """Any other address is refused, anywhere in the table."""
+        for address in (
             "https://register.example/",
             "http://register.example/",
             "https://0.0.0.0/",
@@ -266,29 +271,25 @@ class TestEndpoint:
             "https:///p",
             "127.0.0.1",
             "",
-        ],
-    )
-    @pytest.mark.parametrize("form", ['"{}"', '{{ GeefPersoon = "http://127.0.0.1/", Other = "{}" }}'])
-    def test_a_simulator_is_on_this_machine(self, write: Write, address: str, form: str) -> None:
-        """Whatever is not, is not asked, in whichever place of the table it stands."""
-        said = _refused(write(('"http://127.0.0.1:8080/"', form.format(address))))
-        assert "endpoint" in said
-        assert "this machine" in said
+        ):
+            message = _refused(write((ENDPOINT, form.format(address))))
+            assert "endpoint" in message
+            assert "this machine" in message
 
-    @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9:1", "localhost:8080", "LOCALHOST", "[::1]:8080"])
     @pytest.mark.parametrize("environment", ["simulator", "acceptance", "production"])
-    def test_this_machine_may_be_asked_without_tls(self, write: Write, host: str, environment: str) -> None:
-        """Nothing leaves it; a proxy beside us may hold the certificates."""
-        registry = load(write(*elsewhere(environment), ("http://127.0.0.1:8080/", f"http://{host}/"))).registry
-        assert registry.address("GeefPersoon-02.02", "persoon") == f"http://{host}/"
+    def test_this_machine_needs_no_tls(self, write: Write, environment: str) -> None:
+        """Nothing leaves it; a proxy on it may have the certificates."""
+        for host in ("127.0.0.1", "127.9.9.9:1", "localhost:8080", "LOCALHOST", "[::1]:8080"):
+            registry = load(write(*elsewhere(environment), ("http://127.0.0.1:8080/", f"http://{host}/"))).registry
+            assert registry.address("GeefPersoon-02.02", "persoon") == f"http://{host}/"
 
     @pytest.mark.parametrize("environment", ["acceptance", "production"])
-    def test_the_register_is_asked_over_tls_only(self, write: Write, environment: str) -> None:
-        """Numbers never go in clear over a network."""
+    def test_the_register_needs_tls(self, write: Write, environment: str) -> None:
+        """National numbers never cross a network in clear."""
         said = elsewhere(environment)
         for scheme in ("http", "HTTP"):
             address = ("http://127.0.0.1:8080/", f"{scheme}://register.example/")
-            assert "endpoint must be https" in _refused(write(*said, address))
+            assert "https://" in _refused(write(*said, address))
         assert load(write(*said, ("http://127.0.0.1:8080/", "https://register.example/"))).library
 
     @pytest.mark.parametrize(
@@ -309,10 +310,10 @@ class TestEndpoint:
             ("simulator", "RegistreerUitschrijving-02.00", "repertorium", "http://127.0.0.1:8080/"),
         ],
     )
-    def test_without_one_it_is_the_environments_own(
+    def test_the_default_address(
         self, write: Write, environment: str, operation: str, domain: str, address: str
     ) -> None:
-        """MAGDA's address of a service follows from its name and version (MAGDA fact sheet §1.5)."""
+        """From the environment and the name and version of the service (MAGDA fact sheet §1.5)."""
         left_out = ('endpoint = "http://127.0.0.1:8080/"', "")
         assert load(write(*elsewhere(environment), left_out)).registry.address(operation, domain) == address
 
@@ -325,38 +326,33 @@ class TestEndpoint:
         ],
     )
     @pytest.mark.parametrize("form", ['"https://{}/x"', '{{ GeefPersoon = "https://{}:443/x" }}'])
-    def test_one_of_the_other_environment_is_refused(
-        self, write: Write, environment: str, host: str, form: str
-    ) -> None:
-        """Acceptance never asks about real people, and production asks about nobody else."""
-        said = _refused(write(*elsewhere(environment), ('"http://127.0.0.1:8080/"', form.format(host))))
-        assert f"is no host of MAGDA's {environment} environment" in said
+    def test_an_address_of_the_other_environment(self, write: Write, environment: str, host: str, form: str) -> None:
+        """Refused: acceptance never asks about real people, and production about nobody else."""
+        said = _refused(write(*elsewhere(environment), (ENDPOINT, form.format(host))))
+        assert environment in said
 
     @pytest.mark.parametrize(
         ("environment", "sender"), [("acceptance", "demo.example/b"), ("production", "demo.example/b-aip")]
     )
-    def test_so_is_a_sender_of_the_other(self, write: Write, environment: str, sender: str) -> None:
-        """MAGDA gives a library a name for each."""
+    def test_a_sender_of_the_other_environment(self, write: Write, environment: str, sender: str) -> None:
+        """Refused: a library has one sender for each."""
         said = ('environment = "simulator"', f'environment = "{environment}"')
-        assert "the sender of demo must" in _refused(write(said, ("demo.example/bibliotheek", sender)))
+        assert "sender of demo" in _refused(write(said, ("demo.example/bibliotheek", sender)))
 
 
 class TestTrust:
-    """What signing and verifying need."""
+    """Certificates for signing and verifying."""
 
-    def test_a_signature_needs_a_certificate(self, write: Write) -> None:
-        """There is nothing to sign with, else."""
-        assert "needs a certificate" in _refused(write(("sign = false", "sign = true")))
-
-    @pytest.mark.parametrize("policy", ["if_present", "required"])
-    def test_to_verify_needs_somebody_to_trust(self, write: Write, policy: str, tmp_path: Path) -> None:
-        """A store of its own, relative to the settings."""
-        asked = ('verify = "never"', f'verify = "{policy}"')
-        assert "needs trust" in _refused(write(asked))
-        assert load(write(asked, ('trust = ""', 'trust = "magda.pem"'))).registry.trust == tmp_path / "magda.pem"
+    def test_signing_and_verifying_need_certificates(self, write: Write, tmp_path: Path) -> None:
+        """A certificate to sign with, and a trust store to verify with."""
+        assert "certificate" in _refused(write(("sign = false", "sign = true")))
+        for policy in ("if_present", "required"):
+            verify = ('verify = "never"', f'verify = "{policy}"')
+            assert "trust" in _refused(write(verify))
+            assert load(write(verify, ('trust = ""', 'trust = "magda.pem"'))).registry.trust == tmp_path / "magda.pem"
 
     def test_the_passphrase_is_a_credential(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """From systemd's credential, else from the environment; never a setting."""
+        """From the systemd credential, else from the environment; never a setting."""
         assert certificate_passphrase() == ""
         monkeypatch.setenv("RRSYNC_CERTIFICATE_PASSPHRASE", "from the environment")
         assert certificate_passphrase() == "from the environment"
@@ -366,19 +362,19 @@ class TestTrust:
 
 
 class TestDigest:
-    """The hash that opens a run in the access log."""
+    """The hash of the settings in the access log."""
 
     @pytest.mark.parametrize(
         "url", ["postgresql+psycopg://{}@host/db", "postgresql+psycopg://host/db?user=u&password={}"]
     )
-    def test_holds_no_secret(self, write: Write, url: str) -> None:
-        """Another password is the same hash: it is of no use to who wants to guess one."""
+    def test_it_contains_no_secret(self, write: Write, url: str) -> None:
+        """Another password gives the same hash, so that nobody can use it to guess one."""
         one, other = (load(write(("sqlite:///rrsync.db", url.format(f"{word}:{word}")))) for word in ("a", "b"))
         assert one.digest == other.digest
         assert len(one.digest) == 64
 
-    def test_tells_settings_apart(self, write: Write) -> None:
-        """Another database, purpose or limit is another hash."""
+    def test_it_distinguishes_settings(self, write: Write) -> None:
+        """Another database, limit or decision gives another hash."""
         usual = load(write()).digest
         assert load(write()).digest == usual
         for pair in (
@@ -390,14 +386,13 @@ class TestDigest:
 
 
 class TestKeys:
-    """The key file, else systemd's credential, else the environment."""
+    """The key file, else the systemd credential, else the environment."""
 
     def test_in_that_order(self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Each stands back for the one before it."""
+        """The first that exists."""
         settings = load(write())
-        with pytest.raises(ConfigError, match="There is no key:") as refused:
+        with pytest.raises(ConfigError, match="from your backup"):
             read_keys(settings)
-        assert "restore its key file from your backup" in str(refused.value)
         monkeypatch.setenv("RRSYNC_KEYRING", "from the environment")
         assert read_keys(settings) == "from the environment"
         folder = tmp_path / "credentials"
@@ -410,44 +405,40 @@ class TestKeys:
         settings.keys.file.write_text("from the file", encoding="ascii")
         assert read_keys(settings) == "from the file"
 
-    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o610])
-    def test_a_file_that_others_may_touch_is_refused(self, write: Write, mode: int) -> None:
-        """With what to type."""
+    def test_unusable_key_files(self, write: Write) -> None:
+        """Files that other users can access, with the command to repair them, and files that are no text."""
         settings = load(write())
         settings.keys.file.touch()
-        settings.keys.file.chmod(mode)
-        with pytest.raises(ConfigError, match=r"Others can read the key file\. .*chmod 600 rrsync\.keys"):
-            read_keys(settings)
-
-    def test_a_file_that_is_no_text_is_refused(self, write: Write) -> None:
-        """Its bytes are not shown."""
-        settings = load(write())
-        settings.keys.file.touch(mode=0o600)
+        for mode in (0o640, 0o604, 0o620, 0o610):
+            settings.keys.file.chmod(mode)
+            with pytest.raises(ConfigError, match=r"chmod 600 rrsync\.keys"):
+                read_keys(settings)
+        settings.keys.file.chmod(0o600)
         settings.keys.file.write_bytes(b"\xff" + SECRET.encode())
-        with pytest.raises(ConfigError, match="The key file cannot be read") as refused:
+        with pytest.raises(ConfigError) as refused:
             read_keys(settings)
         assert SECRET not in str(refused.value)
 
-    def test_no_credential_is_looked_for_where_there_is_no_folder(
+    def test_an_empty_folder_of_credentials(
         self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """An empty variable does not mean the working directory."""
+        """An empty variable is not the working directory."""
         there = tmp_path / "there"
         there.mkdir()
         (there / "rrsync.keys").write_text("somebody's", encoding="ascii")
         monkeypatch.chdir(there)
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", "")
-        with pytest.raises(ConfigError, match="There is no key:"):
+        with pytest.raises(ConfigError, match="from your backup"):
             read_keys(load(write()))
 
 
 def _with(anchor: str) -> tuple[str, str]:
-    """Return the piece of the settings that an anchor goes before."""
+    """Return the change that adds an anchor."""
     return "[[library]]", f"[[log.anchor]]\n{anchor}\n[[library]]"
 
 
 class TestAnchors:
-    """Where checkpoints are kept: what can be used, and what is refused with its sentence."""
+    """The anchors of checkpoints."""
 
     WITNESS = Signer("witness.example/w1", bytes(32))
 
@@ -473,21 +464,21 @@ class TestAnchors:
         [
             ('kind = "pigeon"\n', "kind"),
             ('kind = "file"\n', "path"),
-            ('kind = "file"\npath = "a"\nurl = "b"\n', "does not know"),
+            ('kind = "file"\npath = "a"\nurl = "b"\n', "unknown key"),
             ('kind = "mail"\nhost = "h"\nsender = "nobody"\nto = "a@b"\n', "sender"),
             ('kind = "mail"\nhost = "h"\nsender = "a@b"\nto = "a b@c"\n', "to"),
             ('kind = "mail"\nhost = "h"\nsender = "a@b"\nto = "a@c"\ntls = "maybe"\n', "tls"),
             ('kind = "witness"\nurl = "https://w.example/"\nkey = "w.example+1+x"\n', "public key"),
-            (f'kind = "witness"\nurl = "https://w.example/"\nkey = "{WITNESS.key.text}"\n', "no witness's public key"),
+            (f'kind = "witness"\nurl = "https://w.example/"\nkey = "{WITNESS.key.text}"\n', "public key"),
             (f'kind = "witness"\nurl = "http://w.example/"\nkey = "{WITNESS.cosigner.text}"\n', "https://"),
         ],
     )
-    def test_what_cannot_be_used(self, write: Write, anchor: str, sign: str) -> None:
-        """One sentence, before anything happens."""
+    def test_invalid_anchors(self, write: Write, anchor: str, sign: str) -> None:
+        """The message names the key or the rule."""
         assert sign in _refused(write(_with(anchor)))
 
     def test_the_mail_password_is_no_setting(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It comes from systemd's credential, else from the environment."""
+        """It comes from the systemd credential, else from the environment."""
         assert smtp_password() == ""
         monkeypatch.setenv("RRSYNC_SMTP_PASSWORD", "from the environment")
         assert smtp_password() == "from the environment"
@@ -495,13 +486,5 @@ class TestAnchors:
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
         assert smtp_password() == "from systemd"
         (tmp_path / "rrsync.smtp").write_bytes(b"\xff")
-        with pytest.raises(ConfigError, match="mail password file cannot be read"):
+        with pytest.raises(ConfigError, match="mail password"):
             smtp_password()
-
-    @pytest.mark.parametrize(
-        ("setting", "sign"),
-        [('opening_hours = "mo-xx 09:00"', "opening_hours"), ('case_pattern = "["', "no regular expression")],
-    )
-    def test_what_is_usual_in_a_library(self, write: Write, setting: str, sign: str) -> None:
-        """Hours that are none and a pattern that is none are refused."""
-        assert sign in _refused(write(('capacity = "1300" ', f'{setting}\ncapacity = "1300" ')))

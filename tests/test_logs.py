@@ -1,4 +1,4 @@
-"""The operational log: what a line may hold."""
+"""The operational log: the keys of a line."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def _line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return line
 
 
-def test_a_line_holds_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Event, level, time and the keys that name no person; one line of JSON on standard error."""
+def test_a_line_has_the_allowed_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    """Event, level, time and the allowed keys, as one line of JSON on standard error."""
     logging.configure("info")
     structlog.get_logger().info("night.open", run="r1", count=3)
     line = _line(capsys)
@@ -35,8 +35,8 @@ def test_a_line_holds_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> Non
     assert line == {"event": "night.open", "level": "info", "run": "r1", "count": 3}
 
 
-def test_anything_else_is_dropped_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever somebody adds later, no person can come in by it."""
+def test_other_keys_are_dropped_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that no personal data gets into the log."""
     logging.configure("debug")
     structlog.get_logger().bind(name="Peeters").debug("night.open", insz="85073003328", run="r1", exc_info=True)
     line = _line(capsys)
@@ -44,14 +44,14 @@ def test_anything_else_is_dropped_and_counted(capsys: pytest.CaptureFixture[str]
     assert line["count_dropped"] == 3
 
 
-def test_no_key_that_is_allowed_names_a_person() -> None:
-    """The list is short, and a reviewer reads it here."""
+def test_no_allowed_key_names_a_person() -> None:
+    """Neither a number, a name nor a free text."""
     assert not logging.ALLOWED & {"insz", "number", "member", "name", "street", "subject", "text", "message", "error"}
 
 
 @pytest.mark.parametrize(("level", "lines"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_the_level_says_how_much(capsys: pytest.CaptureFixture[str], level: str, lines: int) -> None:
-    """What is below it is not written."""
+def test_the_level(capsys: pytest.CaptureFixture[str], level: str, lines: int) -> None:
+    """Lower levels are not written."""
     logging.configure(level)
     log = structlog.get_logger()
     for say in (log.debug, log.info, log.warning, log.error):

@@ -16,8 +16,7 @@ import pytest
 from rrsync.app.installation import fresh_keys, fresh_signing_key, holds_data, prepare_database, usual_scope
 from rrsync.app.runtime import stopping, system_runtime, until_stopped
 from rrsync.app.services import Services, open_services
-from rrsync.cli.setup import TEMPLATE
-from rrsync.config.load import load
+from rrsync.config.load import load, settings_template
 from rrsync.config.settings import Settings
 from rrsync.core.log_entry import Actor, ActorKind, decode
 from rrsync.errors import ConfigError, RegistryUnavailable
@@ -44,7 +43,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         monkeypatch.delenv(name)
 
     def make(*pairs: tuple[str, str]) -> Settings:
-        text = TEMPLATE
+        text = settings_template()
         for old, new in pairs:
             assert text.count(old) == 1
             text = text.replace(old, new)
@@ -174,7 +173,7 @@ class TestRooms:
 
     def test_a_library_without_authorisation_has_none(self, make: Make) -> None:
         """So nothing is ever asked for it."""
-        block = TEMPLATE[TEMPLATE.index("[library.authorisation]") :]
+        block = settings_template()[settings_template().index("[library.authorisation]") :]
         with open_services(make((block, ""))) as app:
             assert app.authorisations == {}
 

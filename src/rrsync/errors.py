@@ -1,27 +1,27 @@
-"""One tree of errors; each says what was wrong, what was kept safe and what to do.
+"""The errors of rrsync: one tree; each error names the problem, the data that is safe, and what to do.
 
 ::
 
     RrsyncError                 1
     ├── ConfigError             2   settings, keys, arguments, files that cannot be used
-    │   ├── InputError          2   a file somebody gave us
-    │   └── NotAnInsz           2   eleven digits that are no number
-    ├── NotAuthorised           4   no authorisation covers the question: nothing was sent
+    │   ├── InputError          2   a file of the user
+    │   └── NotAnInsz           2   a text that is no INSZ
+    ├── NotAuthorised           4   no authorisation covers the question: nothing is sent
     ├── RegistryError           4
-    │   ├── RegistryUnavailable 3   the only error that is ever tried again
-    │   ├── RegistryRefused     4   the register refuses us, not the person: stops the run
-    │   └── RegistryUnreadable  4   a reply nobody can use: one member goes on hold
-    ├── Stopped                 4   a run stopped on purpose
-    ├── Interrupted             3   a run was asked to stop, what was left stays open
+    │   ├── RegistryUnavailable 3   the only error of a question that is retried
+    │   ├── RegistryRefused     4   the register refuses us, not the person: the run stops
+    │   └── RegistryUnreadable  4   an unusable reply: one member goes on hold
+    ├── Stopped                 4   a run stopped itself on purpose
+    ├── Interrupted             3   a signal stopped a run: the rest stays open
     ├── Busy                   75   another run holds the lease
     └── StoreError              4
-        └── LedgerError         4   evidence cannot be kept: no call
-            ├── BrokenChain     4   the access log is not whole
-            │   └── AnchorConflict 4   it is not the log that was anchored: cut, put back or forked
-            └── AnchorError     4   a checkpoint cannot be kept elsewhere
-                └── AnchorUnavailable 4   not now; it is tried again
+        └── LedgerError         4   the access log cannot be written: nothing is sent
+            ├── BrokenChain     4   the access log does not verify
+            │   └── AnchorConflict 4   the log is not the anchored one: cut, rolled back or forked
+            └── AnchorError     4   a checkpoint cannot be stored outside the database
+                └── AnchorUnavailable 4   an anchor is unavailable: retried later
 
-The number is the exit code a door gives. No message ever holds a person's data.
+The number is the exit code of a command. No message contains personal data.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import ClassVar
 
 
 class RrsyncError(Exception):
-    """What was wrong, what was kept safe, and what to do: three short sentences, no person's data."""
+    """An error with up to three sentences: ``what`` is wrong, what is ``kept`` safe, and what ``todo``."""
 
     exit_code: ClassVar[int] = 1
 
@@ -48,41 +48,41 @@ class ConfigError(RrsyncError):
 
 
 class InputError(ConfigError):
-    """A file somebody gave us cannot be used as a whole."""
+    """A file of the user cannot be used as a whole."""
 
 
 class NotAnInsz(ConfigError):
-    """The text is no INSZ; the message names the rule that failed, never the text."""
+    """The text is no INSZ; the message names the rule that failed, not the text."""
 
 
 class NotAuthorised(RrsyncError):
-    """No authorisation in force covers the question; the denial is logged and nothing was sent."""
+    """No authorisation in force covers the question; the denial is logged and nothing is sent."""
 
     exit_code = 4
 
 
 class RegistryError(RrsyncError):
-    """The register, or the way to it, failed."""
+    """The register, or the connection to it, failed."""
 
     exit_code = 4
 
 
 class RegistryUnavailable(RegistryError):
-    """The register cannot answer now; the only error that is ever tried again."""
+    """The register cannot answer now; a question is retried after this error alone."""
 
     exit_code = 3
 
 
 class RegistryRefused(RegistryError):
-    """The register refuses the library or our configuration, so every member would fail alike."""
+    """The register refuses the library or our configuration; every question would fail."""
 
 
 class RegistryUnreadable(RegistryError):
-    """The reply cannot be read or trusted; nothing of it is used."""
+    """The reply is unreadable or not trustworthy; nothing of it is used."""
 
 
 class Stopped(RrsyncError):
-    """A run stopped itself on purpose; ``reason`` is its one word in the report."""
+    """A run stopped itself on purpose; ``reason`` is its code in the report."""
 
     exit_code = 4
 
@@ -92,7 +92,7 @@ class Stopped(RrsyncError):
 
 
 class Interrupted(RrsyncError):
-    """A run was asked to stop; what was under way is settled and the rest stays open."""
+    """A signal stopped a run; questions in flight are settled and the rest stays open."""
 
     exit_code = 3
 
@@ -104,26 +104,26 @@ class Busy(RrsyncError):
 
 
 class StoreError(RrsyncError):
-    """The database cannot be read or written; what was not committed did not happen."""
+    """The database cannot be read or written; uncommitted changes are lost."""
 
     exit_code = 4
 
 
 class LedgerError(StoreError):
-    """The access log cannot be written or read, so nothing may be asked."""
+    """The access log cannot be written or read, so nothing is sent."""
 
 
 class BrokenChain(LedgerError):
-    """The access log does not verify; the message names library, sequence and cause."""
+    """The access log does not verify; the message names the library, the entry and the cause."""
 
 
 class AnchorConflict(BrokenChain):
-    """The log is shorter than, or another than, the one that was anchored outside the database."""
+    """The log is shorter than, or different from, the one that an anchor stores."""
 
 
 class AnchorError(LedgerError):
-    """A checkpoint cannot be kept outside the database."""
+    """A checkpoint cannot be stored outside the database."""
 
 
 class AnchorUnavailable(AnchorError):
-    """An anchor cannot be reached, or does not take a checkpoint now; nothing of the log is lost."""
+    """An anchor is unreachable or does not accept a checkpoint now; the log is intact."""

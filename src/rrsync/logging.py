@@ -1,6 +1,6 @@
-"""The operational log: JSON lines on standard error, with keys from an allow-list.
+"""The operational log: JSON lines on standard error, with keys from an allow-list so that no personal data gets in.
 
-So no person's data can be in it. It is never evidence; the access log is.
+It is no evidence; the access log is.
 """
 
 from __future__ import annotations
@@ -12,38 +12,19 @@ from typing import Final
 
 import structlog
 
-#: What a log line may hold besides its level and event; anything else is dropped.
+#: The keys of a line; other keys are dropped and counted.
 ALLOWED: Final = frozenset(
     {
-        "event",
-        "level",
-        "run",
-        "library",
-        "anchor",
-        "count",
-        "seconds",
-        "code",
-        "reason",
-        "origin",
-        "status",
-        "resumed",
-        "size",
-        "tries",
+        *("event", "level", "run", "library", "anchor", "count", "seconds", "code", "reason"),
+        *("origin", "status", "resumed", "size", "tries"),
     }
 )
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def _only_allowed(_logger: object, _name: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-    kept = {key: value for key, value in event.items() if key in ALLOWED}
-    if dropped := len(event) - len(kept):
-        kept["count_dropped"] = dropped
-    return kept
-
-
 def configure(level: str) -> None:
-    """Set up the log at a level: debug, info, warning or error."""
+    """Configure the log for a level: debug, info, warning or error."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -55,3 +36,10 @@ def configure(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _only_allowed(_logger: object, _name: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    kept = {key: value for key, value in event.items() if key in ALLOWED}
+    if dropped := len(event) - len(kept):
+        kept["count_dropped"] = dropped
+    return kept

@@ -1,174 +1,130 @@
-"""Accesses that stand out, from the door on: marked in the log before the register is asked."""
+"""Flags: notable accesses are marked in the log before the register is asked."""
 
 from __future__ import annotations
 
-import io
-import sqlite3
-from contextlib import closing
-from dataclasses import replace
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import date, timedelta
 
 import pytest
 
-from rrsync.app.runtime import system_runtime
-from rrsync.app.services import open_services
-from rrsync.config.load import load
 from rrsync.core.belgian_time import midnight
-from rrsync.core.log_entry import Actor, ActorKind
-from tests.cli.conftest import WORLD, Place
-
-
-def number(of: int) -> str:
-    """Return the national number of a member; ``M000001`` has the first."""
-    return WORLD.citizen(of - 1).insz.digits
-
-
-def entries(place: Place, *, views: bool = False) -> list[dict[str, Any]]:
-    """Return all entries of the log; those of looks at the log itself only if they are asked for."""
-    document = place.run("log", "show", "--library", "demo", "--last", "500", "--raw", "--json").document
-    return [line for line in document if views or line["kind"] != "log.view"]
+from tests.cli.conftest import ABROAD, SETTLED, Place, digits
 
 
 def flags(place: Place) -> list[list[str]]:
-    """Return the flags of every look and denial, in the order of the log."""
-    looks = {"access.intent", "access.denied"}
-    return [line.get("flags", []) for line in entries(place) if line["kind"] in looks]
+    """Return the flags of all accesses and denials, in the order of the log."""
+    return [line.get("flags", []) for line in place.log() if line["kind"] in {"access.intent", "access.denied"}]
 
 
-def add(place: Place, name: str, of: int) -> None:
-    """Put a member on the list of staff."""
-    place.monkeypatch.setattr("sys.stdin", io.StringIO(f"{number(of)}\n"))
-    assert place.run("log", "staff", "add", "--library", "demo", "--name", name, "--actor", "dpo").code == 0
-
-
-def refresh(place: Place, member_no: str, *, by: str = "an.peeters", at: datetime | None = None) -> None:
-    """Refresh a member, at a time of the test's."""
-    runtime = system_runtime()
-    with open_services(
-        load(place.folder / "rrsync.toml"), runtime if at is None else replace(runtime, clock=lambda: at)
-    ) as app:
-        actor = Actor(ActorKind.PERSON, by)
-        app.desk().refresh("demo", member_no, actor=actor, purpose="desk", case="brief-118", preview=False)
+def add_setting(place: Place, setting: str) -> None:
+    """Add a setting to the library."""
+    place.settings('capacity = "1300"', f'{setting}\ncapacity = "1300"')
 
 
 class TestDesk:
-    """What staff do at the desk, against a register that answers."""
+    """Accesses by staff."""
 
-    def test_an_ordinary_look(self, place: Place) -> None:
-        """Has no flags, and neither has its outcome."""
+    def test_an_ordinary_access(self, place: Place) -> None:
+        """Neither the intent nor the outcome has flags."""
         place.register()
-        assert place.refresh("M000001").code == 0
+        assert place.refresh(SETTLED).code == 0
         assert flags(place) == [[]]
-        assert all("flags" not in line for line in entries(place))
+        assert all("flags" not in line for line in place.log())
 
-    def test_oneself_and_a_colleague(self, place: Place) -> None:
-        """By the list of staff; whoever is not on it is a member like any other."""
+    def test_own_record_and_colleague(self, place: Place) -> None:
+        """According to the list of staff."""
         place.register()
-        add(place, "an.peeters", 1)
-        for member_no in ("M000001", "M000002"):
+        assert place.add_staff("an.peeters", digits(SETTLED)).code == 0
+        for member_no in (SETTLED, "M000002"):
             assert place.refresh(member_no).code == 0
-        refresh(place, "M000001", by="bo")
+        place.refresh_at(None, SETTLED, by="bo")
         assert flags(place) == [["own_record"], [], ["colleague", "no_ground"]]
 
     def test_outside_opening_hours(self, place: Place) -> None:
-        """By the clock on the wall in Belgium."""
+        """In Belgian time."""
         place.register()
-        place.settings('capacity = "1300"', 'opening_hours = "mo-su 09:00-17:00"\ncapacity = "1300"')
+        add_setting(place, 'opening_hours = "mo-su 09:00-17:00"')
         day = midnight(date(2026, 7, 1))
-        for hour, member_no in ((8, "M000001"), (9, "M000002"), (16, "M000003"), (17, "M000004")):
-            refresh(place, member_no, at=day + timedelta(hours=hour))
+        for hour, member_no in ((8, SETTLED), (9, "M000002"), (16, "M000003"), (17, "M000004")):
+            place.refresh_at(day + timedelta(hours=hour), member_no)
         assert flags(place) == [["outside_hours"], [], [], ["outside_hours"]]
 
     def test_the_same_member_twice(self, place: Place) -> None:
-        """There was nothing left to ask; a preview leaves it open."""
+        """The second access has no ground; after a preview it has."""
         place.register()
-        assert place.refresh("M000001", "--preview").code == 0
-        assert place.refresh("M000001").code == 0
-        assert place.refresh("M000001").code == 0
+        assert place.refresh(SETTLED, "--preview").code == 0
+        assert place.refresh(SETTLED).code == 0
+        assert place.refresh(SETTLED).code == 0
         assert flags(place) == [[], [], ["no_ground"]]
 
-    def test_a_member_on_hold_is_ground_to_look(self, settled: Place) -> None:
-        """After a night all others were just confirmed."""
+    def test_a_hold_is_a_ground(self, settled: Place) -> None:
+        """The night confirmed all other members."""
         settled.register()
-        for member_no in ("M000001", "M000007"):
+        for member_no in (SETTLED, ABROAD):
             assert settled.refresh(member_no).code == 0
         assert flags(settled)[-2:] == [["no_ground"], []]
 
     def test_an_odd_case(self, place: Place) -> None:
-        """When the settings say how a library writes them."""
+        """When the settings have a pattern."""
         place.register()
-        place.settings('capacity = "1300"', 'case_pattern = "dossier-[0-9]+"\ncapacity = "1300"')
-        assert place.refresh("M000001").code == 0
+        add_setting(place, 'case_pattern = "dossier-[0-9]+"')
+        assert place.refresh(SETTLED).code == 0
         assert flags(place) == [["odd_case"]]
 
     def test_refused_attempts(self, place: Place) -> None:
-        """Each one; and the third in a day as one of many."""
+        """Each one; the third in a day as one of many."""
         register = place.register()
-        for member_no in ("M000001", "M000002", "M000003"):
+        for member_no in (SETTLED, "M000002", "M000003"):
             assert place.refresh(member_no, purpose="curiosity").code == 4
         assert flags(place) == [["refused"], ["refused"], ["many_refused", "refused"]]
         assert not register.counts
 
-    def test_many_looks_and_many_staff(self, place: Place) -> None:
-        """From the numbers on that the settings say."""
-        place.register()
-        place.env(LOG__FLAGS__PER_HOUR="3", LOG__FLAGS__STAFF="2")
-        for member_no in ("M000001", "M000002", "M000003"):
+    def test_many_accesses_and_many_staff(self, place: Place) -> None:
+        """From the thresholds of the settings on."""
+        place.env(LOG__FLAGS__PER_HOUR="3", LOG__FLAGS__STAFF="2").register()
+        for member_no in (SETTLED, "M000002", "M000003"):
             assert place.refresh(member_no).code == 0
-        refresh(place, "M000003", by="bo")
+        place.refresh_at(None, "M000003", by="bo")
         assert flags(place) == [[], [], ["many_lookups"], ["many_staff", "no_ground"]]
 
-    def test_every_try_is_marked(self, place: Place) -> None:
-        """A second try is logged as the first was, and is no second look."""
-        place.register("throttle:1")
-        place.env(LOG__FLAGS__PER_HOUR="2")
-        place.settings('capacity = "1300"', 'opening_hours = "mo-su closed"\ncapacity = "1300"')
-        assert place.refresh("M000001").code == 3
+    def test_every_try_is_flagged(self, place: Place) -> None:
+        """A retry is logged like the first try, and does not count as a second access."""
+        place.env(LOG__FLAGS__PER_HOUR="2").register("throttle:1")
+        add_setting(place, 'opening_hours = "mo-su closed"')
+        assert place.refresh(SETTLED).code == 3
         tries = flags(place)
         assert len(tries) > 1
         assert tries == [["outside_hours"]] * len(tries)
 
 
-class TestNight:
-    """What a process does is not looked at."""
-
-    def test_a_night_has_no_flags(self, place: Place) -> None:
-        """Whatever the hour and the list of staff; and it is not held up."""
-        place.register()
-        add(place, "an.peeters", 1)
-        place.settings('capacity = "1300"', 'opening_hours = "mo-su closed"\ncapacity = "1300"')
-        assert place.run("night").code == 0
-        assert len(flags(place)) == 40
-        assert not [said for said in flags(place) if said]
+def test_a_night_is_never_flagged(place: Place) -> None:
+    """Whatever the hour and the list of staff."""
+    place.register()
+    assert place.add_staff("an.peeters", digits(SETTLED)).code == 0
+    add_setting(place, 'opening_hours = "mo-su closed"')
+    assert place.run("night").code == 0
+    assert flags(place) == [[]] * 40
 
 
-class TestFailing:
-    """It fails closed."""
+def test_nothing_is_asked_when_flags_cannot_be_computed(place: Place) -> None:
+    """4; nothing is sent or logged."""
+    register = place.register()
+    place.sql("DROP TABLE staff")
+    assert place.refresh(SETTLED).code == 4
+    assert not register.counts
+    assert flags(place) == []
 
-    def test_what_cannot_be_judged_is_not_asked(self, place: Place) -> None:
-        """4; nothing is sent, and no look is in the log."""
-        register = place.register()
-        with closing(sqlite3.connect(place.folder / "rrsync.db")) as connection:
-            connection.execute("DROP TABLE staff")
-        said = place.refresh("M000001")
-        assert said.code == 4
-        assert "cannot be checked for anomalies" in said.err
-        assert "Nothing was asked" in said.err
-        assert not register.counts
-        assert flags(place) == []
 
-    @pytest.mark.parametrize(
-        ("setting", "said"),
-        [
-            ('opening_hours = "van negen tot vijf"', "the opening hours 'van negen tot vijf' cannot be read"),
-            ('opening_hours = "ma-vr 09:00-17:00"', "days are mo, tu, we, th, fr, sa, su"),
-            ('case_pattern = "brief-("', "it is no regular expression"),
-        ],
-    )
-    def test_settings_that_cannot_be_used(self, place: Place, setting: str, said: str) -> None:
-        """2, and what is wrong, before anything else happens."""
-        place.settings('capacity = "1300"', f'{setting}\ncapacity = "1300"')
-        done = place.run("log", "verify")
-        assert done.code == 2
-        assert said in done.err
+@pytest.mark.parametrize(
+    ("setting", "sign"),
+    [
+        ('opening_hours = "van negen tot vijf"', "van negen tot vijf"),
+        ('opening_hours = "ma-vr 09:00-17:00"', "mo, tu, we, th, fr, sa, su"),
+        ('case_pattern = "brief-("', "case_pattern"),
+    ],
+)
+def test_unusable_settings(place: Place, setting: str, sign: str) -> None:
+    """2, before anything else happens."""
+    add_setting(place, setting)
+    said = place.run("log", "verify")
+    assert said.code == 2
+    assert sign in said.err

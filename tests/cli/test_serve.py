@@ -1,4 +1,4 @@
-"""``rrsync serve``: the pages on a port, until it is told to stop."""
+"""``rrsync serve``: the pages on a port until a signal stops them."""
 
 from __future__ import annotations
 
@@ -23,164 +23,145 @@ from tests.cli.conftest import Place
 
 
 @pytest.fixture
-def place(empty: Place) -> Place:
-    """Return a working directory with a new installation."""
-    assert empty.run("init").code == 0
-    return empty
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def port(installed: Place) -> int:
+    """Return a free port, which the settings name."""
+    free = serve.free_port(0)
+    installed.env(WEB__PORT=str(free))
+    return free
 
 
 @contextmanager
-def meanwhile(do: Callable[[], None]) -> Iterator[list[BaseException]]:
-    """Do something beside the command, and then tell the process to stop; give what went wrong."""
-    wrong: list[BaseException] = []
+def meanwhile(do: Callable[[], None]) -> Iterator[None]:
+    """Call a function beside the command, then send SIGTERM; an error of the function fails the test."""
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
             do()
-        except BaseException as error:  # noqa: BLE001 — told to the test
-            wrong.append(error)
+        except BaseException as error:  # noqa: BLE001 — reported by the test
+            errors.append(error)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=run)
     thread.start()
-    yield wrong
+    yield
     thread.join()
-    assert wrong == []
+    assert errors == []
 
 
-def _answered(url: str) -> requests.Response:
-    """Return the answer of pages that are about to be there."""
-    for _ in range(200):
+def eventually(find: Callable[[], object]) -> object:
+    """Call a function until it returns something."""
+    for _ in range(400):
+        if found := find():
+            return found
+        threading.Event().wait(0.05)
+    raise AssertionError("it never happened")
+
+
+def get(port: int, host: str = "127.0.0.1") -> requests.Response:
+    """Return the login page of a server that is starting."""
+
+    def ask() -> requests.Response | None:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                return session.get(url, timeout=5, allow_redirects=False)
+                return session.get(f"http://{host}:{port}/login", timeout=5, allow_redirects=False)
         except requests.ConnectionError:
-            threading.Event().wait(0.05)
+            return None
+
+    for _ in range(400):
+        if (answer := ask()) is not None:
+            return answer
+        threading.Event().wait(0.05)
     raise AssertionError("the pages never answered")
 
 
-def test_the_pages_are_served_until_told_to_stop(place: Place) -> None:
-    """On the port of the settings, under the headers of all; SIGTERM ends them, and the port is free again."""
-    port = _free_port()
-    place.env(WEB__PORT=str(port))
+def test_the_pages_are_served_until_a_signal(installed: Place, port: int) -> None:
+    """With the headers of every page; afterwards the port is free and the garbage collector is as before."""
+    usual = gc.get_threshold()
 
     def look() -> None:
-        page = _answered(f"http://127.0.0.1:{port}/login")
+        page = get(port)
         assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
         assert "an.peeters@" in page.text
         assert "server" not in page.headers
-        assert _answered(f"http://localhost:{port}/login").status_code == 421
+        assert get(port, "localhost").status_code == 421
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold() != usual
 
     with meanwhile(look):
-        said = place.run("serve")
+        said = installed.run("serve")
     assert said.code == 0
-    assert f"The pages are at http://127.0.0.1:{port} ;" in said.err
-    assert said.err.rstrip().endswith("The pages are closed.")
+    assert f"http://127.0.0.1:{port} " in said.err
     assert "GET" not in said.err
+    assert (gc.get_freeze_count(), gc.get_threshold()) == (0, usual)
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", port))
 
 
-def test_the_collector_is_left_as_it_was(place: Place) -> None:
-    """While the pages are served it leaves alone what was there before, and afterwards nothing."""
-    port, usual = _free_port(), gc.get_threshold()
-    place.env(WEB__PORT=str(port))
+def test_new_entries_are_signed_while_the_pages_run(
+    installed: Place, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every minute."""
+    monkeypatch.setattr(serve, "_MAINTENANCE_S", 0.05)
+    opened: list[Services] = []
 
-    def look() -> None:
-        _answered(f"http://127.0.0.1:{port}/login")
-        assert gc.get_freeze_count() > 0
-        assert gc.get_threshold() != usual
+    def capture(services: Services) -> WebServices:
+        opened.append(services)
+        return web_services(services)
 
-    with meanwhile(look):
-        assert place.run("serve").code == 0
-    assert (gc.get_freeze_count(), gc.get_threshold()) == (0, usual)
-
-
-def test_what_the_pages_write_is_signed_while_they_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every minute, and at the end; the log needs nobody to stop the pages."""
-    monkeypatch.setattr(serve, "_BEAT_S", 0.05)
-    port = _free_port()
-    place.env(WEB__PORT=str(port))
-    rooms: list[Services] = []
-
-    def opened(app: Services) -> WebServices:
-        rooms.append(app)
-        return web_services(app)
-
-    monkeypatch.setattr(serve, "web_services", opened)
+    monkeypatch.setattr(serve, "web_services", capture)
 
     def write() -> None:
-        _answered(f"http://127.0.0.1:{port}/login")
-        (app,) = rooms
-        app.access_log.append([Draft("demo", Kind.VIEW, "", body={"view": {"what": "test"}})])
-        for _ in range(200):
-            last = app.checkpoints.last("demo")
-            if last is not None and last.size == 1:
-                return
-            threading.Event().wait(0.05)
-        raise AssertionError("nobody signed it")
+        get(port)
+        (services,) = opened
+        services.access_log.append([Draft("demo", Kind.VIEW, "", body={"view": {"what": "test"}})])
+        eventually(lambda: (last := services.checkpoints.last("demo")) is not None and last.size == 1)
 
     with meanwhile(write):
-        assert place.run("serve").code == 0
+        assert installed.run("serve").code == 0
 
 
-def test_what_cannot_be_signed_is_told_and_tried_again(
-    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_error_of_signing_is_logged_and_retried(
+    installed: Place, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pages stay: the desk asks the notary by itself before it asks the register."""
-    monkeypatch.setattr(serve, "_BEAT_S", 0.05)
+    """The pages stay available; the exit code is 4."""
+    monkeypatch.setattr(serve, "_MAINTENANCE_S", 0.05)
     tried = threading.Event()
 
     def fails(_: Services) -> None:
         tried.set()
         raise LedgerError("The log cannot be signed now")
 
-    port = _free_port()
-    place.env(WEB__PORT=str(port))
     monkeypatch.setattr(Services, "sign_off", fails)
 
     def look() -> None:
         assert tried.wait(20)
-        assert _answered(f"http://127.0.0.1:{port}/login").status_code == 200
+        assert get(port).status_code == 200
 
     with meanwhile(look):
-        said = place.run("serve")
+        said = installed.run("serve")
     assert '"event": "pages.untended"' in said.err
     assert said.code == 4
 
 
-def test_pages_that_stop_by_themselves_are_no_success(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that whoever watches the process starts them again."""
+@pytest.mark.usefixtures("port")
+def test_a_server_that_stops_by_itself(installed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1, so that a supervisor starts it again."""
     monkeypatch.setattr(PageServer, "is_alive", property(lambda _: False))
-    place.env(WEB__PORT=str(_free_port()))
-    said = place.run("serve")
-    assert said.code == 1
-    assert "The pages stopped by themselves" in said.err
+    assert installed.run("serve").code == 1
 
 
-def test_a_port_that_is_taken_is_told_as_such(place: Place) -> None:
-    """And nothing was started."""
+def test_unusable_addresses(installed: Place) -> None:
+    """2: a port in use, or a public address without an identity provider."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        place.env(WEB__PORT=str(taken.getsockname()[1]))
-        said = place.run("serve")
+        said = installed.env(WEB__PORT=str(taken.getsockname()[1])).run("serve")
     assert said.code == 2
-    assert "The pages cannot be served on 127.0.0.1" in said.err
-
-
-def test_pages_for_others_want_a_provider(place: Place) -> None:
-    """Without one nobody could come in."""
-    place.env(WEB__HOST="0.0.0.0", WEB__PUBLIC_URL="https://rrsync.example")
-    said = place.run("serve")
+    assert "127.0.0.1" in said.err
+    said = installed.env(WEB__HOST="0.0.0.0", WEB__PUBLIC_URL="https://rrsync.example").run("serve")
     assert said.code == 2
     assert "[web.oidc]" in said.err

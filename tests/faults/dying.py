@@ -109,7 +109,7 @@ def stopped_cleanly(trial: Trial) -> None:
     assert (trial.outcomes["ok"], trial.outcomes[""]) == (trial.tries, 0)
     assert set(trial.outcomes) <= {"ok", "not_sent"}
     assert trial.changed == trial.tries
-    assert "still open: the next `rrsync night` goes on" in trial.said
+    assert "still open: the next `rrsync night`" in trial.said
     recovers(trial)
 
 

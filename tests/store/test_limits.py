@@ -27,14 +27,14 @@ LIMITS = Limits(**QUOTAS)
 #: Queries as several people until all are refused, and prints the name of each granted query.
 PROGRAM = f"""
 from datetime import UTC, datetime
-from rrsync.core.desk_quota import Granted, Limits
+from rrsync.core.desk_quota import Limits, QuotaGranted
 from rrsync.store.engine import Database
-from rrsync.store.limits import Quotas
+from rrsync.store.limits import DeskQuotas
 url, *names = sys.argv[1:]
-quotas = Quotas(Database(url, timeout_s=60), Limits(**{QUOTAS}), lambda: datetime(2026, 7, 1, tzinfo=UTC))
+quotas = DeskQuotas(Database(url, timeout_s=60), Limits(**{QUOTAS}), lambda: datetime(2026, 7, 1, tzinfo=UTC))
 ready()
 for name in names * 10:
-    if isinstance(quotas.take("hasselt", name), Granted):
+    if isinstance(quotas.take("hasselt", name), QuotaGranted):
         print(name)
 """
 RATE = 200

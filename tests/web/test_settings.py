@@ -65,8 +65,8 @@ def test_what_a_browser_calls_the_pages(said: dict[str, object], origin: str) ->
 @pytest.mark.parametrize(
     ("text", "sign"),
     [
-        ('[web]\nhost = "0.0.0.0"', "public_url must say"),
-        ('[web]\nhost = "0.0.0.0"\npublic_url = "http://127.0.0.1:8000"', "public_url must say"),
+        ('[web]\nhost = "0.0.0.0"', "public_url must be"),
+        ('[web]\nhost = "0.0.0.0"\npublic_url = "http://127.0.0.1:8000"', "public_url must be"),
         ('[web]\npublic_url = "http://rrsync.example"', "must be https://"),
         ('[web]\npublic_url = "https://"', "must be https://"),
         ('[web]\npublic_url = "https://an@rrsync.example"', "must be https://"),
@@ -81,7 +81,7 @@ def test_what_a_browser_calls_the_pages(said: dict[str, object], origin: str) ->
         (OIDC.replace("desk", "chef"), "web.oidc.roles"),
         (OIDC.replace(' RRSync-Balie = "desk" ', ""), "web.oidc.roles"),
         (f'{OIDC}scopes = ["profile"]', "web.oidc.scopes"),
-        (f'{OIDC}secret = "hunter2"', "does not know: web.oidc.secret"),
+        (f'{OIDC}secret = "hunter2"', "unknown key: web.oidc.secret"),
         ('[web]\norganisation = "OVO000001"', "one organisation code"),
     ],
 )

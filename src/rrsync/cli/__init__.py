@@ -1,1 +1,1 @@
-"""The doors for people and scripts at a terminal: words in, words out."""
+"""The command line: one module for each group of commands."""

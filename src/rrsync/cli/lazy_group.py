@@ -1,7 +1,7 @@
-"""A group of commands that imports a command's module when the command is called.
+"""A group of commands that imports a command's module only when the command is called.
 
-Help, completion and a mistyped name need only the names and one sentence each, so ``rrsync --help`` loads neither the
-database nor the register's client. Each command's function and its sentence stand in one table (``cli.app``).
+Help, completion and a mistyped name need only names and summaries, so ``rrsync --help`` imports neither the database
+nor the register's client. The table of commands is in ``cli.app``.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typer.core import TyperGroup
 
 @dataclass(frozen=True, slots=True)
 class LazyCommand:
-    """A command: the function as ``module:function`` of this package, and its sentence in the list of commands.
+    """A command: its function as ``module:function`` of this package, and its summary in the list of commands.
 
-    The module may have ``EPILOGS``: by function, the text that ends its help.
+    A dictionary ``EPILOGS`` of the module holds, by function, the text at the end of the help.
     """
 
     function: str
     summary: str
 
     def load(self, name: str) -> Command:
-        """Import the function and return the command that it makes."""
+        """Import the function and return it as a command."""
         path, _, function = self.function.partition(":")
         module = import_module(f"rrsync.cli.{path}")
         epilog: str | None = getattr(module, "EPILOGS", {}).get(function)
@@ -38,7 +38,7 @@ class LazyCommand:
 
 @dataclass(frozen=True, slots=True)
 class LazySubgroup:
-    """A group inside a group: its own help text, and its sentence in the list of commands."""
+    """A group inside a group: its help text, and its summary in the list of commands."""
 
     rows: Mapping[str, LazyCommand | LazySubgroup]
     summary: str
@@ -46,33 +46,33 @@ class LazySubgroup:
     epilog: str
 
     def load(self, name: str) -> Command:
-        """Return the group; none of its commands is imported."""
+        """Return the group without importing any of its commands."""
         return LazyGroup(
             name=name, rows=self.rows, help=self.help, epilog=self.epilog, no_args_is_help=True, rich_markup_mode=None
         )
 
 
 class LazyGroup(TyperGroup):
-    """A group whose commands are the rows of a table; ``rows`` may be set by a subclass."""
+    """A group whose commands are the rows of a table, given as an argument or by a subclass."""
 
     rows: Mapping[str, LazyCommand | LazySubgroup] = {}
 
     def __init__(self, *, rows: Mapping[str, LazyCommand | LazySubgroup] | None = None, **attributes: object) -> None:
         super().__init__(**attributes)  # type: ignore[arg-type]  # Typer passes its own keywords through
         self.rows = self.rows if rows is None else rows
-        self.commands = _Commands(self.rows)  # type: ignore[assignment]  # read-only: nothing adds a command later
+        self.commands = _Commands(self.rows)  # type: ignore[assignment]  # read-only: no command is added later
 
     def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 — Typer passes it
         """Return the names in the order of the table."""
         return list(self.rows)
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002 — the same
-        """Write each name with its sentence."""
+        """Write each name with its summary."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, row.summary) for name, row in self.rows.items()])
 
     def shell_complete(self, ctx: Context, incomplete: str) -> list[CompletionItem]:
-        """Return the names and options that begin with what is typed."""
+        """Return the names and options that begin with the typed text."""
         names = [
             CompletionItem(name, help=row.summary) for name, row in self.rows.items() if name.startswith(incomplete)
         ]
@@ -80,7 +80,7 @@ class LazyGroup(TyperGroup):
 
 
 class _Commands(Mapping[str, Command]):
-    """The commands by name, each imported when it is asked for."""
+    """The commands by name, each imported when it is first used."""
 
     def __init__(self, rows: Mapping[str, LazyCommand | LazySubgroup]) -> None:
         self._rows = rows

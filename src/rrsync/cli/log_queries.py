@@ -1,6 +1,7 @@
-"""``rrsync log who``: the answer to a citizen who asks who looked them up (GDPR, art. 15).
+"""``rrsync log show``, ``who`` and ``evidence``: read accesses from the log, for officers and for citizens.
 
-``rrsync log show`` and ``rrsync log evidence``: who looked at whom; every look at that is in the log too.
+Every command records in the log who read it, about whom and why. ``who`` writes the letter to a citizen who exercises
+the right of access (GDPR, art. 15). People appear as pseudonyms; only ``evidence`` writes personal data, to a file.
 """
 
 from __future__ import annotations
@@ -14,13 +15,21 @@ from typing import Annotated, Final
 import typer
 
 from rrsync.app.services import Services
-from rrsync.audit.letter import Letter
 from rrsync.audit.review import PersonAccesses
-from rrsync.cli.context import Voices, opened, short, table, typed, viewer, voices
-from rrsync.cli.log import LibrariesOption, looked, read
-from rrsync.cli.member_file import shown
-from rrsync.cli.options import ConfigOption, JsonOption, LibraryOption, SinceOption, UntilOption, ViewerOption
-from rrsync.cli.output import replacing_lines
+from rrsync.cli.context import command_services, log_text, prompt_insz, viewing_person
+from rrsync.cli.log import read_entry, readable_logs
+from rrsync.cli.options import (
+    ConfigOption,
+    EntryArgument,
+    JsonOption,
+    LibrariesOption,
+    LibraryOption,
+    ReasonOption,
+    SinceOption,
+    UntilOption,
+    ViewerOption,
+)
+from rrsync.cli.output import Output, line_writer, make_table, printable, terminal_output
 from rrsync.core.insz import Insz
 from rrsync.core.log_entry import DENIED, OPEN, REUSED, Access, Status, actor_json, stamp
 from rrsync.errors import ConfigError
@@ -31,10 +40,15 @@ from rrsync.text.log_terms import FLAGS
 
 _MOST: Final = 10_000
 _OUTCOMES: Final = (*(status.value for status in Status), DENIED, OPEN, REUSED)
-_PSEUDONYM: Final = 8  # as many signs of it as tell people apart at a glance
+_PSEUDONYM_LENGTH: Final = 8  # enough characters to tell people apart in a table
+EPILOGS: Final = {
+    "show": "Example: rrsync log show --library hasselt --member M000123 --since 2026-01-01",
+    "evidence": 'Example: rrsync log evidence 118 --library hasselt --to 118.txt --reason "complaint 2026-4"',
+    "who": "Example: rrsync log who --language nl --to letter.txt",
+}
 
 
-def show(  # noqa: PLR0913 — a door's options
+def show(  # noqa: PLR0913 — the options of a command
     *,
     library: LibraryOption,
     member: Annotated[str | None, typer.Option("--member", help="Only about this member.", metavar="MEMBER_NO")] = None,
@@ -44,67 +58,66 @@ def show(  # noqa: PLR0913 — a door's options
     purpose: Annotated[str | None, typer.Option("--purpose", help="Only for this purpose.", metavar="CODE")] = None,
     outcome: Annotated[
         str | None,
-        typer.Option("--outcome", help=f"Only what ended so: {', '.join(_OUTCOMES)}.", metavar="STATUS"),
+        typer.Option("--outcome", help=f"Only with this outcome: {', '.join(_OUTCOMES)}.", metavar="STATUS"),
     ] = None,
     since: SinceOption = None,
     until: UntilOption = None,
     last: Annotated[
-        int, typer.Option("--last", min=1, max=_MOST, help="Only the last so many that fit.", metavar="N")
+        int, typer.Option("--last", min=1, max=_MOST, help="At most this number, the most recent.", metavar="N")
     ] = 50,
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Every kind of entry, byte for byte, one a line; with --member and --last alone."),
+        typer.Option("--raw", help="The exact bytes of every kind of entry; only with --member and --last."),
     ] = False,
     actor: ViewerOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show who looked at whom, why, and what came of it.
+    """Show who queried whom, why, and with what result.
 
-    One line for each question to the register, with its outcome. People stand in it as pseudonyms only. With --member
-    it shows the looks at one member, whoever asked. Times are Belgian, typed and shown. Who looks is in the log too, as
-    every run and every change is: --raw shows those.
-
-    Example: rrsync log show --library hasselt --member M000123 --since 2026-01-01
+    Each line is one question to the register with its outcome. People appear as pseudonyms. --member selects the
+    accesses to one member. Times are in Belgian time. The log records who reads it, every run and every change too:
+    --raw shows all entries.
     """
-    speak, who = voices(), viewer(actor)
+    output, who = terminal_output(), viewing_person(actor)
     wanted = AccessFilter(
         library,
-        actor=_said("--staff", staff),
-        purpose=_said("--purpose", purpose),
+        actor=_filter_text("--staff", staff),
+        purpose=_filter_text("--purpose", purpose),
         status=_outcome(outcome),
         since=local_time.since(since),
         until=local_time.until(until),
         last=last,
     )
     if raw and wanted != AccessFilter(library, last=last):
-        raise ConfigError("--raw goes with --member and --last alone", todo="Leave the other options out")
-    with opened(config) as services:
-        looked(services, [library])
+        raise ConfigError("--raw combines only with --member and --last", todo="Leave the other options out")
+    with command_services(config) as services:
+        readable_logs(services, [library])
         about = _numbers(services, library, member)
         review = services.review()
         if raw:
-            _show_raw(speak, library, review.entries(library, who, last=last, about=about), as_json=as_json)
+            _print_raw(output, library, review.entries(library, who, last=last, about=about), as_json=as_json)
             return
-        looks = review.look(wanted, who, about=about)
+        accesses = review.look(wanted, who, about=about)
         language = services.settings.language
     if as_json:
-        speak.document([document(look) for look in looks])
+        output.print_json([access_document(access) for access in accesses])
     else:
-        _show(speak, looks, language, last)
+        _print_accesses(output, accesses, language, last)
 
 
-def _said(option: str, text: str | None) -> str:
-    return "" if text is None else short(option, text)
+def _filter_text(option: str, text: str | None) -> str:
+    return "" if text is None else log_text(option, text)
 
 
 def _outcome(text: str | None) -> str:
     if text is not None and text not in _OUTCOMES:
-        raise ConfigError(f"--outcome is none of {', '.join(_OUTCOMES)}", kept="Nothing was looked up")
+        raise ConfigError(f"--outcome must be one of {', '.join(_OUTCOMES)}", kept="Nothing was queried")
     return text or ""
 
 
 def _numbers(services: Services, library: str, member: str | None) -> list[Insz]:
+    """Return the present and former national numbers of a member."""
     if member is None:
         return []
     numbers = services.members.numbers(library, member)
@@ -113,89 +126,93 @@ def _numbers(services: Services, library: str, member: str | None) -> list[Insz]
     return numbers
 
 
-def _show_raw(speak: Voices, library: str, entries: Sequence[tuple[int, bytes]], *, as_json: bool) -> None:
-    lines = [{"seq": seq, **read(library, seq, data)} for seq, data in entries]
+def _print_raw(output: Output, library: str, entries: Sequence[tuple[int, bytes]], *, as_json: bool) -> None:
+    lines = [{"seq": seq, **read_entry(library, seq, data)} for seq, data in entries]
     if as_json:
-        speak.document(lines)
+        output.print_json(lines)
         return
     for _, data in entries:
-        speak.out.file.write(data.decode() + "\n")
+        output.result.file.write(data.decode() + "\n")
 
 
-def _show(speak: Voices, looks: Sequence[Access], language: str, last: int) -> None:
+def _print_accesses(output: Output, accesses: Sequence[Access], language: str, last: int) -> None:
     _ = translations(language).gettext
-    if not looks:
-        speak.out.print(_("Nothing was found."))
+    if not accesses:
+        output.result.print(_("Nothing was found."))
         return
-    heads = (_("entry"), _("when"), _("who"), _("why"), _("case"), _("outcome"))
-    listed = table(*heads, _("result"), _("stands out"), _("about"), _("reference"))
-    for look in looks:
-        listed.add_row(
-            str(look.seq),
-            local_time.clock(look.at),
-            look.actor.name,
-            look.purpose,
-            look.case,
-            look.status,
-            _result(look, language) or look.denial,
-            ", ".join(translated(FLAGS, flag, language) for flag in look.flags),
-            look.subject[:_PSEUDONYM],
-            look.reference,
-        )
-    speak.out.print(listed)
-    if len(looks) == last:
-        text = _("These are the last %(count)s; --last shows more.")
-        speak.err.print(text % {"count": last})
+    table = make_table(*access_heads(language), _("result"), _("stands out"), _("about"), _("reference"))
+    for access in accesses:
+        result = _result(access, language) or access.denial
+        pseudonym = access.subject[:_PSEUDONYM_LENGTH]
+        table.add_row(*access_cells(access), result, flag_texts(access, language), pseudonym, access.reference)
+    output.result.print(table)
+    if len(accesses) == last:
+        output.messages.print(_("These are the last %(count)s; --last shows more.") % {"count": last})
 
 
-def _result(look: Access, language: str) -> str:
+def access_heads(language: str) -> tuple[str, ...]:
+    """Return the heads of the columns of ``access_cells``."""
     _ = translations(language).gettext
-    verdict = ": ".join(part for part in (look.verdict, look.hold) if part)
-    if look.is_preview or look.is_offered:
-        how = _("preview") if look.is_preview else _("offered")
+    return _("entry"), _("when"), _("who"), _("why"), _("case"), _("outcome")
+
+
+def access_cells(access: Access) -> tuple[str, ...]:
+    """Return the cells with which every table of accesses begins."""
+    at = local_time.clock(access.at)
+    return str(access.seq), at, access.actor.name, access.purpose, access.case, access.status
+
+
+def flag_texts(access: Access, language: str) -> str:
+    """Return the flags of an access as one cell."""
+    return ", ".join(translated(FLAGS, flag, language) for flag in access.flags)
+
+
+def _result(access: Access, language: str) -> str:
+    _ = translations(language).gettext
+    verdict = ": ".join(part for part in (access.verdict, access.hold) if part)
+    if access.is_preview or access.is_offered:
+        how = _("preview") if access.is_preview else _("offered")
         return f"{verdict} ({how})"
     return verdict
 
 
-def document(look: Access) -> dict[str, object]:
-    """Return a look for a JSON document; its moments are RFC 3339 in UTC, as in the entries."""
-    said: dict[str, object] = asdict(look)
-    said["preview"], said["offered"] = said.pop("is_preview"), said.pop("is_offered")
-    ended = None if look.ended_at is None else stamp(look.ended_at)
-    return said | {"at": stamp(look.at), "ended_at": ended, "actor": actor_json(look.actor)}
+def access_document(access: Access) -> dict[str, object]:
+    """Return an access for a JSON document; times are RFC 3339 in UTC, as in the entries."""
+    document: dict[str, object] = asdict(access)
+    document["preview"], document["offered"] = document.pop("is_preview"), document.pop("is_offered")
+    ended = None if access.ended_at is None else stamp(access.ended_at)
+    return document | {"at": stamp(access.at), "ended_at": ended, "actor": actor_json(access.actor)}
 
 
 def evidence(
-    entry: Annotated[int, typer.Argument(min=0, help="The entry, by its number in the log.", metavar="ENTRY")],
+    entry: EntryArgument,
     library: LibraryOption,
     to: Annotated[Path, typer.Option("--to", help="The file to write.", metavar="FILE")],
-    reason: Annotated[str, typer.Option("--reason", help="Why: it goes into the log.", metavar="TEXT")],
+    reason: ReasonOption,
     actor: ViewerOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write the whole request and reply of one access.
+    """Write the full request and reply of one access.
 
-    They are kept of the accesses that failed, of all or of none, as [log] evidence says, and are readable while the key
-    of their year is there. The file holds a person's data and is readable by you alone. Who took it, and why, is in the
-    log.
-
-    Example: rrsync log evidence 118 --library hasselt --to 118.txt --reason "complaint 2026-4"
+    The setting [log] evidence selects the accesses whose messages are stored: those that failed, all, or none. They are
+    encrypted under the key of their year. The file contains personal data and is readable by you alone. The log records
+    the actor and the reason.
     """
-    speak, who, why = voices(), viewer(actor), short("--reason", reason)
-    with opened(config) as services:
-        looked(services, [library])
+    output, who, why = terminal_output(), viewing_person(actor), log_text("--reason", reason)
+    with command_services(config) as services:
+        readable_logs(services, [library])
         kept = services.review().evidence(library, entry, who, reason=why)
         _ = translations(services.settings.language).gettext
     lines = list(kept.lines())
-    with replacing_lines(to) as write:
+    with line_writer(to) as write:
         for line in lines:
             write(line)
     text = _("The messages of entry %(entry)s are in %(file)s. They hold personal data: destroy the file after use.")
-    speak.out.print(text % {"entry": kept.access.seq, "file": shown(to)})
+    output.result.print(text % {"entry": kept.access.seq, "file": printable(to)})
 
 
 class Language(StrEnum):
-    """The languages that a letter can be in."""
+    """The languages of a letter."""
 
     NL = "nl"
     EN = "en"
@@ -204,50 +221,52 @@ class Language(StrEnum):
 def who(
     library: LibrariesOption = None,
     language: Annotated[
-        Language | None, typer.Option("--language", help="The letter's: nl or en; else that of the settings.")
+        Language | None, typer.Option("--language", help="The letter's language: nl or en. Default: the settings'.")
     ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Write the letter to this file.", metavar="FILE")] = None,
     actor: ViewerOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Answer a citizen who asks who looked them up.
+    """Tell a citizen who queried their data.
 
-    Their national number is asked for and not shown; without a terminal one line of standard input is read. The answer
-    is a plain letter: when, for which library, who, why, on what ground, which fields, what came of it, also of what
-    failed or was refused, and who looked in the log. The number is not in it. That it was asked is in the log too.
-
-    Example: rrsync log who --language nl --to letter.txt
+    The command asks for the citizen's national number without showing it; without a terminal it reads one line of
+    standard input. The answer is a letter: for each access when, for which library, by whom, why, on what legal basis,
+    which fields and with what result; also the failed and refused accesses, and who read the log. The letter does not
+    contain the number. The log records the request.
     """
-    speak, by = voices(), viewer(actor)
-    with opened(config) as services:
-        libraries = looked(services, library)
+    from rrsync.audit.letter import Letter  # noqa: PLC0415 — it imports fpdf, which no other command needs
+
+    output, by = terminal_output(), viewing_person(actor)
+    with command_services(config) as services:
+        libraries = readable_logs(services, library)
         _ = translations(services.settings.language).gettext
-        insz = typed(_("National number of the person who asks (not shown)"), production=services.production)
+        insz = prompt_insz(_("National number of the person who asks (not shown)"), production=services.production)
         names = {each.id: each.name for each in services.settings.library}
-        told = services.review().who(libraries, by, insz)
-        now, tongue = services.runtime.clock(), (language or Language(services.settings.language)).value
-    text = Letter(names, tongue).write(told, now)
+        answers = services.review().who(libraries, by, insz)
+        now = services.runtime.clock()
+        letter = Letter(names, (language or Language(services.settings.language)).value)
+    text = letter.write(answers, now)
     if to is not None:
-        with replacing_lines(to) as write:
+        with line_writer(to) as write:
             write(text.removesuffix("\n").encode())
     if as_json:
-        speak.document({"on": stamp(now), "libraries": [_document(each, names) for each in told]})
+        output.print_json({"on": stamp(now), "libraries": [_answer_document(each, names) for each in answers]})
     elif to is None:
-        speak.out.file.write(text)
+        output.result.file.write(text)
     else:
-        speak.out.print(_("The letter is in %(file)s.") % {"file": shown(to)})
+        output.result.print(_("The letter is in %(file)s.") % {"file": printable(to)})
 
 
-def _document(told: PersonAccesses, names: Mapping[str, str]) -> dict[str, object]:
-    """Return what a log says for a JSON document; the sealed numbers are left out."""
+def _answer_document(answer: PersonAccesses, names: Mapping[str, str]) -> dict[str, object]:
+    """Return the answer of one log for a JSON document, without the encrypted numbers."""
     return {
-        "library": told.library,
-        "name": names.get(told.library, ""),
-        "entry": told.seq,
-        "forgotten": told.forgotten,
-        "accesses": [document(look) for look in told.accesses],
+        "library": answer.library,
+        "name": names.get(answer.library, ""),
+        "entry": answer.seq,
+        "forgotten": answer.forgotten,
+        "accesses": [access_document(access) for access in answer.accesses],
         "others": [
-            {name: value for name, value in line.items() if name != "subj"} | {"seq": seq} for seq, line in told.deeds
+            {name: value for name, value in line.items() if name != "subj"} | {"seq": seq} for seq, line in answer.deeds
         ],
     }

@@ -1,44 +1,47 @@
-"""``rrsync members``: taking a library's own member file over, and giving the members back with their addresses.
+"""``rrsync members``: import a library's own member file, and export the members with their addresses.
 
-An import that ends half-way says how many rows were taken over; running it again is safe, since a row that repeats what
-it said before changes nothing.
+An import writes batches, each in one transaction. An import that fails halfway reports how many rows it wrote. It is
+safe to run it again, because a row that repeats what is stored changes nothing.
 """
 
 from __future__ import annotations
 
+import csv
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 import typer
 
 from rrsync.app.runtime import stopping
 from rrsync.app.services import Services
-from rrsync.cli.context import Voices, chosen, opened, voices
-from rrsync.cli.member_file import EXPORTED, Look, Reader, RowFile, row_of, shown
-from rrsync.cli.member_file import opened as opened_file
-from rrsync.cli.options import ConfigOption, JsonOption, LibraryOption
-from rrsync.cli.output import Rejects, progress, rejects, replacing
-from rrsync.errors import ConfigError, Interrupted, StoreError
+from rrsync.cli.context import command_services, select_libraries
+from rrsync.cli.member_file import EXPORTED, FileSummary, MemberFile, RowReader, exported_row, open_member_file
+from rrsync.cli.options import ConfigOption, JsonOption, LibrariesOption, LibraryOption
+from rrsync.cli.output import PRIVATE, Output, csv_writer, printable, progress, terminal_output, unwritable
+from rrsync.core.spreadsheet import escape
+from rrsync.errors import ConfigError, InputError, Interrupted, StoreError
 from rrsync.store.members import ImportResult, ImportRow
 from rrsync.store.rows import MemberStatus
 
 _BATCH: Final = 1_000
 EPILOGS: Final = {
     "import_members": "Example: rrsync members import members.csv --library hasselt. "
-    "A spreadsheet saves such a file as 'CSV UTF-8'. Exit code 0, or 3 when rows were refused.",
+    "A spreadsheet saves such a file as 'CSV UTF-8'. Exit codes: 0 done, 3 some rows were refused.",
     "export_members": "Example: rrsync members export changed.csv --library hasselt --changed-since 2026-11-01. "
-    "The file never holds national numbers; it does hold names and addresses: keep it as you keep those.",
+    "The file never contains national numbers. It contains names and addresses: protect it.",
 }
-_AGAIN: Final = "Running the import again is safe: rows that were taken over are recognised"
+_AGAIN: Final = "It is safe to run the import again: it recognises the rows that are already imported"
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the rows of an import, so far."""
+    """The number of rows of an import by result, so far."""
 
     rows: int = 0
     new: int = 0
@@ -48,12 +51,12 @@ class Tally:
 
     @property
     def taken(self) -> int:
-        """How many rows were taken over."""
+        """The number of rows that were imported."""
         return self.new + self.changed + self.same
 
-    def add(self, taken: Sequence[ImportResult]) -> None:
+    def add(self, results: Sequence[ImportResult]) -> None:
         """Count a batch."""
-        for one in taken:
+        for one in results:
             self.rows += 1
             match one.result:
                 case "new":
@@ -72,126 +75,173 @@ def import_members(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Take a library's members over from its own file.
+    """Import a library's members from its own file.
 
-    One row per member, matched on member_no. The first row names the columns, in any order, with commas or semicolons
-    between them: member_no (required), insz, last_name, first_names, birth_date (1950-12-31), street, house_number,
-    box, postal_code, municipality, country (BEL), membership_end (empty while a member), open_items (loans and debts
-    still open). Other columns are ignored. A column that is not there says nothing: what is held stays. An empty cell
-    in one that is there is empty.
+    The file has one row per member, matched on member_no. The first row names the columns, in any order, separated by
+    commas or semicolons: member_no (required), insz, last_name, first_names, birth_date (1950-12-31), street,
+    house_number, box, postal_code, municipality, country (BEL), membership_end (empty while a member), open_items
+    (loans and debts). Other columns are ignored. Columns missing from the file are left unchanged; an empty cell clears
+    the value.
 
-    A row that cannot be used is refused on its own and noted in FILE.rejects.csv; the others go on. A file that cannot
-    be used as a whole changes nothing. Importing the same file again changes nothing, and undoes nothing the register
-    corrected; a row that says something new makes the member due in the next night.
+    A row that cannot be used is refused and listed in FILE.rejects.csv; the other rows are imported. A file that cannot
+    be used as a whole changes nothing. Importing the same file again changes nothing, and does not undo the register's
+    changes. A row with new data makes the member due in the next night.
     """
-    speak = voices()
-    with opened(config) as services, opened_file(file) as source:
-        chosen(services.settings, [library])
-        with progress(speak, "Looking at the file", source.size) as told:
-            look = source.look(told)
-        _warn(look, speak)
+    output = terminal_output()
+    with command_services(config) as services, open_member_file(file) as source:
+        select_libraries(services.settings, [library])
+        with progress(output, "Checking the file", source.size) as show:
+            summary = source.inspect(show)
+        _warn(output, summary)
         with rejects(file) as refused:
-            tally = _take_over(services, source, look, refused, library=library, speak=speak)
-            where = shown(refused.path) if refused.rows else None
+            tally = _import_rows(services, source, summary, refused, library=library, output=output)
+            where = printable(refused.path) if refused.rows else None
     if as_json:
-        speak.document(asdict(tally) | {"unknown_columns": look.header.unknown, "rejects": where})
+        output.print_json(asdict(tally) | {"unknown_columns": summary.header.unknown, "rejects": where})
     else:
         noted = f" (see {where})" if where else ""
-        speak.out.print(
+        output.result.print(
             f"{tally.rows} rows: {tally.new} new, {tally.changed} changed, {tally.same} same, "
-            f"{tally.refused} refused{noted}.",
-            markup=False,
+            f"{tally.refused} refused{noted}."
         )
     if tally.refused:
         raise typer.Exit(3)
 
 
+def _warn(output: Output, summary: FileSummary) -> None:
+    if summary.header.unknown:
+        output.messages.print(f"Ignored columns: {', '.join(summary.header.unknown)}.")
+    if summary.is_cut_off:
+        output.messages.print("The file looks cut off: its last row is incomplete. The rows before it are imported.")
+
+
+def _import_rows(
+    services: Services, source: MemberFile, summary: FileSummary, refused: Rejects, *, library: str, output: Output
+) -> Tally:
+    """Import the rows in batches, each in one transaction.
+
+    Raises:
+        StoreError, ConfigError, InputError, Interrupted: with the number of rows that were imported before.
+    """
+    tally = Tally()
+    reader = RowReader(library, summary.header.columns, services.production)
+    import_id, at = services.runtime.new_reference(), services.runtime.clock()
+    rows = source.rows()
+    try:
+        with (
+            stopping(services.stop),
+            progress(output, "Importing", summary.rows, unit="rows imported") as show,
+        ):
+            while batch := [reader.read(line, cells) for line, cells in islice(rows, _BATCH)]:
+                if services.stop.is_set():
+                    raise Interrupted("The import was stopped")  # noqa: TRY301 — reported like any other end
+                incoming = [item for item in batch if isinstance(item, ImportRow)]
+                results = [item for item in batch if isinstance(item, ImportResult)]
+                results += services.members.take(incoming, import_id=import_id, at=at)
+                tally.add(results)
+                refused.add(sorted((one for one in results if one.result == "refused"), key=lambda one: one.line))
+                show(tally.rows)
+    except (StoreError, ConfigError, Interrupted) as error:
+        kept = f"{tally.taken} of {summary.rows} rows are imported, the others are not"
+        todo = f"{error.todo}. {_AGAIN}" if error.todo else _AGAIN
+        raise type(error)(error.what, kept=kept, todo=todo) from error
+    return tally
+
+
+class Rejects:
+    """``FILE.rejects.csv``: line, column and reason of each refused row, never its content."""
+
+    def __init__(self, file: TextIO, path: Path) -> None:
+        self._file = file
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._writer.writerow(("line", "column", "reason"))
+        self.path = path
+        self.rows = 0
+
+    def add(self, refused: Sequence[ImportResult]) -> None:
+        """Write refused rows to disk.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        try:
+            self._writer.writerows((one.line, one.column, escape(one.reason)) for one in refused)
+            self._file.flush()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self.rows += len(refused)
+
+
+@contextmanager
+def rejects(source: Path) -> Iterator[Rejects]:
+    """Yield a new file of rejects beside a member file; it is removed at the end if it is empty.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    path = source.with_name(f"{source.name}.rejects.csv")
+    try:
+        path.unlink(missing_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    except OSError as error:
+        raise InputError(
+            f"{printable(path.name)} cannot be written: {error.strerror}",
+            kept="Nothing was imported",
+            todo="Put the member file in a folder you can write to: the refused rows are listed beside it",
+        ) from error
+    file = os.fdopen(handle, "w", encoding="utf-8", newline="")
+    noted = Rejects(file, path)
+    try:
+        yield noted
+    finally:
+        with suppress(OSError):  # ``add`` has reported it
+            file.close()
+        if not noted.rows:
+            path.unlink(missing_ok=True)
+
+
 def export_members(
     file: Annotated[Path, typer.Argument(help="The CSV file to write.", metavar="FILE")],
-    library: Annotated[
-        list[str] | None, typer.Option("--library", help="Only this library; may be repeated.", metavar="ID")
-    ] = None,
+    library: LibrariesOption = None,
     changed_since: Annotated[
         str | None,
         typer.Option(
             "--changed-since",
-            help="Only members the register changed since a time (2026-11-01, 2026-11-01T06:00Z; UTC unless it says "
-            "otherwise), or in a run (its id, as `night` prints it).",
+            help="Only members that the register changed since a time (2026-11-01, 2026-11-01T06:00Z; UTC by default), "
+            "or in a run (its id, as `rrsync night` prints it).",
             metavar="TIME|RUN",
         ),
     ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Write the members with their addresses, as CSV.
+    """Export the members with their addresses as CSV.
 
-    In UTF-8, with what was last found out about each.
-    Columns: library, member_no, last_name, first_names, birth_date, street, house_number, box, postal_code,
-    municipality, nis_code, country, address_since (1998-00-00 where a part is not known), verdict (same, change, hold,
-    or empty if never asked), hold_reason, refreshed_at, changed_at (UTC).
+    The columns are library, member_no, last_name, first_names, birth_date, street, house_number, box, postal_code,
+    municipality, nis_code, country, address_since (1998-00-00 if a part is unknown), verdict (same, change, hold; empty
+    if never asked), hold_reason, refreshed_at, changed_at (UTC).
 
-    A member on hold keeps the address it had. The file is only readable by you, and takes the place of an older one at
-    the end, so an export that is broken off leaves the older one whole.
+    A member on hold keeps the address as it was. The file is in UTF-8 and readable by you alone. It replaces an older
+    file at the end; a failed export leaves the older file unchanged.
     """
-    speak = voices()
-    with opened(config) as services:
-        libraries = chosen(services.settings, library)
-        since, run = _since(services, changed_since)
-        total = sum(services.members.count(each) for each in libraries)
-        rows = 0
-        with replacing(file) as write, progress(speak, "Writing the members", total, lines="members written") as told:
+    output = terminal_output()
+    with command_services(config) as services:
+        libraries = select_libraries(services.settings, library)
+        since, run = _changed_since(services, changed_since)
+        total, rows = sum(services.members.count(each) for each in libraries), 0
+        with (
+            csv_writer(file) as write,
+            progress(output, "Writing the members", total, unit="members written") as show,
+        ):
             write(EXPORTED)
             for rows, standing in enumerate(_standings(services, libraries, since, run), start=1):
-                write(row_of(standing))
+                write(exported_row(standing))
                 if rows % _BATCH == 0:
-                    told(rows)
+                    show(rows)
     if as_json:
-        speak.document({"rows": rows, "file": shown(file)})
+        output.print_json({"rows": rows, "file": printable(file)})
     else:
-        speak.out.print(f"{rows} members written to {shown(file)}.", markup=False)
-
-
-def _take_over(
-    services: Services, source: RowFile, look: Look, refused: Rejects, *, library: str, speak: Voices
-) -> Tally:
-    """Take the rows over in batches, each one transaction.
-
-    Raises:
-        StoreError, ConfigError, InputError, Interrupted: saying how many rows were taken over before.
-    """
-    tally = Tally()
-    reader = Reader(library, look.header.columns, services.production)
-    import_id, at = services.runtime.new_reference(), services.runtime.clock()
-    rows = source.rows()
-    try:
-        with stopping(services.stop), progress(speak, "Importing", look.rows, lines="rows imported") as told:
-            while batch := [reader.read(line, cells) for line, cells in islice(rows, _BATCH)]:
-                _refuse_if(stopped=services.stop.is_set())
-                incoming = [item for item in batch if isinstance(item, ImportRow)]
-                taken = [item for item in batch if isinstance(item, ImportResult)]
-                taken += services.members.take(incoming, import_id=import_id, at=at)
-                tally.add(taken)
-                refused.add(sorted((one for one in taken if one.result == "refused"), key=lambda one: one.line))
-                told(tally.rows)
-    except (StoreError, ConfigError, Interrupted) as error:
-        kept = f"{tally.taken} of {look.rows} rows were taken over and stay, the rest was not"
-        todo = f"{error.todo}. {_AGAIN}" if error.todo else _AGAIN
-        raise type(error)(error.what, kept=kept, todo=todo) from error
-    return tally
-
-
-def _refuse_if(*, stopped: bool) -> None:
-    if stopped:
-        raise Interrupted("The import was stopped")
-
-
-def _warn(look: Look, speak: Voices) -> None:
-    if look.header.unknown:
-        speak.err.print(f"Columns that are ignored: {', '.join(look.header.unknown)}.", markup=False)
-    if look.cut_off:
-        speak.err.print(
-            "The last row of the file is not whole: the file looks cut off. The rows before it are imported."
-        )
+        output.result.print(f"{rows} members written to {printable(file)}.")
 
 
 def _standings(
@@ -201,29 +251,29 @@ def _standings(
         yield from services.members.export(library, since=since, run=run)
 
 
-def _since(services: Services, text: str | None) -> tuple[datetime | None, str | None]:
+def _changed_since(services: Services, text: str | None) -> tuple[datetime | None, str | None]:
     """Read ``--changed-since``: a time, or a run.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: the text is neither.
     """
     if text is None:
         return None, None
-    if (moment := _moment(text)) is not None:
-        return moment, None
+    if (at := _time(text)) is not None:
+        return at, None
     if text.isascii() and text.isprintable() and services.runs.exists(text):
         return None, text
     raise ConfigError(
-        "--changed-since is no time and no run of this database",
+        "--changed-since is neither a time nor a run of this database",
         todo="Write a day (2026-11-01), a time (2026-11-01T06:00Z), or the id that `rrsync night` printed",
     )
 
 
-def _moment(text: str) -> datetime | None:
+def _time(text: str) -> datetime | None:
     try:
         if len(text) == len("2026-11-01"):
             return datetime.combine(date.fromisoformat(text), time(), UTC)
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -1,6 +1,9 @@
-"""Files written for people: readable by their owner alone, and never left half.
+"""Output of the commands: standard output and standard error, tables, progress, and files.
 
-How far a long work is: a bar on a terminal, else a line now and then.
+1. The result of a command goes to standard output; progress and messages go to standard error. With ``--json``
+   standard output is one JSON document and nothing else.
+2. A cell that is too wide for its table is wrapped, never cut off.
+3. A file is readable by its owner alone. It appears, or replaces an older file, only when it was written as a whole.
 """
 
 from __future__ import annotations
@@ -10,101 +13,81 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+import orjson
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 
-from rrsync.cli.context import Voices
-from rrsync.cli.member_file import shown
-from rrsync.core.spreadsheet import escape
-from rrsync.errors import ConfigError, InputError
-from rrsync.store.members import ImportResult
+from rrsync.errors import ConfigError
 
+_FILE_WIDTH: Final = 240  # the width of a table that goes to a file or another program
 _LINE_EVERY: Final = 100_000
+PRIVATE: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The two streams of a command: ``result`` and ``messages``."""
+
+    result: Console
+    messages: Console
+
+    def print_json(self, content: object) -> None:
+        """Print one JSON document as the result."""
+        self.result.file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+
+
+def terminal_output() -> Output:
+    """Return the output of this process. It prints brackets and colons as they are, without markup."""
+    result, messages = (
+        Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False) for stderr in (False, True)
+    )
+    if not result.is_terminal:
+        result.width = _FILE_WIDTH
+    return Output(result, messages)
+
+
+def make_table(*heads: str) -> Table:
+    """Return an empty table, without vertical lines so that it fits in 80 columns."""
+    columns = (Column(head, overflow="fold") for head in heads)
+    return Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def printable(text: object) -> str:
+    """Return a file's name or path in a form that any terminal can print."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager
-def progress(speak: Voices, title: str, total: int, *, lines: str = "") -> Iterator[Callable[[int], None]]:
-    """Yield what shows how far it is: a bar on a terminal, else a line every 100 000 if ``lines`` names them."""
-    if not speak.err.is_terminal:
+def progress(output: Output, title: str, total: int, *, unit: str = "") -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows progress: a bar on a terminal, else a line every 100 000 if there is a unit."""
+    if not output.messages.is_terminal:
 
         def line(done: int) -> None:
-            if lines and done % _LINE_EVERY == 0:
-                speak.err.print(f"{done} of {total} {lines}")
+            if unit and done % _LINE_EVERY == 0:
+                output.messages.print(f"{done} of {total} {unit}")
 
         yield line
         return
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Bar(*columns, console=speak.err, transient=True) as bar:
+    with Progress(*columns, console=output.messages, transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.update(task, completed=done)
 
 
-_PRIVATE: Final = 0o600
-
-
-class Rejects:
-    """``FILE.rejects.csv``: the refused rows, by line, column and reason, never by what stood there."""
-
-    def __init__(self, file: TextIO, path: Path) -> None:
-        self._file = file
-        self._writer = csv.writer(file, lineterminator="\n")
-        self._writer.writerow(("line", "column", "reason"))
-        self.path = path
-        self.rows = 0
-
-    def add(self, refused: Sequence[ImportResult]) -> None:
-        """Write refused rows to disk.
-
-        Raises:
-            ConfigError: they cannot be written.
-        """
-        try:
-            self._writer.writerows((one.line, one.column, escape(one.reason)) for one in refused)
-            self._file.flush()
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        self.rows += len(refused)
-
-
 @contextmanager
-def rejects(source: Path) -> Iterator[Rejects]:
-    """Give the rejects of a member file, in the place of those of an earlier import; none is left when none was needed.
+def csv_writer(path: Path) -> Iterator[Callable[[Sequence[str]], object]]:
+    """Yield a function that writes rows to a new CSV file, which replaces ``path`` when the block succeeds.
 
     Raises:
-        InputError: they cannot be written beside the file.
-    """
-    path = source.with_name(f"{source.name}.rejects.csv")
-    try:
-        path.unlink(missing_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-    except OSError as error:
-        raise InputError(
-            f"{shown(path.name)} cannot be written: {error.strerror}",
-            kept="Nothing was imported",
-            todo="Put the member file in a folder you can write to, as refused rows are noted beside it",
-        ) from error
-    file = os.fdopen(handle, "w", encoding="utf-8", newline="")
-    noted = Rejects(file, path)
-    try:
-        yield noted
-    finally:
-        with suppress(OSError):  # what could not be written was told by ``add``
-            file.close()
-        if not noted.rows:
-            path.unlink(missing_ok=True)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Callable[[Sequence[str]], object]]:
-    """Yield what writes rows to a new CSV file, which takes the place of ``path`` at the end, when all went well.
-
-    Raises:
-        ConfigError: it cannot be written; what stood there still stands.
+        ConfigError: the file cannot be written; an older file at ``path`` is unchanged.
     """
     with _replacement(path) as handle, os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
         yield csv.writer(file, lineterminator="\n").writerow
@@ -113,8 +96,8 @@ def replacing(path: Path) -> Iterator[Callable[[Sequence[str]], object]]:
 
 
 @contextmanager
-def replacing_lines(path: Path) -> Iterator[Callable[[bytes], object]]:
-    """Yield what writes lines to a new file; the rest is as ``replacing`` says."""
+def line_writer(path: Path) -> Iterator[Callable[[bytes], object]]:
+    """Yield a function that writes lines to a new file; otherwise like ``csv_writer``."""
     with _replacement(path) as handle, os.fdopen(handle, "wb") as file:
         yield lambda line: file.write(line + b"\n")
         file.flush()
@@ -123,11 +106,11 @@ def replacing_lines(path: Path) -> Iterator[Callable[[bytes], object]]:
 
 @contextmanager
 def _replacement(path: Path) -> Iterator[int]:
-    """Yield the handle of a new file beside ``path``, which takes its place when it was written and closed."""
+    """Yield the handle of a new file beside ``path``, which replaces it after the file was written and closed."""
     try:
         path = path.resolve()
         if path.exists() and not path.is_file():
-            raise ConfigError(f"{shown(path.name)} is no ordinary file", todo="Name a file to write")
+            raise ConfigError(f"{printable(path.name)} is not a regular file", todo="Name a file to write")
         handle, name = tempfile.mkstemp(prefix=".rrsync-", suffix=".part", dir=path.parent)
         part = Path(name)
         try:
@@ -136,40 +119,46 @@ def _replacement(path: Path) -> Iterator[int]:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Callable[[str, bytes], None]]:
-    """Yield what writes files, by their path from a new folder, which is there at the end, when all went well.
+def folder_writer(path: Path) -> Iterator[Callable[[str, bytes], None]]:
+    """Yield a function that writes files, by their path in a new folder, which appears when the block succeeds.
 
     Raises:
-        ConfigError: something is there already, or it cannot be written; nothing is left of it then.
+        ConfigError: the path exists, or the folder cannot be written; nothing of it is left.
     """
     try:
         path = path.resolve()
         if path.exists():
-            raise ConfigError(f"{shown(path.name)} is there already", todo="Name a folder that is not there yet")
+            raise exists_already(path)
         part = Path(tempfile.mkdtemp(prefix=".rrsync-", suffix=".part", dir=path.parent))
         try:
-            yield partial(_put, part)
+            yield partial(_write_file, part)
             os.sync()  # all files at once: one by one takes hours when there are many
             part.rename(path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
-def _put(folder: Path, name: str, data: bytes) -> None:
+def _write_file(folder: Path, name: str, data: bytes) -> None:
     *folders, last = Path(name).parts
-    for one in folders:
-        folder /= one
+    for each in folders:
+        folder /= each
         folder.mkdir(mode=0o700, exist_ok=True)
-    with os.fdopen(os.open(folder / last, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:
+    with os.fdopen(os.open(folder / last, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as file:
         file.write(data)
 
 
-def _unwritable(path: Path, error: OSError) -> ConfigError:
-    what = f"{shown(path.name)} cannot be written: {error.strerror}"
-    return ConfigError(what, todo="Check the folder, its rights and the room on its disk")
+def exists_already(path: Path) -> ConfigError:
+    """Return the error for a folder that must be new."""
+    return ConfigError(f"{printable(path.name)} exists already", todo="Name a folder that does not exist yet")
+
+
+def unwritable(path: Path, error: OSError) -> ConfigError:
+    """Return the error for a file or folder that cannot be written."""
+    what = f"{printable(path.name)} cannot be written: {error.strerror}"
+    return ConfigError(what, todo="Check the folder, its permissions and the free disk space")

@@ -1,4 +1,8 @@
-"""The door for another organisation: a witness for the access logs of libraries that are not its own."""
+"""``rrsync witness``: a witness of other organisations' access logs.
+
+Its public key goes to each library; each library's public key goes to the witness. The key file and the state folder
+are created together, and a key without its state is refused, because a witness without memory signs a rolled-back log.
+"""
 
 from __future__ import annotations
 
@@ -12,74 +16,74 @@ from rrsync.anchor.durable_file import create
 from rrsync.anchor.witness_server import Witness
 from rrsync.app.log_keeping import SEED_BYTES, key_text, seed_of
 from rrsync.app.runtime import system_runtime, until_stopped
-from rrsync.cli.context import voices
+from rrsync.cli.output import terminal_output
 from rrsync.core.signed_note import Key, Signer, is_key_name
 from rrsync.errors import ConfigError
 
-_COMMENT: Final = "# The key of an rrsync witness: who has it can sign as the witness. Keep a copy in a safe place."
+_COMMENT: Final = (
+    "# The key of an rrsync witness: anybody with this file can sign as the witness. Keep a copy in a safe place."
+)
+EPILOGS: Final = {
+    "witness": "Example: rrsync witness --name example.org/witness --key witness.key --state witness --logs logs.txt"
+}
 
 
 def witness(
     name: Annotated[
         str,
-        typer.Option(
-            "--name", help="What the witness is called, for good: a web name of yours and a word.", metavar="NAME"
-        ),
+        typer.Option("--name", help="The permanent name: your domain name, a slash and a word.", metavar="NAME"),
     ],
     key: Annotated[
-        Path, typer.Option("--key", help="Its key file; made (mode 0600) if it is not there.", metavar="FILE")
+        Path, typer.Option("--key", help="The key file; created (mode 0600) if it is missing.", metavar="FILE")
     ],
     state: Annotated[
         Path,
-        typer.Option("--state", help="The folder where it keeps what it saw; made with the key.", metavar="DIR"),
+        typer.Option("--state", help="The folder of the signed checkpoints; created with the key.", metavar="DIR"),
     ],
     log: Annotated[
         list[str] | None,
-        typer.Option("--log", help="The public key of a log to watch; may be given again.", metavar="VKEY"),
+        typer.Option("--log", help="The public key of a log to witness; can be repeated.", metavar="VKEY"),
     ] = None,
     logs: Annotated[
-        Path | None, typer.Option("--logs", help="A file with such keys, one a line.", metavar="FILE")
+        Path | None, typer.Option("--logs", help="A file with public keys of logs, one per line.", metavar="FILE")
     ] = None,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65_535, help="The port; 0 takes a free one.", metavar="N")
+        int, typer.Option("--port", min=0, max=65_535, help="The port; 0 selects a free one.", metavar="N")
     ] = 8081,
 ) -> None:
-    """Witness the access logs of others, until Ctrl-C.
+    """Witness other organisations' access logs until Ctrl-C.
 
-    A library writes down every question it asks the National Registry about a person. Whoever keeps that log could
-    change it, or put an old copy back, and nobody would see. A witness is a small program at another organisation that
-    sees it: now and then the library sends the size of its log and a fingerprint of all that is in it. The witness
-    signs them if the log only grew since the last time, remembers them, and refuses everything else. It never sees who
-    asked, nor about whom.
+    A library logs every question that it sends to the National Registry. An administrator of that log could change it,
+    or restore an old copy, without anybody noticing. A witness is a small program at another organisation that notices.
+    The library regularly sends the size of its log and the hash of its entries. The witness signs and stores them if
+    the log only grew since the last time, and refuses everything else. It never sees who asked, or about whom.
 
-    The first time it makes a key and prints one line, its public key: give that line to the library, with your address.
-    The library gives you a line too, the public key of its log: start the witness again with --log and that line. Keep
-    the folder it remembers in as you keep the key: a witness that forgets can be told anything. It speaks plain HTTP
-    on this machine only; put a web server with a certificate before it.
-
-    Example: rrsync witness --name example.org/witness --key witness.key --state witness --logs logs.txt
+    The first start creates a key and prints the public key, one line: send that line and your address to the library.
+    The library sends you a line too, the public key of its log: start the witness again with --log and that line.
+    Protect the state folder like the key, because a witness without it signs any log. The witness uses plain HTTP on
+    this machine only; put a web server with a certificate in front.
     """
-    speak = voices()
-    named = [_key(text) for text in _named(log or [], logs)]
+    output = terminal_output()
+    logs_known = [_key(text) for text in _key_texts(log or [], logs)]
     runtime = system_runtime()
     signer = _signer(name, key, state, runtime.random)
-    speak.out.print(signer.cosigner.text)
-    if not named:
-        speak.err.print("Give this line to the library, and start again with --log and the line it gives you.")
+    output.result.print(signer.cosigner.text)
+    if not logs_known:
+        output.messages.print("Send this line to the library, and start again with --log and the library's line.")
         return
     with (
-        Witness(signer=signer, logs=named, state=state, clock=runtime.clock, host=host, port=port) as server,
+        Witness(signer=signer, logs=logs_known, state=state, clock=runtime.clock, host=host, port=port) as server,
         until_stopped() as stopped,
     ):
-        speak.err.print(f"The witness answers at {server.url} ; stop it with Ctrl-C. Logs it knows: {len(named)}.")
+        output.messages.print(f"The witness answers at {server.url} ; stop it with Ctrl-C. Logs: {len(logs_known)}.")
         stopped.wait()
     signed = server.counts["200"]
-    speak.err.print(f"Checkpoints signed: {signed}, not signed: {server.counts.total() - signed}.")
+    output.messages.print(f"Checkpoints signed: {signed}, refused: {server.counts.total() - signed}.")
 
 
-def _named(texts: list[str], file: Path | None) -> Iterator[str]:
-    """Yield the keys that are named, on the command line and in a file."""
+def _key_texts(texts: list[str], file: Path | None) -> Iterator[str]:
+    """Yield the public keys from the command line and from a file."""
     yield from texts
     if file is not None:
         try:
@@ -94,43 +98,43 @@ def _key(text: str) -> Key:
         return Key.parse(text)
     except ValueError as error:
         raise ConfigError(
-            f"One of the logs' keys cannot be used: {error}", todo="Copy the whole line that the library gave you"
+            f"One of the logs' keys cannot be used: {error}", todo="Copy the whole line that the library sent you"
         ) from error
 
 
 def _signer(name: str, file: Path, state: Path, random: Callable[[int], bytes]) -> Signer:
-    """Return who signs: with the key of the file, which is made, with the folder, if it is not there."""
+    """Return the signer with the key of the file; a missing file is created together with the folder."""
     if not is_key_name(name):
-        raise ConfigError("The witness' name cannot be used", todo="Write it without blanks and without +")
+        raise ConfigError("The witness' name cannot be used", todo="Write it without spaces and without +")
     try:
         if file.exists():
             seed = _read(file, state)
         else:
             seed = random(SEED_BYTES)
-            _make(file, state, seed)
+            _create(file, state, seed)
     except OSError as error:
         raise ConfigError(
-            f"The witness' key or its folder cannot be used: {error.strerror}", todo="Check both, and their rights"
+            f"The witness' key or its folder cannot be used: {error.strerror}", todo="Check both, and their permissions"
         ) from error
     return Signer(name, seed)
 
 
 def _read(file: Path, state: Path) -> bytes:
     if file.stat().st_mode & 0o077:
-        raise ConfigError("Others can read the witness' key file", todo=f"Run `chmod 600 {file}`")
+        raise ConfigError("Other users can read the witness' key file", todo=f"Run `chmod 600 {file}`")
     if not state.is_dir():
         raise ConfigError(
-            f"The witness has its key but not its memory: there is no folder {state}",
+            f"The witness has its key but not its state: there is no folder {state}",
             kept="Nothing was signed",
-            todo="Put the folder back; only if this witness never signed anything, make an empty one",
+            todo="Restore the folder; create an empty one only if this witness never signed anything",
         )
     seed = seed_of(file.read_bytes().decode("ascii", errors="replace"))
     if seed is None:
-        raise ConfigError(f"{file} is no witness' key file", todo="Put the right one back")
+        raise ConfigError(f"{file} is not a witness' key file", todo="Restore the right one")
     return seed
 
 
-def _make(file: Path, state: Path, seed: bytes) -> None:
-    """Make the folder, and then the key file, whole and on disk or not at all."""
+def _create(file: Path, state: Path, seed: bytes) -> None:
+    """Create the folder, and then the key file, completely or not at all."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     create(file, key_text(_COMMENT, seed), mode=0o600)

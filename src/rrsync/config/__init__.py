@@ -1,1 +1,1 @@
-"""The settings: what can be set, and how they are read."""
+"""The settings: their tables, and how they are read."""

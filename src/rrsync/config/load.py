@@ -1,7 +1,9 @@
-"""Reads the settings: ``rrsync.toml``, with any key overridable by the environment (``RRSYNC_REGISTRY__ENDPOINT=…``).
+"""Reading the settings and the secrets.
 
-The file is the one named, else the one ``RRSYNC_CONFIG`` names, else ``rrsync.toml`` in the working directory. Relative
-paths in it are relative to it. An unknown key, or a value that cannot be, is one sentence and exit code 2.
+1. The settings file is the one named on the command line, else by ``RRSYNC_CONFIG``, else ``./rrsync.toml``.
+2. The environment overrides any key: ``RRSYNC_REGISTRY__ENDPOINT=…``. Relative paths are relative to the file.
+3. An unknown key or an invalid value is a ``ConfigError`` of one sentence that does not contain the value.
+4. A secret is no setting: it comes from its own file, else a systemd credential, else an environment variable.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -31,12 +34,12 @@ from rrsync.errors import ConfigError
 FILE_NAME: Final = "rrsync.toml"
 _SQLITE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(.+)")
 
-Placed = TypeVar("Placed", bound=BaseModel)
+AnyTable = TypeVar("AnyTable", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret that is no setting: what it is, and the names of its systemd credential and its variable."""
+    """A secret: its description, the name of its systemd credential and of its environment variable."""
 
     what: str
     credential: str
@@ -51,28 +54,35 @@ PASSPHRASE: Final = Secret("certificate passphrase", "rrsync.certificate", "RRSY
 
 
 def named_file(named: Path | None) -> Path:
-    """Return the settings file that is meant, whether it is there or not."""
+    """Return the path of the settings file, which may not exist."""
     return named or Path(os.environ.get("RRSYNC_CONFIG") or FILE_NAME)
+
+
+def settings_template() -> str:
+    """Return the settings file that ``rrsync init`` writes."""
+    return (files("rrsync.config") / "template.toml").read_text(encoding="utf-8")
 
 
 def load(named: Path | None = None) -> Settings:
     """Read the settings.
 
     Raises:
-        ConfigError: what cannot be read or used, in one sentence.
+        ConfigError: the file is missing or invalid.
     """
     path = named_file(named)
     try:
         if not path.is_file():
             raise ConfigError(
                 f"There is no settings file {path}",
-                todo="Name the right one with --config, or run `rrsync init` to make one here",
+                todo="Name the right one with --config, or run `rrsync init` to create one here",
             )
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} is no valid TOML: {error}", todo="Correct that line") from error
+        raise ConfigError(f"{path.name} is not valid TOML: {error}", todo="Correct that line") from error
     except OSError as error:
-        raise ConfigError(f"The settings file cannot be read: {error.strerror}", todo="Check its rights") from error
+        raise ConfigError(
+            f"The settings file cannot be read: {error.strerror}", todo="Check its permissions"
+        ) from error
     _refuse_unknown_tables()
     try:
         settings = Settings(**content)
@@ -80,125 +90,106 @@ def load(named: Path | None = None) -> Settings:
         raise ConfigError(_sentence(path, error), todo="Correct the settings") from error
     except SettingsError as error:
         raise ConfigError(f"A setting in the environment is wrong: {error}", todo="Correct the variable") from error
-    return _anchored(settings, path.resolve().parent)
+    return _with_absolute_paths(settings, path.resolve().parent)
 
 
 def _refuse_unknown_tables() -> None:
-    """Refuse a misspelled table in the environment; it must hold ``__``, as Kubernetes sets ``RRSYNC_PORT`` itself."""
+    """Refuse an unknown table in the environment; variables without ``__``, such as Kubernetes' own, are ignored."""
     for name in sorted(os.environ):
         table, deeper, _ = name.upper().removeprefix(PREFIX).partition("__")
         if deeper and name.upper().startswith(PREFIX) and table.lower() not in Settings.model_fields:
-            raise ConfigError(f"The environment has a key rrsync does not know: {name}", todo="Correct its name")
+            raise ConfigError(f"The environment has an unknown key: {name}", todo="Correct its name")
 
 
 def _sentence(path: Path, error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{path.name} or the environment has a key rrsync does not know: {where}"
-    said = str(first["msg"]).removeprefix("Value error, ")
-    return f"{path.name} or the environment has a wrong value for {where}: {said}" if where else f"{path.name}: {said}"
+        return f"{path.name} or the environment has an unknown key: {where}"
+    why = str(first["msg"]).removeprefix("Value error, ")
+    return f"{path.name} or the environment has a wrong value for {where}: {why}" if where else f"{path.name}: {why}"
 
 
-def _anchored(settings: Settings, folder: Path) -> Settings:
-    """Return the settings with every relative path made relative to their file."""
+def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
+    """Return the settings with absolute paths; relative paths are relative to the settings file."""
     if match := _SQLITE.fullmatch(settings.store.url):
         store = StoreSettings(url=f"{match[1]}{folder / match[2]}")
         settings = settings.model_copy(update={"store": store})
     return settings.model_copy(
         update={
             "keys": KeySettings(file=folder / settings.keys.file),
-            "registry": _placed(settings.registry, folder, *FILES),
-            "log": _anchored_log(settings.log, folder),
-            "web": _anchored_web(settings.web, folder),
-            "library": [_anchored_library(library, folder) for library in settings.library],
+            "registry": _absolute(settings.registry, folder, *FILES),
+            "log": _absolute_log(settings.log, folder),
+            "web": _absolute_web(settings.web, folder),
+            "library": [_absolute_library(library, folder) for library in settings.library],
         }
     )
 
 
-def _placed(table: Placed, folder: Path, *names: str) -> Placed:
-    """Return a table with the paths of these names made relative to a folder."""
+def _absolute(table: AnyTable, folder: Path, *names: str) -> AnyTable:
+    """Return a table with these paths made absolute."""
     found = {name: folder / value for name in names if (value := getattr(table, name)) is not None}
     return table.model_copy(update=found)
 
 
-def _anchored_log(said: LogSettings, folder: Path) -> LogSettings:
-    anchors = [_placed(each, folder, "path" if each.kind == "file" else "ca") for each in said.anchor]
-    return _placed(said, folder, "signing_key", "signed").model_copy(update={"anchor": anchors})
+def _absolute_log(log: LogSettings, folder: Path) -> LogSettings:
+    anchors = [_absolute(each, folder, "path" if each.kind == "file" else "ca") for each in log.anchor]
+    return _absolute(log, folder, "signing_key", "signed").model_copy(update={"anchor": anchors})
 
 
-def _anchored_web(said: WebSettings, folder: Path) -> WebSettings:
-    return said if said.oidc is None else said.model_copy(update={"oidc": _placed(said.oidc, folder, "ca")})
+def _absolute_web(web: WebSettings, folder: Path) -> WebSettings:
+    return web if web.oidc is None else web.model_copy(update={"oidc": _absolute(web.oidc, folder, "ca")})
 
 
-def _anchored_library(library: LibrarySettings, folder: Path) -> LibrarySettings:
-    library = _placed(library, folder, "webhook_ca")
-    if (said := library.authorisation) is None:
+def _absolute_library(library: LibrarySettings, folder: Path) -> LibrarySettings:
+    library = _absolute(library, folder, "webhook_ca")
+    if library.authorisation is None:
         return library
-    return library.model_copy(update={"authorisation": said.model_copy(update={"scope": folder / said.scope})})
+    return library.model_copy(update={"authorisation": _absolute(library.authorisation, folder, "scope")})
 
 
 def read_keys(settings: Settings) -> str:
-    """Return the text of the keys; raises what ``_secret`` raises."""
-    return _secret(settings.keys.file, KEYS)
+    """Return the text of the keys; raises what ``_required`` raises."""
+    return _required(settings.keys.file, KEYS)
 
 
 def read_signing_key(settings: Settings) -> str:
-    """Return the text of the key that signs the logs; raises what ``_secret`` raises."""
-    return _secret(settings.log.signing_key, SIGNING)
+    """Return the text of the key that signs the access logs; raises what ``_required`` raises."""
+    return _required(settings.log.signing_key, SIGNING)
 
 
 def smtp_password() -> str:
-    """Return the password of the mail anchor's user, from systemd's credential or the environment; ``""`` without one.
-
-    Raises:
-        ConfigError: the credential cannot be read.
-    """
-    return _given(SMTP)
+    """Return the password of the mail anchor's user; raises what ``_optional`` raises."""
+    return _optional(SMTP)
 
 
 def certificate_passphrase() -> str:
-    """Return the passphrase of the client certificate's key, likewise; ``""`` without one.
-
-    Raises:
-        ConfigError: the credential cannot be read.
-    """
-    return _given(PASSPHRASE)
+    """Return the passphrase of the client certificate's key; raises what ``_optional`` raises."""
+    return _optional(PASSPHRASE)
 
 
 def oidc_secret() -> str:
-    """Return the secret that the identity provider knows the pages by, likewise; ``""`` without one.
-
-    Raises:
-        ConfigError: the credential cannot be read.
-    """
-    return _given(OIDC)
+    """Return the client secret at the identity provider; raises what ``_optional`` raises."""
+    return _optional(OIDC)
 
 
 def webhook_secret(library: str) -> str:
-    """Return the secrets, one or two, with which a library's webhook is signed, likewise; ``""`` without one.
-
-    Raises:
-        ConfigError: the credential cannot be read.
-    """
+    """Return the one or two secrets that sign a library's webhook; raises what ``_optional`` raises."""
     variable = f"RRSYNC_WEBHOOK_{library.upper().replace('-', '_')}"
-    return _given(Secret("secret of a webhook", f"rrsync.webhook.{library}", variable))
+    return _optional(Secret("secret of a webhook", f"rrsync.webhook.{library}", variable))
 
 
-def _given(secret: Secret) -> str:
-    return (_credential(secret) or os.environ.get(secret.variable) or "").strip()
-
-
-def _secret(file: Path, secret: Secret) -> str:
-    """Return a secret: from its file, else systemd's credential, else the environment, in that order.
+def _required(file: Path, secret: Secret) -> str:
+    """Return a secret from its file, else from the systemd credential, else from the environment.
 
     Raises:
-        ConfigError: there is none, or others can read the file.
+        ConfigError: the secret is missing, or other users can read its file.
     """
     try:
         if file.is_file():
             if file.stat().st_mode & 0o077:
-                raise ConfigError(f"Others can read the {secret.what} file", todo=f"Run `chmod 600 {file.name}`")
+                todo = f"Run `chmod 600 {file.name}`"
+                raise ConfigError(f"Other users can read the {secret.what} file", todo=todo)
             return file.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(secret) from error
@@ -207,9 +198,18 @@ def _secret(file: Path, secret: Secret) -> str:
     raise ConfigError(
         f"There is no {secret.what}: no file {file.name}, no systemd credential {secret.credential}, no "
         f"{secret.variable}",
-        todo="Run `rrsync init` if there never was one, as in a new installation or after an upgrade that asks for it; "
-        f"else restore its {secret.what} file from your backup",
+        todo="Run `rrsync init` in a new installation, or after an upgrade that asks for it; "
+        f"else restore the {secret.what} file from your backup",
     )
+
+
+def _optional(secret: Secret) -> str:
+    """Return a secret from the systemd credential, else from the environment, else ``""``.
+
+    Raises:
+        ConfigError: the credential cannot be read.
+    """
+    return (_credential(secret) or os.environ.get(secret.variable) or "").strip()
 
 
 def _credential(secret: Secret) -> str:
@@ -222,4 +222,4 @@ def _credential(secret: Secret) -> str:
 
 
 def _unreadable(secret: Secret) -> ConfigError:
-    return ConfigError(f"The {secret.what} file cannot be read", todo="Check its rights, or restore it")
+    return ConfigError(f"The {secret.what} file cannot be read", todo="Check its permissions, or restore it")

@@ -1,10 +1,8 @@
-"""What can be set: every table of ``rrsync.toml`` and its keys.
+"""The settings: every table of ``rrsync.toml`` with its keys, defaults and rules.
 
-What can be set of the pages: where they are served, who may come in, and how often one may ask.
-
-``[registry]``: which MAGDA is asked, how fast, and who we are to it.
-
-What every table of the settings has in common.
+1. A table refuses an unknown key, and its errors never contain a value.
+2. Personal data leaves this machine only over TLS; in the simulator environment it does not leave the machine.
+3. Addresses and senders of MAGDA's acceptance and production environments do not mix (MAGDA fact sheet §1.2, §9.26).
 """
 
 from __future__ import annotations
@@ -25,34 +23,34 @@ from rrsync.core.roles import Role
 from rrsync.core.signed_note import Key, KeyKind
 from rrsync.errors import ConfigError
 
+PREFIX: Final = "RRSYNC_"
+FILES: Final = ("certificate", "private_key", "ca", "trust")
+ACCEPTANCE: Final = "-aip"
+_SIMULATOR: Final = "http://127.0.0.1:8080/"
+_FLEMISH: Final = ".vlaanderen.be"
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _HERE: Final = re.compile(
     r"https?://(localhost|127(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}|\[::1\])(:[0-9]+)?(/.*)?", re.IGNORECASE
 )
 
 
 class Table(BaseModel):
-    """A table of ``rrsync.toml``: no key it does not know, and no value in an error."""
+    """The rules of every table: no unknown key, and no value in an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def is_here(address: str) -> bool:
-    """Whether a URL is one of this machine."""
+    """Whether a URL is on this machine."""
     return _HERE.fullmatch(address) is not None
 
 
-FILES: Final = ("certificate", "private_key", "ca", "trust")
-ACCEPTANCE: Final = "-aip"
-_SIMULATOR: Final = "http://127.0.0.1:8080/"
-_FLEMISH: Final = ".vlaanderen.be"
-
-
 class RegistrySettings(Table):
-    """``[registry]``: MAGDA, how fast it may be asked, and how each side proves who it is.
+    """``[registry]``: MAGDA's addresses, the rate limits, and the certificates of both sides.
 
     Without ``endpoint`` the addresses are MAGDA's own for the environment (MAGDA fact sheet §1.5). ``certificate`` is
-    PEM, with ``private_key`` beside it or in it, or PKCS#12; its passphrase is a credential. ``trust`` holds the
-    certificates, or their issuers, that may sign replies; it is a store of its own, apart from ``ca``.
+    PEM, with the key in it or in ``private_key``, or PKCS#12; its passphrase is a credential. ``trust`` contains the
+    certificates, or their issuers, that may sign replies; it is separate from ``ca``.
     """
 
     environment: Literal["simulator", "acceptance", "production"] = "simulator"
@@ -81,7 +79,7 @@ class RegistrySettings(Table):
 
     @model_validator(mode="after")
     def _stays_near_or_secret(self) -> Self:
-        """Let no question about invented people leave this machine, and none at all in clear."""
+        """Keep questions about invented people on this machine, and send all others over TLS."""
         for address in self.addresses():
             if is_here(address):
                 continue
@@ -93,7 +91,7 @@ class RegistrySettings(Table):
 
     @model_validator(mode="after")
     def _asks_the_right_magda(self) -> Self:
-        """Let no question for acceptance reach production, nor the reverse (MAGDA fact sheet §9.26)."""
+        """Send no question for acceptance to production, nor the reverse (MAGDA fact sheet §9.26)."""
         for address in self.addresses():
             host = (urlsplit(address).hostname or "").lower().removesuffix(".")
             if host.endswith(_FLEMISH) and host.partition(".")[0].endswith(ACCEPTANCE) != self.is_acceptance:
@@ -110,17 +108,17 @@ class RegistrySettings(Table):
 
     @property
     def is_acceptance(self) -> bool:
-        """Whether MAGDA's acceptance environment is asked."""
+        """Whether the environment is MAGDA's acceptance environment."""
         return self.environment == "acceptance"
 
     def addresses(self) -> list[str]:
-        """Return the addresses that the settings name themselves."""
+        """Return the addresses in the settings."""
         if self.endpoint is None:
             return []
         return [self.endpoint] if isinstance(self.endpoint, str) else list(self.endpoint.values())
 
     def address(self, operation: str, domain: str) -> str:
-        """Return the address of an operation, as ``GeefPersoon-02.02`` of the domain ``persoon``.
+        """Return the address of an operation, such as ``GeefPersoon-02.02`` of the domain ``persoon``.
 
         Raises:
             ConfigError: the table of addresses does not name its service.
@@ -141,14 +139,12 @@ class RegistrySettings(Table):
 Word = Annotated[str, Field(min_length=1, max_length=120)]
 Limit = Annotated[int, Field(ge=1, le=100_000)]
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
 
 class OidcSettings(Table):
     """``[web.oidc]``: the identity provider (ACM/IDM in Flanders); its secret is a credential.
 
-    ``roles`` says what a text in ``role_claim`` is worth, without the organisation after it:
-    ``RRSync-Balie = "desk"``. Of ``acr``, if it names any, the login must be one.
+    ``roles`` maps a text in ``role_claim``, without the organisation after it, to a role: ``RRSync-Balie = "desk"``. If
+    ``acr`` is not empty, the login must have one of its values.
     """
 
     issuer: str
@@ -181,7 +177,7 @@ class OidcSettings(Table):
 
 
 class LimitSettings(Table):
-    """``[web.limits]``: how often one may ask at the desk (``core.quota``)."""
+    """``[web.limits]``: the number of questions at the desk (``core.desk_quota``)."""
 
     per_minute: Limit = 5
     per_hour: Limit = 30
@@ -191,17 +187,17 @@ class LimitSettings(Table):
 
     @property
     def limits(self) -> Limits:
-        """The same as the rule has them."""
+        """The limits as a value of ``core.desk_quota``."""
         return Limits(**self.model_dump())
 
 
 class WebSettings(Table):
-    """``[web]``: the pages. ``public_url`` is how browsers see them; ``organisation`` who runs rrsync for all.
+    """``[web]``: the pages.
 
-    ``outside_per_month`` is how many people who are no member a library may ask about in a month, each with a second
-    person's word (``core.glass``); 0 is none.
-
-    Behind a proxy that adds TLS, ``public_url`` is the proxy's, and host and port where it finds the pages.
+    ``public_url`` is the address in the browser; behind a proxy that adds TLS it is the proxy's, and ``host`` and
+    ``port`` are the address that the proxy connects to. The staff of ``organisation`` work for all libraries.
+    ``outside_per_month`` is the number of non-members that a library may ask about in a month, each approved by a
+    second person (``core.break_glass``).
     """
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -221,18 +217,18 @@ class WebSettings(Table):
         if not (is_here(value) or parts.scheme == "https") or not parts.hostname or parts.username:
             raise ValueError("the pages must be https://, unless they are on this machine")
         if parts.path not in {"", "/"} or parts.query or parts.fragment:
-            raise ValueError("it must end after the host or port: the pages stand at its root")
+            raise ValueError("it must end after the host or port: the pages are at its root")
         return value
 
     @model_validator(mode="after")
     def _is_public_under_a_name(self) -> Self:
         if not self.is_here and not self.origin.startswith("https:"):
-            raise ValueError("public_url must say under which https:// address browsers find the pages")
+            raise ValueError("public_url must be the https:// address of the pages in the browser")
         return self
 
     @property
     def origin(self) -> str:
-        """What a browser calls the origin of the pages: scheme, host, and port if it is not the usual one."""
+        """The origin of the pages in the browser: scheme, host, and port if it is not the default."""
         parts = urlsplit(self.public_url or f"http://{self._host}:{self.port}")
         port = "" if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -240,7 +236,7 @@ class WebSettings(Table):
 
     @property
     def is_here(self) -> bool:
-        """Whether the pages are served to this machine alone: where they listen, and how browsers call them."""
+        """Whether only this machine can reach the pages, by both their own and their public address."""
         return is_here(f"http://{self._host}/") and (not self.public_url or is_here(self.public_url))
 
     @property
@@ -248,11 +244,8 @@ class WebSettings(Table):
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
-PREFIX: Final = "RRSYNC_"
-
-
 class StoreSettings(Table):
-    """``[store]``: where the database is."""
+    """``[store]``: the database."""
 
     url: str = "sqlite:///rrsync.db"
 
@@ -264,11 +257,11 @@ class KeySettings(Table):
 
 
 class NightSettings(Table):
-    """``[night]``: who is due, and what stops a run by itself.
+    """``[night]``: when a member is due again, and the limits that stop a run.
 
-    ``max_mismatches`` replies about somebody else stop a run: by default the first, or the fifth from a simulator,
-    whose persona files hold known slips. More than ``max_change_share`` of the last 1 000 addresses compared, or more
-    than ``max_same_address`` members moving to one address, and no change is believed without a person.
+    ``max_mismatches`` replies about another person stop a run: by default 1, or 5 with a simulator, whose persona files
+    contain known errors. Changes become holds when more than ``max_change_share`` of the last 1 000 compared addresses
+    differ, or when more than ``max_same_address`` members move to one address.
     """
 
     stale_after_days: Annotated[int, Field(ge=1, le=36_500)] = 30
@@ -279,7 +272,7 @@ class NightSettings(Table):
 
 
 class FileAnchorSettings(Table):
-    """``[[log.anchor]]`` of kind ``file``: a file that who keeps the database cannot write over."""
+    """``[[log.anchor]]`` of kind ``file``: a file that database administrators cannot write."""
 
     kind: Literal["file"]
     path: Path
@@ -316,7 +309,7 @@ class WitnessAnchorSettings(Table):
         except ValueError:
             kind = None
         if kind is not KeyKind.COSIGNATURE:
-            raise ValueError("it is no witness's public key, as `rrsync witness` prints it")
+            raise ValueError("it is not the public key of a witness, as `rrsync witness` prints it")
         return value
 
     @field_validator("url")
@@ -333,7 +326,7 @@ AnchorSettings: TypeAlias = Annotated[
 
 
 class FlagSettings(Table):
-    """``[log.flags]``: from how many on an access by a person stands out (``core.anomaly``)."""
+    """``[log.flags]``: the thresholds from which an access by a person is flagged (``core.anomaly``)."""
 
     staff: Annotated[int, Field(ge=2, le=1_000)] = 5
     per_hour: Annotated[int, Field(ge=1, le=1_000)] = 30
@@ -342,10 +335,10 @@ class FlagSettings(Table):
 
 
 class LogSettings(Table):
-    """``[log]``: how the access log is signed, kept elsewhere and explained.
+    """``[log]``: the signing key, the anchors, the stored messages and the flags of the access log.
 
-    ``signed`` is a folder for the last checkpoint signed of each log. ``evidence`` says of which accesses the whole
-    messages are kept, sealed: of those that failed, of mix-ups alone (``hash``), or of all.
+    ``signed`` is the folder with the last signed checkpoint of each log. ``evidence`` selects the accesses whose full
+    messages are stored, encrypted: the failed ones, mix-ups alone (``hash``), or all.
     """
 
     signing_key: Path = Path("rrsync.signing")
@@ -356,7 +349,7 @@ class LogSettings(Table):
 
 
 class AuthorisationSettings(Table):
-    """``[library.authorisation]``: the decision that lets this library ask."""
+    """``[library.authorisation]``: the decision that authorises the library to ask."""
 
     decision: Annotated[str, Field(min_length=1)]
     scope: Path
@@ -372,11 +365,12 @@ class AuthorisationSettings(Table):
 
 
 class LibrarySettings(Table):
-    """``[[library]]``: one library, as MAGDA and its members know it.
+    """``[[library]]``: one library.
 
-    ``opening_hours`` reads as in ``core.hours``; a case that does not match ``case_pattern`` as a whole stands out.
-    ``organisation`` is the code under which the identity provider knows the library. ``webhook`` is where its library
-    system is told of changes (docs/api.md); the secret that signs it is a credential, ``webhook_ca`` whom TLS trusts.
+    ``opening_hours`` has the form of ``core.belgian_time``. An access is flagged when its case does not match
+    ``case_pattern`` as a whole. ``organisation`` is the library's code at the identity provider. ``webhook`` is the
+    library system's address for changes (docs/api.md); the secret that signs them is a credential, and ``webhook_ca``
+    is the CA of its server.
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -403,7 +397,7 @@ class LibrarySettings(Table):
         try:
             re.compile(value)
         except re.error as error:
-            raise ValueError(f"it is no regular expression: {error}") from error
+            raise ValueError(f"it is not a regular expression: {error}") from error
         return value
 
     @field_validator("webhook")
@@ -439,9 +433,9 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — no .env file is read
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — keys are no settings
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — secrets are not settings
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment go before the file."""
+        """Let the environment override the file."""
         assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101 — tells mypy what pydantic hands over
         return env_settings, init_settings
 
@@ -452,12 +446,12 @@ class Settings(BaseSettings):
             raise ValueError(f"two libraries have the id {min(twice)}")
         codes = [each for each in (self.web.organisation, *(library.organisation for library in self.library)) if each]
         if len(set(codes)) < len(codes):
-            raise ValueError("one organisation code is that of two libraries, or of a library and of [web]")
+            raise ValueError("one organisation code belongs to two libraries, or to a library and [web]")
         return self
 
     @model_validator(mode="after")
     def _the_pages_are_safe(self) -> Self:
-        """Outside the simulator, let neither the pages, nor who logs people in, nor a webhook be had without TLS."""
+        """Require TLS for the pages, the identity provider and webhooks outside the simulator."""
         if self.registry.environment == "simulator":
             return self
         provider = self.web.oidc.issuer if self.web.oidc else ""
@@ -469,7 +463,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _senders_fit_the_environment(self) -> Self:
-        """Let no library ask one environment under its name of the other (MAGDA fact sheet §1.2 and §9.26)."""
+        """Refuse a library's sender of the other environment (MAGDA fact sheet §1.2 and §9.26)."""
         if self.registry.environment == "simulator":
             return self
         for library in self.library:
@@ -483,7 +477,7 @@ class Settings(BaseSettings):
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the settings in force, with which a run opens in the access log; no password is in it."""
+        """The SHA-256 of the settings in force, without passwords; the entry that opens a run contains it."""
         parts = urlsplit(self.store.url)
         store = StoreSettings(url=urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")))
         return sha256(self.model_copy(update={"store": store}).model_dump_json().encode()).hexdigest()

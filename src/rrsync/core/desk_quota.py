@@ -5,12 +5,12 @@ query is granted and reported as near the limit. Denied queries do not count.
 
 >>> limits = Limits(per_minute=2)
 >>> noon = datetime.fromisoformat("2026-07-01T12:00Z")
->>> judge(noon, [], Used(0, None), limits)
-Granted(near=())
->>> judge(noon, [noon - timedelta(seconds=20)], Used(1, noon - timedelta(seconds=20)), limits)
-Granted(near=(<Window.MINUTE: 'minute'>,))
->>> judge(noon, [noon - timedelta(seconds=s) for s in (20, 50)], Used(2, noon - timedelta(seconds=50)), limits)
-Refused(window=<Window.MINUTE: 'minute'>, wait=datetime.timedelta(seconds=10))
+>>> judge(noon, [], QuotaUsage(0, None), limits)
+QuotaGranted(near=())
+>>> judge(noon, [noon - timedelta(seconds=20)], QuotaUsage(1, noon - timedelta(seconds=20)), limits)
+QuotaGranted(near=(<Window.MINUTE: 'minute'>,))
+>>> judge(noon, [noon - timedelta(seconds=s) for s in (20, 50)], QuotaUsage(2, noon - timedelta(seconds=50)), limits)
+QuotaExceeded(window=<Window.MINUTE: 'minute'>, wait=datetime.timedelta(seconds=10))
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@
 
 Time is in seconds of a clock that all processes share. When it is set back, the remaining waits stay as long.
 
->>> state, grant = reserve(Traffic(), 100.0, Ask("night"), Budget(max_per_second=8))
+>>> state, grant = reserve(RateLimitState(), 100.0, SlotRequest("night"), Budget(max_per_second=8))
 >>> grant.at, round(grant.step_s, 4), grant.slots
 (100.0, 0.1275, 2)
->>> round(reserve(state, 100.0, Ask("an", desk=True), Budget(max_per_second=8))[1].at, 3)
+>>> round(reserve(state, 100.0, SlotRequest("an", desk=True), Budget(max_per_second=8))[1].at, 3)
 100.255
 """
 
