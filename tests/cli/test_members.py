@@ -594,11 +594,6 @@ class TestExport:
         (row,) = lib.export()
         assert (row["member_no"], row["last_name"]) == ("'=A1", "'=cmd|' /C calc'!A0")
 
-    @given(st.text(alphabet="'=+-@;, a\t\r"))
-    def test_escape_can_be_undone(self, cell: str) -> None:
-        """For any cell."""
-        assert unescape(escape(cell)) == cell
-
     def test_libraries(self, lib: Library) -> None:
         """All of the settings, or the named ones."""
         lib.take(PLAIN + "1,A\n")

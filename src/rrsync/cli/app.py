@@ -92,7 +92,7 @@ COMMANDS: Final[dict[str, LazyCommand | LazySubgroup]] = {
 }
 
 
-class _Commands(LazyGroup):
+class _AllCommands(LazyGroup):
     """The group of all commands."""
 
     rows = COMMANDS
@@ -100,7 +100,7 @@ class _Commands(LazyGroup):
 
 app = typer.Typer(
     name="rrsync",
-    cls=_Commands,
+    cls=_AllCommands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -36,7 +36,7 @@ EPILOGS: Final = {"demo": "Example: rrsync demo --members 50 --keep demo"}
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class DemoInstallation:
     """A trial installation: its people, its folder, its settings file, and the text of that file."""
 
     world: World
@@ -93,7 +93,7 @@ def demo(
     raise typer.Exit(code)
 
 
-def _prepare(output: Output, folder: Path, url: str, world: World) -> Trial:
+def _prepare(output: Output, folder: Path, url: str, world: World) -> DemoInstallation:
     config, file = folder / FILE_NAME, folder / "members.csv"
     text = settings_template().replace(_ENDPOINT, url).replace("max_per_second = 8.0 ", "max_per_second = 50.0")
     config.write_text(text, encoding="utf-8")
@@ -107,7 +107,7 @@ def _prepare(output: Output, folder: Path, url: str, world: World) -> Trial:
     install(config)
     write_members(file, member_rows(world))
     import_members(file, library=_LIBRARY, config=config)
-    return Trial(world, folder, config, text)
+    return DemoInstallation(world, folder, config, text)
 
 
 def _night(config: Path) -> int:
@@ -118,7 +118,7 @@ def _night(config: Path) -> int:
     return 0
 
 
-def _serve(output: Output, trial: Trial) -> None:
+def _serve(output: Output, trial: DemoInstallation) -> None:
     """Serve the pages until Ctrl-C, with instructions to find a member whose address differs."""
     number = _change_address(output, trial)
     pages = f"[web]\nport = {free_port(_PORT)}\n"
@@ -133,7 +133,7 @@ def _serve(output: Output, trial: Trial) -> None:
         serve_pages(output, services)
 
 
-def _change_address(output: Output, trial: Trial) -> str:
+def _change_address(output: Output, trial: DemoInstallation) -> str:
     """Import a file with another house number for one member, and return the member's number."""
     numbers = range(len(trial.world))
     settled = (each for each in numbers if trial.world.citizen(each).situation is Situation.SETTLED)

@@ -67,7 +67,7 @@ _SEPARATORS: Final = str.maketrans("", "", " .-/")
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class FileHeader:
     """The columns of a file, ``""`` for each ignored one, and printable names of the ignored columns."""
 
     delimiter: str
@@ -79,7 +79,7 @@ class Header:
 class FileSummary:
     """A member file as a whole: its header, its number of rows, and whether it ends within a row."""
 
-    header: Header
+    header: FileHeader
     rows: int
     is_cut_off: bool
 
@@ -200,7 +200,7 @@ class _Lines:
         raise _unusable(f"{self.name}: {what}", todo)
 
 
-def _records(lines: _Lines, header: Header) -> Iterator[tuple[int, list[str]]]:
+def _records(lines: _Lines, header: FileHeader) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(lines, delimiter=header.delimiter, strict=True, skipinitialspace=True)
     while True:
         lines.begin()
@@ -223,7 +223,7 @@ def _malformed(lines: _Lines, why: str) -> InputError:
     return _unusable(f"{where} has a quotation mark in a wrong place", "Double the quotation marks inside a cell")
 
 
-def _header(lines: _Lines) -> Header:
+def _header(lines: _Lines) -> FileHeader:
     """Read the first line that is not blank; the delimiter is the one that yields a column ``member_no``."""
     for line in lines:
         if line.strip():
@@ -246,7 +246,7 @@ def _header(lines: _Lines) -> Header:
         for place, name in enumerate(split[delimiter], start=1)
         if name.strip().lower() not in COLUMNS
     ]
-    return Header(delimiter, tuple(name if name in COLUMNS else "" for name in names), tuple(unknown))
+    return FileHeader(delimiter, tuple(name if name in COLUMNS else "" for name in names), tuple(unknown))
 
 
 def _split(line: str, delimiter: str) -> list[str]:

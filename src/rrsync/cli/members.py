@@ -40,7 +40,7 @@ _AGAIN: Final = "It is safe to run the import again: it recognises the rows that
 
 
 @dataclass(slots=True)
-class Tally:
+class ImportCounts:
     """The number of rows of an import by result, so far."""
 
     rows: int = 0
@@ -94,17 +94,17 @@ def import_members(
             summary = source.inspect(show)
         _warn(output, summary)
         with rejects(file) as refused:
-            tally = _import_rows(services, source, summary, refused, library=library, output=output)
+            counts = _import_rows(services, source, summary, refused, library=library, output=output)
             where = printable(refused.path) if refused.rows else None
     if as_json:
-        output.print_json(asdict(tally) | {"unknown_columns": summary.header.unknown, "rejects": where})
+        output.print_json(asdict(counts) | {"unknown_columns": summary.header.unknown, "rejects": where})
     else:
         noted = f" (see {where})" if where else ""
         output.result.print(
-            f"{tally.rows} rows: {tally.new} new, {tally.changed} changed, {tally.same} same, "
-            f"{tally.refused} refused{noted}."
+            f"{counts.rows} rows: {counts.new} new, {counts.changed} changed, {counts.same} same, "
+            f"{counts.refused} refused{noted}."
         )
-    if tally.refused:
+    if counts.refused:
         raise typer.Exit(3)
 
 
@@ -117,13 +117,13 @@ def _warn(output: Output, summary: FileSummary) -> None:
 
 def _import_rows(
     services: Services, source: MemberFile, summary: FileSummary, refused: Rejects, *, library: str, output: Output
-) -> Tally:
+) -> ImportCounts:
     """Import the rows in batches, each in one transaction.
 
     Raises:
         StoreError, ConfigError, InputError, Interrupted: with the number of rows that were imported before.
     """
-    tally = Tally()
+    counts = ImportCounts()
     reader = RowReader(library, summary.header.columns, services.production)
     import_id, at = services.runtime.new_reference(), services.runtime.clock()
     rows = source.rows()
@@ -138,14 +138,14 @@ def _import_rows(
                 incoming = [item for item in batch if isinstance(item, ImportRow)]
                 results = [item for item in batch if isinstance(item, ImportResult)]
                 results += services.members.take(incoming, import_id=import_id, at=at)
-                tally.add(results)
+                counts.add(results)
                 refused.add(sorted((one for one in results if one.result == "refused"), key=lambda one: one.line))
-                show(tally.rows)
+                show(counts.rows)
     except (StoreError, ConfigError, Interrupted) as error:
-        kept = f"{tally.taken} of {summary.rows} rows are imported, the others are not"
+        kept = f"{counts.taken} of {summary.rows} rows are imported, the others are not"
         todo = f"{error.todo}. {_AGAIN}" if error.todo else _AGAIN
         raise type(error)(error.what, kept=kept, todo=todo) from error
-    return tally
+    return counts
 
 
 class Rejects:

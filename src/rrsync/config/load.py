@@ -20,8 +20,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings.exceptions import SettingsError
 
 from rrsync.config.settings import (
-    FILES,
-    PREFIX,
+    CERTIFICATE_FILES,
+    ENV_PREFIX,
     KeySettings,
     LibrarySettings,
     LogSettings,
@@ -96,8 +96,8 @@ def load(named: Path | None = None) -> Settings:
 def _refuse_unknown_tables() -> None:
     """Refuse an unknown table in the environment; variables without ``__``, such as Kubernetes' own, are ignored."""
     for name in sorted(os.environ):
-        table, deeper, _ = name.upper().removeprefix(PREFIX).partition("__")
-        if deeper and name.upper().startswith(PREFIX) and table.lower() not in Settings.model_fields:
+        table, deeper, _ = name.upper().removeprefix(ENV_PREFIX).partition("__")
+        if deeper and name.upper().startswith(ENV_PREFIX) and table.lower() not in Settings.model_fields:
             raise ConfigError(f"The environment has an unknown key: {name}", todo="Correct its name")
 
 
@@ -118,7 +118,7 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(
         update={
             "keys": KeySettings(file=folder / settings.keys.file),
-            "registry": _absolute(settings.registry, folder, *FILES),
+            "registry": _absolute(settings.registry, folder, *CERTIFICATE_FILES),
             "log": _absolute_log(settings.log, folder),
             "web": _absolute_web(settings.web, folder),
             "library": [_absolute_library(library, folder) for library in settings.library],

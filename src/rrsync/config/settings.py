@@ -23,8 +23,8 @@ from rrsync.core.roles import Role
 from rrsync.core.signed_note import Key, KeyKind
 from rrsync.errors import ConfigError
 
-PREFIX: Final = "RRSYNC_"
-FILES: Final = ("certificate", "private_key", "ca", "trust")
+ENV_PREFIX: Final = "RRSYNC_"
+CERTIFICATE_FILES: Final = ("certificate", "private_key", "ca", "trust")
 ACCEPTANCE: Final = "-aip"
 _SIMULATOR: Final = "http://127.0.0.1:8080/"
 _FLEMISH: Final = ".vlaanderen.be"
@@ -34,18 +34,18 @@ _HERE: Final = re.compile(
 )
 
 
-class Table(BaseModel):
+class SettingsTable(BaseModel):
     """The rules of every table: no unknown key, and no value in an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-def is_here(address: str) -> bool:
+def is_local_url(address: str) -> bool:
     """Whether a URL is on this machine."""
     return _HERE.fullmatch(address) is not None
 
 
-class RegistrySettings(Table):
+class RegistrySettings(SettingsTable):
     """``[registry]``: MAGDA's addresses, the rate limits, and the certificates of both sides.
 
     Without ``endpoint`` the addresses are MAGDA's own for the environment (MAGDA fact sheet §1.5). ``certificate`` is
@@ -74,14 +74,14 @@ class RegistrySettings(Table):
     @classmethod
     def _empty_is_none(cls, values: object) -> object:
         if isinstance(values, dict):
-            return {key: None if key in FILES and value == "" else value for key, value in values.items()}
+            return {key: None if key in CERTIFICATE_FILES and value == "" else value for key, value in values.items()}
         return values
 
     @model_validator(mode="after")
     def _stays_near_or_secret(self) -> Self:
         """Keep questions about invented people on this machine, and send all others over TLS."""
         for address in self.addresses():
-            if is_here(address):
+            if is_local_url(address):
                 continue
             if self.environment == "simulator":
                 raise ValueError("the endpoint of a simulator must be on this machine, as http://127.0.0.1:8080/")
@@ -136,11 +136,11 @@ class RegistrySettings(Table):
         return f"https://{host}/{service}Dienst-{version}/soap/WebService"
 
 
-Word = Annotated[str, Field(min_length=1, max_length=120)]
-Limit = Annotated[int, Field(ge=1, le=100_000)]
+ShortText = Annotated[str, Field(min_length=1, max_length=120)]
+Quota = Annotated[int, Field(ge=1, le=100_000)]
 
 
-class OidcSettings(Table):
+class OidcSettings(SettingsTable):
     """``[web.oidc]``: the identity provider (ACM/IDM in Flanders); its secret is a credential.
 
     ``roles`` maps a text in ``role_claim``, without the organisation after it, to a role: ``RRSync-Balie = "desk"``. If
@@ -148,13 +148,13 @@ class OidcSettings(Table):
     """
 
     issuer: str
-    client_id: Word
+    client_id: ShortText
     scopes: list[str] = Field(default=["openid", "vo", "profile"])
-    role_claim: Word
+    role_claim: ShortText
     roles: Annotated[dict[str, Role], Field(min_length=1)]
-    name_claim: Word = "vo_id"
-    organisation_claim: Word = "vo_orgcode"
-    number_claim: Word = "rrn"
+    name_claim: ShortText = "vo_id"
+    organisation_claim: ShortText = "vo_orgcode"
+    number_claim: ShortText = "rrn"
     acr: list[str] = Field(default_factory=list)
     provider: str = "ACM/IDM"
     ca: Path | None = None
@@ -164,7 +164,7 @@ class OidcSettings(Table):
     @classmethod
     def _stays_secret(cls, value: str) -> str:
         parts = urlsplit(value)
-        if not (is_here(value) or (parts.scheme == "https" and parts.netloc)) or parts.query or parts.fragment:
+        if not (is_local_url(value) or (parts.scheme == "https" and parts.netloc)) or parts.query or parts.fragment:
             raise ValueError("an identity provider must be https://, unless it is on this machine, without ? or #")
         return value
 
@@ -176,13 +176,13 @@ class OidcSettings(Table):
         return value
 
 
-class LimitSettings(Table):
+class LimitSettings(SettingsTable):
     """``[web.limits]``: the number of questions at the desk (``core.desk_quota``)."""
 
-    per_minute: Limit = 5
-    per_hour: Limit = 30
-    per_day: Limit = 100
-    library_per_day: Limit = 1_000
+    per_minute: Quota = 5
+    per_hour: Quota = 30
+    per_day: Quota = 100
+    library_per_day: Quota = 1_000
     soft: Annotated[float, Field(gt=0, le=1)] = 0.8
 
     @property
@@ -191,7 +191,7 @@ class LimitSettings(Table):
         return Limits(**self.model_dump())
 
 
-class WebSettings(Table):
+class WebSettings(SettingsTable):
     """``[web]``: the pages.
 
     ``public_url`` is the address in the browser; behind a proxy that adds TLS it is the proxy's, and ``host`` and
@@ -214,7 +214,7 @@ class WebSettings(Table):
         if not value:
             return value
         parts = urlsplit(value)
-        if not (is_here(value) or parts.scheme == "https") or not parts.hostname or parts.username:
+        if not (is_local_url(value) or parts.scheme == "https") or not parts.hostname or parts.username:
             raise ValueError("the pages must be https://, unless they are on this machine")
         if parts.path not in {"", "/"} or parts.query or parts.fragment:
             raise ValueError("it must end after the host or port: the pages are at its root")
@@ -237,26 +237,26 @@ class WebSettings(Table):
     @property
     def is_here(self) -> bool:
         """Whether only this machine can reach the pages, by both their own and their public address."""
-        return is_here(f"http://{self._host}/") and (not self.public_url or is_here(self.public_url))
+        return is_local_url(f"http://{self._host}/") and (not self.public_url or is_local_url(self.public_url))
 
     @property
     def _host(self) -> str:
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
-class StoreSettings(Table):
+class StoreSettings(SettingsTable):
     """``[store]``: the database."""
 
     url: str = "sqlite:///rrsync.db"
 
 
-class KeySettings(Table):
+class KeySettings(SettingsTable):
     """``[keys]``: the key file that ``rrsync init`` makes."""
 
     file: Path = Path("rrsync.keys")
 
 
-class NightSettings(Table):
+class NightSettings(SettingsTable):
     """``[night]``: when a member is due again, and the limits that stop a run.
 
     ``max_mismatches`` replies about another person stop a run: by default 1, or 5 with a simulator, whose persona files
@@ -271,14 +271,14 @@ class NightSettings(Table):
     max_same_address: Annotated[int, Field(ge=1)] = 20
 
 
-class FileAnchorSettings(Table):
+class FileAnchorSettings(SettingsTable):
     """``[[log.anchor]]`` of kind ``file``: a file that database administrators cannot write."""
 
     kind: Literal["file"]
     path: Path
 
 
-class MailAnchorSettings(Table):
+class MailAnchorSettings(SettingsTable):
     """``[[log.anchor]]`` of kind ``mail``: the mailbox of the data-protection officer; the password is a credential."""
 
     kind: Literal["mail"]
@@ -292,7 +292,7 @@ class MailAnchorSettings(Table):
     deadline_s: Annotated[float, Field(gt=0, le=600)] = 30.0
 
 
-class WitnessAnchorSettings(Table):
+class WitnessAnchorSettings(SettingsTable):
     """``[[log.anchor]]`` of kind ``witness``: another organisation's C2SP witness, and its key."""
 
     kind: Literal["witness"]
@@ -315,7 +315,7 @@ class WitnessAnchorSettings(Table):
     @field_validator("url")
     @classmethod
     def _stays_secret(cls, value: str) -> str:
-        if not (is_here(value) or value.startswith("https://")):
+        if not (is_local_url(value) or value.startswith("https://")):
             raise ValueError("a witness must be https://, unless it is on this machine")
         return value
 
@@ -325,7 +325,7 @@ AnchorSettings: TypeAlias = Annotated[
 ]
 
 
-class FlagSettings(Table):
+class FlagSettings(SettingsTable):
     """``[log.flags]``: the thresholds from which an access by a person is flagged (``core.anomaly``)."""
 
     staff: Annotated[int, Field(ge=2, le=1_000)] = 5
@@ -334,7 +334,7 @@ class FlagSettings(Table):
     refused: Annotated[int, Field(ge=1, le=1_000)] = 3
 
 
-class LogSettings(Table):
+class LogSettings(SettingsTable):
     """``[log]``: the signing key, the anchors, the stored messages and the flags of the access log.
 
     ``signed`` is the folder with the last signed checkpoint of each log. ``evidence`` selects the accesses whose full
@@ -348,7 +348,7 @@ class LogSettings(Table):
     flags: FlagSettings = FlagSettings()
 
 
-class AuthorisationSettings(Table):
+class AuthorisationSettings(SettingsTable):
     """``[library.authorisation]``: the decision that authorises the library to ask."""
 
     decision: Annotated[str, Field(min_length=1)]
@@ -364,7 +364,7 @@ class AuthorisationSettings(Table):
         return self
 
 
-class LibrarySettings(Table):
+class LibrarySettings(SettingsTable):
     """``[[library]]``: one library.
 
     ``opening_hours`` has the form of ``core.belgian_time``. An access is flagged when its case does not match
@@ -404,7 +404,7 @@ class LibrarySettings(Table):
     @classmethod
     def _stays_secret(cls, value: str) -> str:
         parts = urlsplit(value)
-        is_ours = parts.scheme == "https" or is_here(value)
+        is_ours = parts.scheme == "https" or is_local_url(value)
         if value and (not is_ours or not parts.hostname or parts.username or parts.fragment):
             raise ValueError("a webhook must be https://, without a user or #")
         return value
@@ -414,7 +414,7 @@ class Settings(BaseSettings):
     """All settings of one installation."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, env_prefix=PREFIX, env_nested_delimiter="__"
+        extra="forbid", frozen=True, hide_input_in_errors=True, env_prefix=ENV_PREFIX, env_nested_delimiter="__"
     )
 
     language: Literal["nl", "en"] = "nl"
