@@ -76,7 +76,7 @@ def show(  # noqa: PLR0913 — the options of a command
     """Show who queried whom, why, and with what result.
 
     Each line is one question to the register with its outcome. People appear as pseudonyms. --member selects the
-    accesses to one member. Times are in Belgian time. The log records who reads it, every run and every change too:
+    accesses to one member. Times are in Belgian time. The log also records its readers, every run and every change:
     --raw shows all entries.
     """
     output, who = terminal_output(), viewing_person(actor)
@@ -194,9 +194,9 @@ def evidence(
 ) -> None:
     """Write the full request and reply of one access.
 
-    The setting [log] evidence selects the accesses whose messages are stored: those that failed, all, or none. They are
-    encrypted under the key of their year. The file contains personal data and is readable by you alone. The log records
-    the actor and the reason.
+    The setting [log] evidence selects the accesses whose messages are stored: those that failed, mix-ups only, or all.
+    They are encrypted under the key of their year. The file contains personal data and is readable by you alone. The
+    log records the actor and the reason.
     """
     output, who, why = terminal_output(), viewing_person(actor), log_text("--reason", reason)
     with command_services(config) as services:
