@@ -9,7 +9,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from rrsync.web.idempotency import FormSubmissions
+from rrsync.web.forms import FormSubmissions
 from tests.support import NOW
 
 

@@ -313,3 +313,19 @@ def open_services(settings: Settings, runtime: Runtime | None = None) -> Iterato
         )
     finally:
         database.close()
+
+
+def shared_desk(services: Services) -> Callable[[], MemberRefresh]:
+    """Return a function that builds the desk at its first call, and returns the same one after that.
+
+    So pages that ask the register nothing work while its settings cannot be used.
+    """
+    building, built = threading.Lock(), list[MemberRefresh]()
+
+    def desk() -> MemberRefresh:
+        with building:
+            if not built:
+                built.append(services.desk())
+            return built[0]
+
+    return desk

@@ -7,10 +7,9 @@ import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from threading import Lock
 from typing import Final
 
-from rrsync.app.services import Services
+from rrsync.app.services import Services, shared_desk
 from rrsync.config.load import oidc_secret, read_keys, webhook_secret
 from rrsync.config.settings import Settings
 from rrsync.core.insz import Insz
@@ -27,7 +26,6 @@ from rrsync.store.rows import RowCipher
 from rrsync.store.sessions import SearchTokens, Sessions
 from rrsync.store.staff import staff_mark
 from rrsync.sync.desk import DeskService, OutsideQueries
-from rrsync.sync.refresh import MemberRefresh
 
 _PREFIX: Final = "whsec_"
 _SECRET_BYTES: Final = range(24, 65)
@@ -79,7 +77,7 @@ def web_services(services: Services) -> WebServices:
     settings, database, runtime = services.settings, services.database, services.runtime
     clock, random, ledger = runtime.clock, runtime.random, services.access_log
     seal = FieldCipher(Keyring.parse(read_keys(settings)), random)
-    rows, desk = RowCipher(seal), _shared_desk(services)
+    rows, desk = RowCipher(seal), shared_desk(services)
     finder, glasses = MemberSearch(database, rows), BreakGlassRequests(database, ledger, rows, clock=clock)
     return WebServices(
         **{each.name: getattr(services, each.name) for each in fields(Services)},
@@ -114,22 +112,6 @@ def web_services(services: Services) -> WebServices:
         webhook_deliveries=WebhookDeliveries(database, clock, random),
         webhooks=_webhooks(settings),
     )
-
-
-def _shared_desk(services: Services) -> Callable[[], MemberRefresh]:
-    """Return a function that builds the desk at its first call, and returns the same one after that.
-
-    So pages that ask the register nothing work while its settings cannot be used.
-    """
-    building, built = Lock(), list[MemberRefresh]()
-
-    def desk() -> MemberRefresh:
-        with building:
-            if not built:
-                built.append(services.desk())
-            return built[0]
-
-    return desk
 
 
 def grants(settings: Settings) -> Grants | None:

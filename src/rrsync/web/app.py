@@ -35,9 +35,9 @@ from rrsync.web import (
 )
 from rrsync.web.access_rules import RULES, Rule
 from rrsync.web.context import WebContext
+from rrsync.web.forms import FormSubmissions
 from rrsync.web.guard import guard, require_guarded
 from rrsync.web.headers import Policy, SecurityHeaders
-from rrsync.web.idempotency import FormSubmissions
 from rrsync.web.oidc import LoginFlow, Provider
 from rrsync.web.paths import path
 from rrsync.web.render import Pages

@@ -12,8 +12,8 @@ from fastapi import Depends, Request
 from rrsync.app.web_services import WebServices
 from rrsync.store.sessions import StaffSession
 from rrsync.web.access_rules import Rule
+from rrsync.web.forms import FormSubmissions
 from rrsync.web.headers import Policy
-from rrsync.web.idempotency import FormSubmissions
 from rrsync.web.oidc import LoginFlow
 from rrsync.web.render import Language, Pages
 from rrsync.web.server import BackgroundJobs
